@@ -1,0 +1,46 @@
+"""The one exception that people get to read.
+
+Every failure a person can cause or mend is raised as a `TunerError`: what is wrong, where, and what to do. The command
+line prints it as one sentence (or as a JSON document), the app shows it as a notice. It must never carry a traceback,
+a secret, or text of a library that says nothing to the reader.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TunerError(Exception):
+    """A failure with an answer.
+
+    Args:
+        message: what is wrong, as a clause that can start a sentence.
+        code: a short stable identifier in kebab-case, for scripts.
+        where: the file, line, key or row that the failure is about; empty when there is none.
+        fix: what to do about it, as an imperative clause; empty when nothing is known to help.
+        usage: whether the caller's words are at fault (exit status 2) rather than the job (1).
+    """
+
+    def __init__(
+        self, message: str, *, code: str = "failed", where: str = "", fix: str = "", usage: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.where = where
+        self.fix = fix
+        self.usage = usage
+
+    def sentence(self) -> str:
+        """The error as one line: `where: message; fix.`"""
+        text = f"{self.where}: {self.message}" if self.where else self.message
+        if self.fix:
+            text = f"{text.rstrip('.')}; {self.fix}"
+        return text if text.endswith((".", "!", "?")) else f"{text}."
+
+    def as_json(self) -> dict[str, Any]:
+        """The error as the `--json` document that every command prints on failure."""
+        return {"error": {"code": self.code, "message": self.message, "where": self.where, "fix": self.fix}}
+
+    def __str__(self) -> str:
+        return self.sentence()
