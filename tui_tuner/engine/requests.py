@@ -1,0 +1,81 @@
+"""What one can ask of the engine. Plain data: importable, and creatable on any thread, without mlx."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from tui_tuner.config import Experiment
+from tui_tuner.engine.results import TokenSink
+
+Lane = Literal["mlx", "side"]
+
+
+@dataclass(frozen=True)
+class RunExperiment:
+    """Runs the whole loop of a run folder, or what is left of it: check, baseline, train, evaluate, verdict.
+
+    The job's result is the document that `tui-tuner run --json` prints.
+    """
+
+    folder: Path
+    lane: ClassVar[Lane] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"run {self.folder.name}"
+
+
+@dataclass(frozen=True)
+class DescribeModel:
+    """Reads what a model folder says of itself, without loading its weights. Result: `ModelFacts`."""
+
+    path: str
+    lane: ClassVar[Lane] = "side"
+
+    @property
+    def title(self) -> str:
+        return f"describe {self.path}"
+
+
+@dataclass(frozen=True)
+class PreviewData:
+    """Prepares an experiment's data in memory and renders rows as the model will see them. Result: `DataPreview`."""
+
+    experiment: Experiment
+    base: Path | None = None
+    limit: int = 200
+    lane: ClassVar[Lane] = "side"
+
+    @property
+    def title(self) -> str:
+        return f"preview {self.experiment.data.source}"
+
+
+@dataclass(frozen=True)
+class ChatTurn:
+    """One answer to a conversation, streamed into `sink`. Result: `ChatReply`.
+
+    Attributes:
+        model: a model folder or hub name, as in the configuration.
+        adapter: an adapter folder, or None for the base alone.
+        messages: the conversation so far, the last one the user's: dicts of `role` and `content`.
+        temperature: 0 is greedy.
+    """
+
+    model: str
+    adapter: Path | None
+    messages: list[dict[str, str]]
+    max_tokens: int = 256
+    temperature: float = 0.0
+    seed: int = 0
+    sink: TokenSink = field(default_factory=TokenSink)
+    lane: ClassVar[Lane] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return "chat"
+
+
+Request = RunExperiment | DescribeModel | PreviewData | ChatTurn

@@ -1,0 +1,78 @@
+"""What jobs hand back: plain data that any thread may hold. Nothing here may carry an mlx array."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Any
+
+from tui_tuner.data.preview import DataPreview, PreviewRow
+from tui_tuner.models.facts import ModelFacts
+
+__all__ = ["ChatReply", "DataPreview", "ModelFacts", "PreviewRow", "TokenSink"]
+
+
+@dataclass(frozen=True)
+class ChatReply:
+    """One finished (or stopped) answer.
+
+    Attributes:
+        text: the answer as decoded so far, without the stop token.
+        prompt_tokens: tokens of the rendered conversation.
+        tokens: tokens generated, the stop token not counted.
+        tokens_per_second: generation speed without the prompt's processing.
+        finish: why it ended: `stop` (the model ended its turn), `length` (the token cap), `stopped` (asked to stop).
+        time_to_first_token: seconds from the request's start in the worker to the first token.
+    """
+
+    text: str
+    prompt_tokens: int
+    tokens: int
+    tokens_per_second: float
+    finish: str
+    time_to_first_token: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that `chat --prompt --json` prints."""
+        return {
+            "text": self.text,
+            "prompt_tokens": self.prompt_tokens,
+            "tokens": self.tokens,
+            "tokens_per_second": self.tokens_per_second,
+            "finish": self.finish,
+            "time_to_first_token": self.time_to_first_token,
+        }
+
+
+@dataclass
+class TokenSink:
+    """Text on its way from the worker to a reader that looks in when it likes (a screen polls at most 15 times a second).
+
+    `write` and `finish` are called by one worker thread; `take` by one reader.
+    """
+
+    _parts: list[str] = field(default_factory=list)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _done: threading.Event = field(default_factory=threading.Event)
+
+    def write(self, text: str) -> None:
+        """Adds text for the reader."""
+        if text:
+            with self._lock:
+                self._parts.append(text)
+
+    def take(self) -> str:
+        """All text since the last call, possibly empty."""
+        with self._lock:
+            text = "".join(self._parts)
+            self._parts.clear()
+        return text
+
+    def finish(self) -> None:
+        """Says that nothing more will come."""
+        self._done.set()
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing more will come (a last `take` may still give text)."""
+        return self._done.is_set()
