@@ -1,0 +1,88 @@
+"""Follows one run folder: reads new events, folds them into a view, and knows whether somebody still writes.
+
+The same whether the run is in this process, in another one, or finished last week. It only reads; it must never
+write to the folder, and `poll` must stay quick enough for the event loop (only new lines are read).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui_tuner.runs.events import EventTail
+from tui_tuner.runs.lock import holder
+from tui_tuner.runs.state import RunState
+from tui_tuner.runs.view import RunView
+
+if TYPE_CHECKING:
+    from tui_tuner.runs.folder import RunFolder
+
+LARGE = 256 * 1024
+"""An event file with more bytes than this is first read in a thread."""
+
+_ACTIVE = (RunState.RUNNING, RunState.PAUSED, RunState.QUEUED)
+
+
+class RunFollower:
+    """Reads a run's events as they come.
+
+    Args:
+        folder: the run to follow.
+        queued: says whether the run waits in, or is worked on by, an engine of this process; asked at every poll.
+        clock: seconds that only grow; how often the writer's lock is looked at is measured with it.
+
+    Attributes:
+        view: the fold of all events read so far. Not to be read before `ready`.
+        state: the run's state, derived from events and lock.
+        ready: whether everything that was in the file at first sight has been read.
+    """
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        queued: Callable[[Path], bool] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.folder = folder
+        self.view = RunView()
+        self.state: RunState = RunState.QUEUED
+        self.ready = False
+        self._tail = EventTail(folder.events)
+        self._queued = queued
+        self._clock = clock
+        self._looked = -1e9
+        self._alive = False
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the first poll should not happen on the event loop."""
+        try:
+            return self.folder.events.stat().st_size > LARGE
+        except OSError:
+            return False
+
+    @property
+    def active(self) -> bool:
+        """Whether new events are to be expected."""
+        return self.state in _ACTIVE
+
+    def poll(self) -> bool:
+        """Reads what is new. True when the view or the state changed."""
+        events = self._tail.poll()
+        changed = self.view.extend(events) if events else False
+        state = self._derive(fresh=bool(events))
+        if state is not self.state or not self.ready:
+            self.state, changed = state, True
+        self.ready = True
+        return changed
+
+    def _derive(self, fresh: bool) -> RunState:
+        now = self._clock()
+        held = self._queued is not None and self._queued(self.folder.path)
+        if fresh or now - self._looked >= 1.0:
+            self._alive = holder(self.folder.path) is not None
+            self._looked = now
+        state = self.view.state(alive=self._alive or held)
+        return RunState.QUEUED if held and not self._alive and state is RunState.INTERRUPTED else state

@@ -1,0 +1,120 @@
+"""What the app asks of the engine: start, resume, pause and stop runs, and come to an end.
+
+The engine was handed in and is only ever asked, never reached into. Nothing here may wait on the event loop for a
+job: asking to stop returns at once, and the wait for the end happens in a thread that nobody joins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui_tuner.errors import TunerError
+
+if TYPE_CHECKING:
+    from tui_tuner.engine.protocol import Engine, JobHandle
+    from tui_tuner.runs.folder import RunFolder
+    from tui_tuner.ui.state import WorkbenchState
+
+
+class Jobs:
+    """The engine as the app sees it."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._told: set[int] = set()
+
+    def start(self, state: WorkbenchState, runs_dir: Path) -> RunFolder:
+        """Makes a run folder of the experiment and queues it.
+
+        Raises:
+            TunerError: there is no experiment, or the folder cannot be made.
+        """
+        from tui_tuner.engine.new_run import create_run
+
+        if state.experiment is None:
+            raise TunerError(
+                "there is nothing to start yet", code="no-experiment", fix="choose a preset on Home, or press 3 to configure"
+            )
+        folder = create_run(state.experiment, runs_dir, base=state.base, command=_command(state))
+        self.submit(folder)
+        return folder
+
+    def submit(self, folder: RunFolder) -> JobHandle:
+        """Queues what is left of a run; a run that is queued or going already is not queued twice."""
+        from tui_tuner.engine.requests import RunExperiment
+
+        return self.of(folder.path) or self.engine.submit(RunExperiment(folder.path))
+
+    def runs(self) -> list[JobHandle]:
+        """Runs of this process that are going or waiting, oldest first."""
+        return [h for h in self.engine.handles() if not h.status.ended and _folder_of(h) is not None]
+
+    def of(self, folder: Path) -> JobHandle | None:
+        """The job that works on a run folder, or waits to; None when there is none in this process."""
+        return next((handle for handle in self.runs() if _folder_of(handle) == folder), None)
+
+    def running(self) -> JobHandle | None:
+        """The run that is going now."""
+        handle = self.engine.active("mlx")
+        return handle if handle is not None and _folder_of(handle) is not None else None
+
+    def stop(self, folder: Path) -> bool:
+        """Asks a run to stop after the current step. False when it does not run in this process."""
+        handle = self.of(folder)
+        if handle is not None:
+            handle.control.stop()
+        return handle is not None
+
+    def new_failures(self) -> Sequence[JobHandle]:
+        """Runs that failed since the last call."""
+        failed = [
+            h for h in self.engine.handles() if h.error is not None and _folder_of(h) is not None and h.id not in self._told
+        ]
+        self._told.update(handle.id for handle in failed)
+        return failed
+
+    async def shut_down(self, timeout: float) -> bool:
+        """Stops everything and waits for it, off the event loop, never longer than `timeout` (and a second).
+
+        The thread is a daemon: an engine that hangs cannot keep the app open.
+        """
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[bool] = loop.create_future()
+
+        def settle(result: bool) -> None:
+            if not ended.done():
+                ended.set_result(result)
+
+        def work() -> None:
+            try:
+                result = self.engine.shutdown(timeout)
+            except Exception:
+                result = False
+            try:
+                loop.call_soon_threadsafe(settle, result)
+            except RuntimeError:
+                pass  # the loop is gone: nobody waits any more
+
+        threading.Thread(target=work, name="engine-shutdown", daemon=True).start()
+        try:
+            return await asyncio.wait_for(ended, timeout + 1.0)
+        except TimeoutError:
+            return False
+
+
+def _folder_of(handle: JobHandle) -> Path | None:
+    """The run folder of a job, for jobs that have one."""
+    folder = getattr(handle.request, "folder", None)
+    return folder if isinstance(folder, Path) else None
+
+
+def _command(state: WorkbenchState) -> str:
+    """The command that repeats the run, for its `meta.json`; empty when the experiment was edited by hand."""
+    if state.preset is None or state.edited:
+        return ""
+    settings = "".join(f" --set {override}" for override in state.overrides)
+    return f"tui-tuner run {state.preset.name}{settings}"

@@ -1,0 +1,144 @@
+"""Leaving the app: at once when nothing is going, with a question when a run is, and never by hanging.
+
+The choices of the question are a list, so that another one (to keep training in the background) is one more entry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from tui_tuner.ui.text import clip_middle, inert
+
+if TYPE_CHECKING:
+    from tui_tuner.ui.app import TunerApp
+
+IDLE_TIMEOUT = 3.0
+"""Seconds to wait for an engine that has nothing to save."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer to the question.
+
+    Attributes:
+        id: what the dialog returns.
+        label: what it does, as an imperative.
+        about: what that means.
+        act: called with the app when it is chosen.
+    """
+
+    id: str
+    label: str
+    about: str
+    act: Callable[[TunerApp], None]
+
+
+class Question(ModalScreen[str]):
+    """Asks one question with a few answers. Returns the id of the answer; escape means the last one.
+
+    Args:
+        title: the question's subject.
+        text: the question itself; shown as it is.
+        choices: id, label and explanation of each answer; the first is highlighted.
+    """
+
+    BINDINGS = [("escape", "cancel", "Back")]  # noqa: RUF012
+
+    def __init__(self, title: str, text: str, choices: list[tuple[str, str, str]]) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._choices = choices
+
+    def compose(self) -> ComposeResult:
+        box = Vertical(classes="dialog")
+        box.border_title = self._title
+        with box:
+            yield Static(inert(self._text, lines=True))
+            options = [
+                Option(Content.assemble((f"{label}\n", "bold"), (f"  {about}", "$text-muted")), id=name)
+                for name, label, about in self._choices
+            ]
+            yield OptionList(*options, markup=False)
+            yield Static(Content("↑ ↓ choose   enter confirm   esc go back"), classes="hint")
+
+    def on_mount(self) -> None:
+        self.query_one(OptionList).focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.dismiss(event.option_id or self._choices[-1][0])
+
+    def action_cancel(self) -> None:
+        self.dismiss(self._choices[-1][0])
+
+
+def choices() -> list[Choice]:
+    """The answers to "a run is going: what now?". The last one must be the harmless one."""
+    return [
+        Choice("stop", "Stop and save", "Ends after the current step; you can resume it exactly.", _stop_and_leave),
+        Choice("stay", "Stay", "Keeps the app open and the run going.", lambda app: None),
+    ]
+
+
+def leave(app: TunerApp) -> None:
+    """What ctrl+q does: leaves, asks, or, when the app is leaving already, offers to wait no longer."""
+    if isinstance(app.screen, Question):
+        return
+    if app.stopping:
+        app.push_screen(
+            Question(
+                "Still saving",
+                "The run is being stopped and saved. Leaving now costs at most the steps since its last checkpoint.",
+                [("now", "Leave now", "Does not wait for the run."), ("wait", "Wait", "The app closes by itself.")],
+            ),
+            lambda answer: app.exit(1) if answer == "now" else None,
+        )
+        return
+    going = app.jobs.runs()
+    if not going:
+        _shut_down(app, IDLE_TIMEOUT)
+        return
+    answers = choices()
+
+    def act(answer: str | None) -> None:
+        for choice in answers:
+            if choice.id == answer:
+                choice.act(app)
+
+    name = clip_middle(app.jobs.runs()[0].request.folder.name, 50)  # type: ignore[union-attr]
+    more = f" and {len(going) - 1} more in the queue" if len(going) > 1 else ""
+    app.push_screen(
+        Question("A run is going", f"{name}{more}\nhas not finished.", [(c.id, c.label, c.about) for c in answers]), act
+    )
+
+
+def _stop_and_leave(app: TunerApp) -> None:
+    _shut_down(app, app.stop_timeout)
+
+
+def _shut_down(app: TunerApp, timeout: float) -> None:
+    """Stops everything, says so, and leaves as soon as it has ended; after `timeout` seconds in any case."""
+    app.stopping = True
+    for handle in app.jobs.engine.handles():
+        if not handle.status.ended:
+            handle.control.stop()
+    app._tell("engine")
+
+    async def end() -> None:
+        clean = await app.jobs.shut_down(timeout)
+        app.exit(0 if clean else 1, message=None if clean else _UNCLEAN)
+
+    app.run_worker(end(), exit_on_error=False, group="leaving", exclusive=True)
+
+
+_UNCLEAN = "The engine did not end in time; the run can be resumed from its last checkpoint: tui-tuner resume last"

@@ -1,0 +1,127 @@
+"""What every screen has: mode bar, body, key bar, and three hooks that say what changed.
+
+A screen overrides `compose_body` and the hooks it cares for. The hooks are called on the event loop, only while the
+screen is visible, and once each time it is shown; an exception in one becomes a notice. A screen must never start a
+thread worker of its own for long work, touch the engine's arrays, or show text from outside without `text.inert`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Input, TextArea
+
+from tui_tuner.ui.text import inert
+from tui_tuner.ui.widgets.keybar import KeyBar
+from tui_tuner.ui.widgets.modebar import ModeBar
+
+if TYPE_CHECKING:
+    from tui_tuner.runs.view import RunView
+    from tui_tuner.ui.app import TunerApp
+
+
+class WorkbenchScreen(Screen[None]):
+    """Base of the eight screens.
+
+    Class attributes:
+        MODE: the mode's name; picks tab, keys and help.
+        EMPTY: what `empty_text` says when there is nothing to show: what is missing, and which key gets it.
+        INTRO: a sentence or two for the help panel: what this screen is for.
+    """
+
+    MODE: ClassVar[str] = ""
+    EMPTY: ClassVar[str] = ""
+    INTRO: ClassVar[str] = ""
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-huge")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall"), (46, "-towering")]  # noqa: RUF012
+
+    @property
+    def tuner(self) -> TunerApp:
+        """The app, with its type."""
+        return cast("TunerApp", self.app)
+
+    @property
+    def view(self) -> RunView | None:
+        """The run being looked at, or None when there is none (or it is still being read)."""
+        follower = self.tuner.state.follower
+        return follower.view if follower is not None and follower.ready else None
+
+    @property
+    def empty_text(self) -> Content:
+        """What to show in place of content that does not exist yet."""
+        return inert(self.EMPTY, lines=True)
+
+    def compose(self) -> ComposeResult:
+        yield ModeBar(self.MODE)
+        with Container(id="body"):
+            yield from self.compose_body()
+        yield KeyBar(self.MODE)
+
+    def compose_body(self) -> ComposeResult:
+        """The widgets between mode bar and key bar."""
+        yield from ()
+
+    def on_run_changed(self, view: RunView | None) -> None:
+        """The run being looked at has new events or another state, or it is another run, or there is none (None)."""
+
+    def on_experiment_changed(self) -> None:
+        """Another experiment was loaded, or a field of it edited."""
+
+    def on_engine_changed(self) -> None:
+        """A job was submitted, began or ended."""
+
+    def go_back(self) -> bool:
+        """Escape was pressed. True when the screen used it up; otherwise the app goes home.
+
+        A text field that has the focus gives it up first, so that single keys mean actions again.
+        """
+        if isinstance(self.focused, Input | TextArea):
+            self.set_focus(None)
+            return True
+        return False
+
+    def help_text(self) -> str:
+        """What `?` says first: about the focused widget when it knows, else about the screen."""
+        helper = getattr(self.focused, "help_text", None)
+        text = helper() if callable(helper) else ""
+        return str(text) or self.INTRO
+
+    def refresh_bars(self) -> None:
+        """Redraws mode bar and key bar; the app calls it after every change."""
+        for bar in self.query("ModeBar, KeyBar"):
+            bar.refresh()
+
+    def call_hook(self, name: str) -> None:
+        """Calls a hook by its name; what it raises is reported, not passed on."""
+        try:
+            if name == "run":
+                self.on_run_changed(self.view)
+            elif name == "experiment":
+                self.on_experiment_changed()
+            else:
+                self.on_engine_changed()
+        except Exception as error:
+            self.tuner.report(error)
+
+    def on_screen_resume(self) -> None:
+        """Brings the screen up to date whenever it is shown."""
+        for name in ("experiment", "engine", "run"):
+            self.call_hook(name)
+        self.refresh_bars()
+
+    async def _on_message(self, message: Message) -> None:
+        """Keeps an exception in one of the screen's handlers from ending the app."""
+        try:
+            await super()._on_message(message)
+        except Exception as error:
+            self.tuner.report(error)
+
+    def when_shown(self, call: Callable[[], None]) -> None:
+        """Runs `call` after the next refresh, if the screen is still the visible one by then."""
+        self.call_after_refresh(lambda: call() if self.is_current else None)

@@ -1,0 +1,40 @@
+"""What the whole workbench shares: the experiment being set up and the run being looked at.
+
+Screens read it; only the app's own methods (`set_experiment`, `select_run`) write it, because they also tell the
+visible screen. Nothing here may be stored twice: all that is known of a run is in its folder.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tui_tuner.config.model import Experiment
+    from tui_tuner.config.presets import Preset
+    from tui_tuner.runs.folder import RunFolder
+    from tui_tuner.ui.follower import RunFollower
+
+
+@dataclass
+class WorkbenchState:
+    """The workbench's state.
+
+    Attributes:
+        experiment: what would be run next, or None before anything was chosen.
+        preset: the preset that the experiment came from, or None.
+        base: the folder that relative paths of the experiment start from, or None for the working folder.
+        overrides: `key=value` settings from the command line, already applied to the experiment.
+        run: the run being looked at, or None.
+        follower: reads the events of that run, or None.
+        edited: whether the experiment differs from the preset and overrides it came from.
+    """
+
+    experiment: Experiment | None = None
+    preset: Preset | None = None
+    base: Path | None = None
+    overrides: tuple[str, ...] = ()
+    run: RunFolder | None = None
+    follower: RunFollower | None = None
+    edited: bool = False

@@ -1,0 +1,40 @@
+"""How states look: a sign, a word and a colour, so that no meaning hangs on the colour alone."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from tui_tuner.runs.state import RunState
+
+RUN_STATES: dict[RunState, tuple[str, str]] = {
+    RunState.QUEUED: ("◌", "$text-muted"),
+    RunState.RUNNING: ("●", "$text-primary"),
+    RunState.PAUSED: ("‖", "$text-warning"),
+    RunState.STOPPED: ("■", "$text-warning"),
+    RunState.FINISHED: ("✓", "$text-success"),
+    RunState.FAILED: ("✗", "$text-error"),
+    RunState.INTERRUPTED: ("↯", "$text-warning"),
+}
+"""Run state → (sign, style)."""
+
+STAGE_STATES: dict[str, tuple[str, str]] = {
+    "waiting": ("○", "$text-disabled"),
+    "running": ("●", "$text-primary"),
+    "done": ("✓", "$text-success"),
+    "failed": ("✗", "$text-error"),
+    "skipped": ("–", "$text-muted"),
+}
+"""Stage status → (sign, style)."""
+
+VERDICTS: dict[str, tuple[str, str]] = {
+    "better": ("▲", "$text-success"),
+    "worse": ("▼", "$text-error"),
+    "no measurable change": ("≈", "$text-muted"),
+}
+"""Verdict → (sign, style)."""
+
+
+def status_content(state: RunState) -> Content:
+    """A run's state as sign and word."""
+    sign, style = RUN_STATES[state]
+    return Content.styled(f"{sign} {state.value}", f"bold {style}")

@@ -1,0 +1,257 @@
+"""Draws the before/after table, the verdict, and one row's answers with what changed. Pure functions to text.
+
+Numbers come from the run's events as they are: nothing is computed here but where a bar starts and ends. A verdict is
+told by sign and word, never by colour alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from textual.content import Content
+
+from tui_tuner.ui.format import count
+from tui_tuner.ui.text import visible
+from tui_tuner.ui.widgets.benchmark_diff import word_diff
+from tui_tuner.ui.widgets.benchmark_rows import Answer, Pair
+from tui_tuner.ui.widgets.data_list import cell
+from tui_tuner.ui.widgets.data_pane import lines, notice, wrap
+
+VERDICTS = {
+    "better": ("▲", "better", "bold $text-success"),
+    "worse": ("▼", "worse", "bold $text-error"),
+    "no measurable change": ("≈", "no measurable change", "$text-muted"),
+}
+_UNKNOWN = ("·", "", "$text-muted")
+_LABELS = {"exact_match": "Exact match", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
+MINUS = "−"
+
+
+def label(metric: str) -> str:
+    """A metric's name as people write it."""
+    return _LABELS.get(metric) or visible(metric)
+
+
+def score(value: object) -> str:
+    """A score between 0 and 1 with three decimals."""
+    return f"{value:.3f}" if isinstance(value, (int, float)) else "–"
+
+
+def signed(value: object) -> str:
+    """A difference with its sign; 0 has none."""
+    if not isinstance(value, (int, float)):
+        return "–"
+    text = f"{abs(value):.3f}"
+    return text if float(text) == 0 else f"{'+' if value > 0 else MINUS}{text}"
+
+
+def p_value(value: object) -> str:
+    """A p value the way papers write it."""
+    if not isinstance(value, (int, float)):
+        return "–"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def interval(figures: Mapping[str, Any] | None) -> str:
+    """A value with its 95 % interval."""
+    if not figures:
+        return "–"
+    if figures.get("low") is None or figures.get("high") is None:
+        return score(figures.get("value"))
+    return f"{score(figures.get('value'))} [{score(figures['low'])}, {score(figures['high'])}]"
+
+
+def gap(figures: Mapping[str, Any] | None) -> str:
+    """A difference with its 95 % interval."""
+    if not figures:
+        return "–"
+    if figures.get("low") is None or figures.get("high") is None:
+        return signed(figures.get("difference"))
+    return f"{signed(figures.get('difference'))} [{signed(figures['low'])}, {signed(figures['high'])}]"
+
+
+def verdict_of(figures: Mapping[str, Any] | None) -> tuple[str, str, str]:
+    """Sign, word and style of a metric's verdict."""
+    return VERDICTS.get(str((figures or {}).get("verdict", "")), _UNKNOWN)
+
+
+def table(
+    metrics: Sequence[str],
+    before: Mapping[str, Any],
+    after: Mapping[str, Any],
+    verdict: Mapping[str, Any],
+    width: int,
+    selected: str = "",
+) -> Content:
+    """A line per metric: both sides with intervals, the difference, and what it means.
+
+    Args:
+        before, after: metric → `{"value", "low", "high"}`.
+        verdict: metric → the `verdict` event's entry.
+        width: cells; from about 118 there is room for p, wins/ties/losses and interval bars.
+        selected: the metric that the list of rows is ordered by; it carries a mark.
+    """
+    wide = width >= 116
+    bars = width - 116 if width >= 136 else 0
+    head = [cell("", 2), cell("metric", 12), cell("before", 22), cell("after", 22)]
+    head += [cell("after − before", 24), *([cell("p", 9), cell("win/tie/loss", 15)] if wide else [])]
+    head += [cell("0 " + "·" * max(bars - 6, 0) + " 1", bars), cell("  ", 2)] if bars else []
+    out = [Content.assemble(*head).stylize("bold $text-muted").rstrip()]
+    for metric in metrics:
+        told = verdict.get(metric)
+        sign, word, style = verdict_of(told)
+        mark = ("▸ ", "bold $text-accent") if metric == selected else "  "
+        parts: list[Content | str | tuple[str, str]] = [
+            mark,
+            cell(label(metric), 12, style="bold" if metric == selected else ""),
+            cell(interval(before.get(metric)), 22),
+            cell(interval(after.get(metric)), 22),
+            cell(gap(told), 24, style=style),
+        ]
+        if wide:
+            parts += [cell(p_value((told or {}).get("p")), 9), cell(wins(told), 15)]
+        if bars:
+            parts += [interval_bars(before.get(metric), after.get(metric), bars), "  "]
+        room = width - sum(cell_width(part) for part in parts)
+        parts.append((f"{sign} {word}" if room >= len(word) + 2 else sign, style))
+        out.append(Content.assemble(*parts))
+    return lines(out)
+
+
+def cell_width(part: Content | str | tuple[str, str]) -> int:
+    """How many cells a part takes."""
+    if isinstance(part, Content):
+        return part.cell_length
+    return Content(part if isinstance(part, str) else part[0]).cell_length
+
+
+def wins(figures: Mapping[str, Any] | None) -> str:
+    """Wins, ties and losses of after against before."""
+    if not figures or figures.get("wins") is None:
+        return "–"
+    return f"{count(figures['wins'])}/{count(figures['ties'])}/{count(figures['losses'])}"
+
+
+def interval_bars(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, width: int) -> Content:
+    """Both intervals on one axis from 0 to 1: before as a thin line with ○, after as a thick one with ●."""
+    cells: list[tuple[str, str]] = [("·", "$foreground 20%")] * width
+    for figures, line, dot, style in ((before, "─", "○", "$text-muted"), (after, "━", "●", "bold $text-primary")):
+        if not figures or figures.get("value") is None:
+            continue
+        value = _place(figures["value"], width)
+        low, high = _place(figures.get("low", figures["value"]), width), _place(figures.get("high", figures["value"]), width)
+        for at in range(low, high + 1):
+            cells[at] = (line, style)
+        cells[value] = (dot, style)
+    return Content.assemble(*cells)
+
+
+def _place(value: object, width: int) -> int:
+    number = float(value) if isinstance(value, (int, float)) else 0.0
+    return min(max(round(number * (width - 1)), 0), width - 1)
+
+
+def metric_line(metric: str, figures: Mapping[str, Any] | None, width: int) -> Content:
+    """What the selected metric's verdict says, in words, with p and wins for narrow screens."""
+    if not figures:
+        return Content("")
+    sign, _, style = verdict_of(figures)
+    sentence = str(figures.get("sentence") or "")
+    if width < 116:
+        won = f"{count(figures.get('wins'))} won, {count(figures.get('ties'))} tied, {count(figures.get('losses'))} lost"
+        sentence = f"{label(metric)}: p {p_value(figures.get('p'))}; {won}."
+    return notice(sign, sentence, style, width)
+
+
+def row_header(metric: str, width: int) -> Content:
+    """The heading of the list of rows."""
+    return Content.assemble(
+        cell("row", 6, right=True), cell("before", 9, right=True), cell("after", 8, right=True),
+        cell("change", 10, right=True), "  ", cell(f"prompt ({label(metric)})" if metric else "prompt", max(width - 35, 4)),
+    )  # fmt: skip
+
+
+def row_line(pair: Pair, metric: str, width: int) -> Content:
+    """One row of the list: its scores on the metric and the start of its prompt."""
+    difference = pair.difference(metric)
+    if difference is None or abs(difference) < 5e-4:
+        sign, style = (" ", "$text-muted") if difference is None else ("=", "$text-muted")
+    else:
+        sign, style = ("▲", "$text-success") if difference > 0 else ("▼", "$text-error")
+    room = max(width - 35, 4)
+    return Content.assemble(
+        cell(str(pair.index), 6, right=True, style="$text-muted"),
+        cell(score(pair.before.scores.get(metric)) if pair.before else "–", 9, right=True),
+        cell(score(pair.after.scores.get(metric)) if pair.after else "–", 8, right=True),
+        cell(f"{signed(difference)} {sign}", 10, right=True, style=style), "  ",
+        cell(visible(pair.prompt), room),
+    )  # fmt: skip
+
+
+def detail(pair: Pair, width: int, *, against_reference: bool) -> Content:
+    """The row in full. Words that the other text lacks are struck out (before) or bold and underlined (after).
+
+    Args:
+        against_reference: mark in both answers what the reference has too, instead of what changed between them.
+    """
+    out: list[Content] = [*_section("Prompt", "", visible(pair.prompt, lines=True))]
+    out += _section("Reference", "", visible(pair.reference, lines=True), "italic")
+    first, second = pair.before, pair.after
+    if against_reference:
+        out += _answer("Before", first, _found(first, pair.reference))
+        out += _answer("After", second, _found(second, pair.reference))
+        out.append(Content.styled("underlined: words that the reference has too", "$text-muted"))
+        return lines(out)
+    changed = None
+    if first is not None and second is not None:
+        changed = word_diff(visible(first.prediction, lines=True), visible(second.prediction, lines=True))
+    out += _answer("Before", first, _styled(changed[0], "strike $text-error") if changed else None)
+    out += _answer("After", second, _styled(changed[1], "bold underline $text-success") if changed else None)
+    if first is not None and second is not None and first.prediction == second.prediction:
+        out.append(Content.styled("= Both answers are the same.", "$text-muted"))
+    elif changed is None and first is not None and second is not None:
+        out.append(Content.styled("The answers are too long to compare word by word.", "$text-muted"))
+    return lines(out)
+
+
+def _found(answer: Answer | None, reference: str) -> Content | None:
+    if answer is None:
+        return None
+    pieces = word_diff(visible(answer.prediction, lines=True), visible(reference, lines=True))
+    if pieces is None:
+        return None
+    return Content.assemble(
+        *((text, "underline $text-success" if same and text.strip() else "$text-muted") for text, same in pieces[0])
+    )
+
+
+def _styled(pieces: Sequence[tuple[str, bool]], style: str) -> Content:
+    return Content.assemble(*((text, "" if same else style) for text, same in pieces))
+
+
+def _answer(title: str, answer: Answer | None, content: Content | None) -> list[Content]:
+    if answer is None:
+        return _section(title, "", "not answered yet", "$text-muted")
+    notes = " · ".join(f"{label(name)} {score(value)}" for name, value in answer.scores.items())
+    if answer.tokens:
+        notes += f" · {count(answer.tokens)} tokens"
+    if answer.finish == "length":
+        notes += " · ▲ cut off at the token limit"
+    body = content if content is not None else Content(visible(answer.prediction, lines=True))
+    if not answer.prediction:
+        body = Content.styled("(an empty answer)", "italic $text-muted")
+    return [_title(title, notes), body, Content("")]
+
+
+def _section(title: str, notes: str, text: str, style: str = "") -> list[Content]:
+    return [_title(title, notes), Content.styled(text, style), Content("")]
+
+
+def _title(title: str, notes: str) -> Content:
+    return Content.assemble((title, "bold $text-primary"), "  ", (notes, "$text-muted"))
+
+
+def sentence(text: str, width: int) -> Content:
+    """The overall verdict, wrapped."""
+    return lines(Content.styled(line, "bold") for line in wrap(visible(text), width))

@@ -1,0 +1,150 @@
+"""Draws one row of the data in its three forms: the record, the conversation as the template writes it, the tokens.
+
+Pure functions from a preview row to text. What is trained on is never told by colour alone: trained tokens are bold
+and underlined, the others dim; tokens are parted by a bar; special tokens stand in reverse.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, Literal
+
+from textual.content import Content, Span
+
+from tui_tuner.engine.results import PreviewRow
+from tui_tuner.ui.format import count
+from tui_tuner.ui.text import visible
+from tui_tuner.ui.widgets.data_pane import lines, wrap
+
+Form = Literal["record", "conversation", "tokens"]
+FORMS: tuple[Form, ...] = ("record", "conversation", "tokens")
+
+MOST_TOKENS = 3000
+"""Tokens of one row that are drawn; more would make the screen wait and nobody reads them."""
+
+TRAINED = "bold underline $text-success"
+CONTEXT = "$text-muted"
+SPECIAL = "reverse"
+BOUNDARY = ("│", "$foreground 30%")
+
+_SPECIAL = re.compile(r"<\|[^|<>\s]{1,60}\|>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>|\[/?INST\]|<</?SYS>>")
+
+
+def is_special(piece: str) -> bool:
+    """Whether a token's text looks like a special token: the preview does not say, its spelling does."""
+    return _SPECIAL.fullmatch(piece.strip()) is not None
+
+
+def trained_count(row: PreviewRow) -> int:
+    """Tokens of the row that the loss counts; the first token of a row is never predicted."""
+    return max(len(row.tokens) - max(row.offset, 1), 0)
+
+
+def summary(row: PreviewRow) -> str:
+    """The row's numbers in one line."""
+    parts = [f"{count(len(row.tokens))} tokens", f"{count(trained_count(row))} trained"]
+    if row.truncated:
+        parts.append(f"▲ {count(row.truncated)} cut off")
+    return " · ".join(parts)
+
+
+def prompt_start(row: dict[str, Any]) -> str:
+    """The beginning of what the model is asked, for a list; for plain text, of the text."""
+    if isinstance(row.get("prompt"), str):
+        return str(row["prompt"])
+    if isinstance(row.get("messages"), list):
+        asked = [message for message in row["messages"] if isinstance(message, dict) and message.get("role") == "user"]
+        return str(asked[0].get("content", "")) if asked else str(row["messages"])
+    return str(row.get("text", row))
+
+
+def draw(row: PreviewRow, form: Form, width: int) -> Content:
+    """The row in one of its forms."""
+    if form == "record":
+        return record(row.row, width)
+    if form == "conversation":
+        return conversation(row)
+    return tokens(row, width)
+
+
+def record(row: dict[str, Any], width: int) -> Content:
+    """The prepared row, key by key, with its values as they are (long texts wrapped under their key)."""
+    out: list[Content] = []
+    for key, value in row.items():
+        if out:
+            out.append(Content(""))
+        out.append(Content.styled(visible(key), "bold $text-primary"))
+        if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
+            for item in value:
+                out.extend(_fields(item, width))
+        elif isinstance(value, str):
+            out.extend(_block(value, width, "  "))
+        else:
+            out.extend(_block(json.dumps(value, ensure_ascii=False, indent=2), width, "  "))
+    return lines(out)
+
+
+def _fields(item: dict[str, Any], width: int) -> list[Content]:
+    out: list[Content] = []
+    if "role" in item:
+        out.append(Content.styled(f"  {visible(item['role'])}", "bold $text-accent"))
+    for key, value in item.items():
+        if key == "role":
+            continue
+        if key != "content":
+            out.append(Content.styled(f"    {visible(key)}", "$text-muted"))
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+        out.extend(_block(text, width, "    "))
+    return out
+
+
+def _block(text: str, width: int, indent: str) -> list[Content]:
+    shown = visible(text, lines=True)
+    return [
+        Content(f"{indent}{line}") for part in shown.split("\n") for line in wrap(part, max(width - len(indent), 8))
+    ]
+
+
+def conversation(row: PreviewRow) -> Content:
+    """The rendered text, with special tokens marked."""
+    shown = visible(row.rendered, lines=True)
+    content = Content(shown)
+    return content.add_spans([Span(match.start(), match.end(), SPECIAL) for match in _SPECIAL.finditer(shown)])
+
+
+def legend() -> Content:
+    """What the token view's signs mean."""
+    return Content.assemble(
+        ("trained", TRAINED), ("  context only", CONTEXT), "  ", ("special", SPECIAL), "  ", BOUNDARY, (" boundary", CONTEXT)
+    )
+
+
+def tokens(row: PreviewRow, width: int) -> Content:
+    """Every token, with its boundaries, and the loss mask in colour and in weight."""
+    parts: list[tuple[str, str]] = []
+    for at, (_id, piece) in enumerate(row.tokens[:MOST_TOKENS]):
+        trained = at >= max(row.offset, 1)
+        style = TRAINED if trained else CONTEXT
+        if is_special(piece):
+            style = f"{style} {SPECIAL}"
+        if at:
+            parts.append(BOUNDARY)
+        shown = visible(piece, lines=True)
+        if not shown:
+            parts.append(("∅", style))
+            continue
+        *whole, last = shown.split("\n")
+        for text in whole:
+            # The line break itself is (part of) a token: its sign is shown, then the line is broken.
+            parts.append((f"{text}↵", style))
+            parts.append(("\n", ""))
+        if last:
+            parts.append((last, style))
+    out = [Content.assemble(*parts)]
+    if len(row.tokens) > MOST_TOKENS:
+        out.append(Content.styled(f"… and {count(len(row.tokens) - MOST_TOKENS)} tokens more", "italic $text-muted"))
+    if row.truncated:
+        cut = f"▲ {count(row.truncated)} tokens at the end are cut off: the row is longer than train.max_seq_length."
+        out.extend([Content(""), *(Content.styled(line, "bold $text-warning") for line in wrap(cut, width))])
+    return lines(out)

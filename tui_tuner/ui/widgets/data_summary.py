@@ -1,0 +1,88 @@
+"""Draws a data set at a glance: rows per split, lengths in tokens, what is trained on, and what was noted. Pure."""
+
+from __future__ import annotations
+
+from textual.content import Content
+
+from tui_tuner.engine.results import DataPreview, PreviewRow
+from tui_tuner.ui.format import count
+from tui_tuner.ui.text import clip, visible
+from tui_tuner.ui.widgets.data_list import cell
+from tui_tuner.ui.widgets.data_pane import lines, notice
+from tui_tuner.ui.widgets.data_row import prompt_start
+
+SPLITS = ("train", "valid", "test")
+_SPLIT_STYLE = {"train": "$text-primary", "valid": "$text-warning", "test": "$text-accent"}
+_KINDS = {"completion": "prompt → answer", "chat": "conversations", "text": "plain text"}
+
+
+def counts(preview: DataPreview, width: int) -> Content:
+    """Rows per split with a proportional bar of as many cells as are left."""
+    parts: list[str | Content | tuple[str, str]] = []
+    for split in SPLITS:
+        rows = preview.counts.get(split, 0)
+        parts.extend([(f"{split} ", _SPLIT_STYLE[split]), (f"{count(rows)}", "bold"), "   "])
+    head = Content.assemble(*parts, (_KINDS.get(preview.kind, preview.kind), "$text-muted"))
+    room = width - head.cell_length - 3
+    return head if room < 10 else Content.assemble(head, "   ", bar(preview.counts, min(room, 48)))
+
+
+def bar(rows: dict[str, int], width: int) -> Content:
+    """The splits' shares as a bar; each split has its own texture, so colour is not needed to tell them apart."""
+    total = sum(rows.get(split, 0) for split in SPLITS)
+    if not total:
+        return Content("")
+    parts: list[tuple[str, str]] = []
+    left = width
+    for split, glyph in zip(SPLITS, "█▓░", strict=True):
+        some = rows.get(split, 0)
+        cells = min(left, max(round(width * some / total), 1)) if some else 0
+        if split == SPLITS[-1] and some:
+            cells = left
+        parts.append((glyph * cells, _SPLIT_STYLE[split]))
+        left -= cells
+    return Content.assemble(*parts)
+
+
+def lengths(preview: DataPreview, context: int) -> Content:
+    """Token lengths and trainable tokens.
+
+    Args:
+        context: train.max_seq_length; 0 when not known.
+    """
+    figures = preview.token_lengths
+    parts: list[str | tuple[str, str]] = [("tokens a row  ", "$text-muted")]
+    for key, name in (("min", "shortest"), ("median", "median"), ("p95", "95 %"), ("max", "longest")):
+        if key in figures:
+            over = key == "max" and 0 < context < figures[key]
+            parts.extend([
+                (f"{name} ", "$text-muted"),
+                (f"{'▲ ' if over else ''}{count(figures[key])}", "bold $text-warning" if over else "bold"),
+                "   ",
+            ])  # fmt: skip
+    parts.extend([("trained on ", "$text-muted"), (f"{count(preview.trainable_tokens)}", "bold $text-success"), " tokens"])
+    return Content.assemble(*parts)
+
+
+def notes(preview: DataPreview, width: int) -> Content:
+    """What the preparation noted, a sentence each."""
+    return lines(notice("•", text, "$text-accent", width) for text in preview.notes)
+
+
+def row_header(width: int) -> Content:
+    """The heading of the list of rows."""
+    return Content.assemble(cell("split", 6), cell("row", 6, right=True), cell("tokens", 8, right=True), "  ",
+                            cell("begins", max(width - 22, 4)))  # fmt: skip
+
+
+def row_line(row: PreviewRow, width: int) -> Content:
+    """One row of the list."""
+    cut = "▲" if row.truncated else " "
+    room = max(width - 22, 4)
+    return Content.assemble(
+        cell(visible(row.split), 6, style=_SPLIT_STYLE.get(row.split, "")),
+        cell(str(row.index), 6, right=True, style="$text-muted"),
+        cell(count(len(row.tokens)), 8, right=True),
+        (cut, "bold $text-warning"), " ",
+        cell(clip(prompt_start(row.row), room), room),
+    )  # fmt: skip

@@ -1,0 +1,43 @@
+"""The bottom line: the keys that do something here and now."""
+
+from __future__ import annotations
+
+from textual.content import Content
+from textual.style import Style
+from textual.widget import Widget
+
+from tui_tuner.ui.actions import Action, actions_of, app_actions
+
+
+class KeyBar(Widget):
+    """Keys of the screen on the left, of the app on the right; what does not fit or does not apply is left out."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self._mode = mode
+
+    def render(self) -> Content:
+        right = [self._item(action) for action in app_actions() if action.footer]
+        end = Content("  ").join(right) + Content(" ")
+        room = self.size.width - end.cell_length - 3
+        line = Content(" ")
+        for action in actions_of(self._mode):
+            if not action.footer or not self._applies(action):
+                continue
+            item = self._item(action)
+            if line.cell_length + item.cell_length + 2 > room:
+                break
+            line = line + item + Content("  ")
+        return line + Content(" " * max(1, self.size.width - line.cell_length - end.cell_length)) + end
+
+    def _applies(self, action: Action) -> bool:
+        name = action.action.split("(")[0]
+        owner = self.app if name.startswith("app.") else self.screen
+        return owner.check_action(name.removeprefix("app."), ()) is True
+
+    @staticmethod
+    def _item(action: Action) -> Content:
+        click = Style.from_meta({"@click": action.action if action.action.startswith("app.") else f"screen.{action.action}"})
+        if not action.where and not action.action.startswith("app."):
+            click = Style.from_meta({"@click": f"app.{action.action}"})
+        return Content.assemble((action.key_text, "bold $text-primary"), f" {action.label}").stylize(click)

@@ -1,0 +1,83 @@
+"""The two lines at the top: the modes with their keys, and what the workbench is busy with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+from textual.style import Style
+from textual.widget import Widget
+
+from tui_tuner.runs.state import RunState
+from tui_tuner.ui import format as fmt
+from tui_tuner.ui.actions import MODES
+from tui_tuner.ui.status import status_content
+from tui_tuner.ui.text import clip, clip_middle
+
+if TYPE_CHECKING:
+    from tui_tuner.ui.app import TunerApp
+    from tui_tuner.ui.follower import RunFollower
+
+
+class ModeBar(Widget):
+    """Tabs, and one line about the run being looked at. Redraw it with `refresh()`; it reads the app's state."""
+
+    def __init__(self, mode: str) -> None:
+        super().__init__()
+        self._mode = mode
+
+    def render(self) -> Content:
+        return Content("\n").join([self._tabs(), self._context()])
+
+    def _tabs(self) -> Content:
+        roomy = self.size.width >= 96
+        parts: list[Content] = []
+        for mode, (key, label, _about) in MODES.items():
+            click = Style.from_meta({"@click": f"app.mode('{mode}')"})
+            if mode == "home":
+                text = Content("tui_tuner ") if roomy else Content("⌂ ")
+                style = "bold $text-accent" if mode == self._mode else "$text-muted"
+                parts.append(Content(" ") + text.stylize(style).stylize(click))
+                continue
+            gap = "  " if roomy else " "
+            if mode == self._mode:
+                text = Content.styled(f" {key} {label} ", "bold $background on $primary")
+            else:
+                text = Content.assemble((f" {key}", "bold $text-primary"), (f" {label} ", "$foreground"))
+            parts.append(text.stylize(click) + Content(gap if mode != "runs" else ""))
+        line = Content("").join(parts)
+        return line if line.cell_length <= self.size.width else line.truncate(self.size.width)
+
+    def _context(self) -> Content:
+        app: TunerApp = self.app  # type: ignore[assignment]
+        width = self.size.width - 2
+        follower = app.state.follower
+        if app.stopping:
+            return Content.styled(clip(" ◌ stopping and saving …", width), "bold $text-warning")
+        if follower is None or not follower.ready:
+            experiment = app.state.experiment
+            if experiment is None:
+                text = " no run open" if follower is None else " reading the run …"
+                return Content.styled(text, "$text-muted")
+            return Content.assemble(
+                (" ○ not started  ", "$text-muted"), (clip(experiment.run.name, max(8, width - 40)), "$foreground"),
+                ("  f5 starts it", "$text-muted"),
+            )  # fmt: skip
+        return self._run_line(follower, width)
+
+    def _run_line(self, follower: RunFollower, width: int) -> Content:
+        view = follower.view
+        left = Content(" ") + status_content(follower.state)
+        facts: list[str] = []
+        if view.steps:
+            facts.append(f"step {view.step:,}/{view.steps:,}")
+        if follower.state is RunState.RUNNING:
+            eta = view.eta_seconds()
+            if eta is not None:
+                facts.append(f"{fmt.duration(eta)} left")
+        right = " · ".join(facts)
+        room = width - left.cell_length - len(right) - 4
+        name = clip_middle(follower.folder.name, max(8, room))
+        line = left + Content.assemble("  ", (name, "$foreground"))
+        pad = width - line.cell_length - len(right) + 1
+        return line + Content(" " * max(2, pad)) + Content.styled(right, "$text-muted")

@@ -1,0 +1,183 @@
+"""Draws what a model is: its sizes, special tokens, and the modules that an adapter would train.
+
+Pure functions from plain facts to text. All that comes from a model folder passes through `visible`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import PurePath
+
+from textual.content import Content
+
+from tui_tuner.config.model import AdapterSection
+from tui_tuner.engine.results import ModelFacts
+from tui_tuner.ui.format import count, size
+from tui_tuner.ui.text import clip, visible
+from tui_tuner.ui.widgets.data_list import cell
+from tui_tuner.ui.widgets.data_pane import lines, notice, pairs, wrap
+
+_SCALES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"), (1e3, "thousand"))
+
+
+def scaled(number: int) -> str:
+    """A count in words of scale: `3.82 billion`; small ones as they are."""
+    for limit, word in _SCALES:
+        if number >= limit:
+            return f"{number / limit:.3g} {word}"
+    return str(number)
+
+
+def headline(facts: ModelFacts) -> Content:
+    """One line: what this model is called, what it is, and how large."""
+    name = PurePath(facts.path).name or facts.path
+    parts = [part for part in (facts.architecture, f"{scaled(facts.parameters)} parameters", size(facts.bytes)) if part]
+    return Content.assemble(
+        (visible(name), "bold $text-primary"), "  ", (visible(" · ".join(parts)), "$text-muted")
+    )
+
+
+def problems(facts: ModelFacts, width: int) -> Content:
+    """Every problem as a sentence with a sign, or that there is none."""
+    if not facts.problems:
+        return notice("✓", "Nothing stands in the way of fine-tuning this model.", "bold $text-success", width)
+    return lines(notice("▲", text, "bold $text-warning", width) for text in facts.problems)
+
+
+def sizes(facts: ModelFacts, width: int) -> Content:
+    """The model's sizes as labels and values."""
+    heads = count(facts.heads) if facts.heads else "not said"
+    if facts.kv_heads and facts.kv_heads != facts.heads:
+        heads += f" (keys and values {facts.kv_heads})"
+    bits = f" · {8 * facts.bytes / facts.parameters:.1f} bits a weight" if facts.parameters else ""
+    rows: list[tuple[str, str | Content]] = [
+        ("Architecture", facts.architecture or "not said"),
+        ("Parameters", f"{scaled(facts.parameters)} ({count(facts.parameters)})"),
+        ("Layers", _said(facts.layers)),
+        ("Hidden size", _said(facts.hidden)),
+        ("Heads", heads),
+        ("Vocabulary", f"{_said(facts.vocabulary)} tokens" if facts.vocabulary else "not said"),
+        ("Context", f"{_said(facts.context)} tokens" if facts.context else "not said"),
+        ("Data type", facts.dtype or "not said"),
+        ("Quantization", facts.quantization),
+        ("On disk", f"{size(facts.bytes)}{bits}"),
+        ("Folder", facts.path),
+    ]
+    return pairs(rows, width)
+
+
+def _said(number: int) -> str:
+    return count(number) if number else "not said"
+
+
+def special_tokens(facts: ModelFacts, width: int) -> Content:
+    """The special tokens by role."""
+    if not facts.tokens:
+        return notice("▲", "The tokenizer names no special tokens.", "$text-warning", width)
+    return pairs([(visible(role), visible(text)) for role, text in facts.tokens.items()], width, style="bold")
+
+
+def numbers_in(shape: str) -> tuple[int, int] | None:
+    """The two sides of a matrix from its shape as text, such as `3072 × 9216`."""
+    found = [int(text.replace(",", "")) for text in re.findall(r"\d[\d,]*", shape)]
+    return (found[-2], found[-1]) if len(found) >= 2 else None
+
+
+def chosen(name: str, adapter: AdapterSection) -> bool:
+    """Whether the adapter trains the module called `name` (all of them when no targets are named)."""
+    return adapter.method == "full" or not adapter.targets or name in adapter.targets
+
+
+def trained_parameters(facts: ModelFacts, adapter: AdapterSection) -> int | None:
+    """How many numbers the adapter trains, or None when the shapes do not say.
+
+    LoRA: rank × (inputs + outputs) of each chosen module in each trained layer; DoRA: also one magnitude per output.
+    """
+    layers = min(adapter.layers or facts.layers, facts.layers)
+    total = 0
+    for name, shape in facts.modules:
+        sides = numbers_in(shape)
+        if sides is None:
+            return None
+        if not chosen(name, adapter):
+            continue
+        if adapter.method == "full":
+            total += math.prod(sides)
+        else:
+            total += adapter.rank * sum(sides) + (sides[0] if adapter.method == "dora" else 0)
+    return total * layers
+
+
+def adapter_sentence(facts: ModelFacts, adapter: AdapterSection) -> str:
+    """What the experiment's adapter section would train in this model."""
+    layers = min(adapter.layers or facts.layers, facts.layers)
+    modules = sum(chosen(name, adapter) for name, _ in facts.modules)
+    where = f"{modules} of {len(facts.modules)} modules in {layers} of {facts.layers} layers"
+    trained = trained_parameters(facts, adapter)
+    share = ""
+    if trained is not None and facts.parameters:
+        share = f": {scaled(trained)} numbers, {100 * trained / facts.parameters:.2g} % of the model"
+    rank = "" if adapter.method == "full" else f" of rank {adapter.rank}"
+    return f"{_METHODS[adapter.method]}{rank} in {where}{share}."
+
+
+_METHODS = {"lora": "LoRA", "dora": "DoRA", "full": "Full fine-tuning"}
+
+
+def modules(facts: ModelFacts, adapter: AdapterSection | None, width: int) -> Content:
+    """The trainable modules with their shapes, and which of them the experiment trains."""
+    if not facts.modules:
+        return notice("▲", "No linear modules were found that an adapter could train.", "$text-warning", width)
+    shapes = max(len(shape) for _, shape in facts.modules)
+    room = max(width - shapes - 4, 8)
+    out: list[Content] = []
+    for name, shape in facts.modules:
+        if adapter is None:
+            mark, style = "  ", ""
+        else:
+            mark, style = ("● ", "bold $text-success") if chosen(name, adapter) else ("○ ", "$text-muted")
+        out.append(
+            Content.assemble(
+                (mark, style), cell(visible(name), room, style=style if adapter else ""), "  ",
+                (clip(shape, shapes).rjust(shapes), "$text-muted"),
+            )
+        )  # fmt: skip
+    if adapter is None:
+        return lines(out)
+    known = {name for name, _ in facts.modules}
+    unknown = [target for target in adapter.targets if target not in known and adapter.method != "full"]
+    out.append(Content(""))
+    out.extend(Content.styled(line, "$text-muted") for line in wrap("● trained by the experiment   ○ left frozen", width))
+    out.append(Content(""))
+    out.extend(Content(line) for line in wrap(adapter_sentence(facts, adapter), width))
+    if unknown:
+        names = ", ".join(unknown)
+        out.append(notice("✗", f"adapter.targets names what is not there: {names}.", "bold $text-error", width))
+    return lines(out)
+
+
+def template(facts: ModelFacts, width: int) -> Content:
+    """The chat template's source, as text and nothing else."""
+    if not facts.chat_template:
+        text = "There is no chat template: conversations cannot be rendered; rows with a text field can be trained."
+        return notice("▲", text, "$text-warning", width)
+    return _jinja(visible(facts.chat_template, lines=True))
+
+
+_TAG = re.compile(r"(\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\})", re.DOTALL)
+
+
+def _jinja(source: str) -> Content:
+    """Jinja source with its tags told apart from the text that they frame."""
+    parts: list[tuple[str, str]] = []
+    for piece in _TAG.split(source):
+        if piece.startswith("{%"):
+            parts.append((piece, "$text-primary"))
+        elif piece.startswith("{{"):
+            parts.append((piece, "$text-accent"))
+        elif piece.startswith("{#"):
+            parts.append((piece, "italic $text-muted"))
+        elif piece:
+            parts.append((piece, ""))
+    return Content.assemble(*parts)
