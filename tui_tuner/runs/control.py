@@ -1,0 +1,175 @@
+"""How a job is steered while it runs: stop, pause, requests, interludes.
+
+A `JobControl` is shared by one job and by whoever watches it. The watcher asks from any thread; the job looks between
+steps, between generated tokens and between rows, where everything is whole. It never interrupts anything by force and
+never knows who runs the job.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+
+class StopRequested(Exception):
+    """Raised inside a job by `JobControl.check` once a stop is asked; the job saves what it has and ends as stopped."""
+
+
+class JobControl:
+    """The wishes of those who watch a job, safe to use from any thread.
+
+    A stop is final: the first reason is kept, later ones are ignored, and a paused job wakes to obey it.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._stop = False
+        self._stop_reason = ""
+        self._paused = False
+        self._requests: list[tuple[str, Any]] = []
+        self._interludes: list[Callable[[Any], None]] = []
+        self._listeners: list[Callable[[], None]] = []
+
+    # -- stop ---------------------------------------------------------------------------------------------------------
+    def stop(self, by: str = "user") -> None:
+        """Ask the job to stop at its next safe point.
+
+        Args:
+            by: who or what asks ("user", "signal", "shutdown"); kept as `stop_reason`.
+        """
+        with self._changed:
+            if self._stop:
+                return
+            self._stop = True
+            self._stop_reason = by
+            self._changed.notify_all()
+        self._tell()
+
+    @property
+    def stop_requested(self) -> bool:
+        """Whether anybody has asked the job to stop."""
+        with self._changed:
+            return self._stop
+
+    @property
+    def stop_reason(self) -> str:
+        """Who asked for the stop; empty before that."""
+        with self._changed:
+            return self._stop_reason
+
+    def check(self) -> None:
+        """Go on, or raise when a stop is asked.
+
+        Raises:
+            StopRequested: with the reason as its text.
+        """
+        with self._changed:
+            if self._stop:
+                raise StopRequested(self._stop_reason)
+
+    # -- pause --------------------------------------------------------------------------------------------------------
+    def pause(self) -> None:
+        """Ask the job to wait at its next safe point until `proceed` or `stop`."""
+        self._set_paused(True)
+
+    def proceed(self) -> None:
+        """Let a paused job go on."""
+        self._set_paused(False)
+
+    @property
+    def paused(self) -> bool:
+        """Whether the job is asked to wait."""
+        with self._changed:
+            return self._paused
+
+    def wait_while_paused(self) -> None:
+        """Block the job's thread while it is asked to wait; returns at once when it is not, or when a stop is asked."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._stop or not self._paused)
+
+    def wait_for_attention(self, timeout: float | None = None) -> bool:
+        """Block a paused job until there is anything to do: proceed, stop, a request or an interlude.
+
+        With it a paused job can still answer a chat. Returns at once when the job is not paused.
+
+        Args:
+            timeout: seconds to wait at most; None waits as long as it takes.
+
+        Returns:
+            Whether there is something to do (False only after the timeout).
+        """
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: self._stop or not self._paused or bool(self._requests) or bool(self._interludes), timeout
+            )
+
+    # -- requests and interludes --------------------------------------------------------------------------------------
+    def request(self, what: str, value: Any = None) -> None:
+        """Leave a wish for the job's next safe point.
+
+        Args:
+            what: "learning_rate" (value: the new rate), "evaluate", "checkpoint" or "finish_epoch".
+            value: what the wish is about, if anything.
+        """
+        with self._changed:
+            self._requests.append((what, value))
+            self._changed.notify_all()
+        self._tell()
+
+    def take_requests(self) -> list[tuple[str, Any]]:
+        """The wishes left since the last call, oldest first; each is handed out once."""
+        with self._changed:
+            taken, self._requests = self._requests, []
+            return taken
+
+    def submit_interlude(self, fn: Callable[[Any], None]) -> None:
+        """Leave a small task that the job runs between two steps, on its own thread, with what it offers as argument."""
+        with self._changed:
+            self._interludes.append(fn)
+            self._changed.notify_all()
+        self._tell()
+
+    def take_interludes(self) -> list[Callable[[Any], None]]:
+        """The small tasks left since the last call, oldest first; each is handed out once."""
+        with self._changed:
+            taken, self._interludes = self._interludes, []
+            return taken
+
+    # -- listeners ----------------------------------------------------------------------------------------------------
+    def on_change(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` after every change, on the thread that made it and with no lock held.
+
+        Returns:
+            A function that ends the subscription.
+        """
+        with self._changed:
+            self._listeners.append(callback)
+
+        def unsubscribe() -> None:
+            with self._changed:
+                if callback in self._listeners:
+                    self._listeners.remove(callback)
+
+        return unsubscribe
+
+    def _set_paused(self, paused: bool) -> None:
+        with self._changed:
+            if self._paused == paused:
+                return
+            self._paused = paused
+            self._changed.notify_all()
+        self._tell()
+
+    def _tell(self) -> None:
+        """Tell every listener, also when one of them fails; the first failure is raised once all have heard."""
+        with self._changed:
+            listeners = list(self._listeners)
+        failure: Exception | None = None
+        for listener in listeners:
+            try:
+                listener()
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure

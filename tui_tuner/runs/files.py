@@ -1,0 +1,227 @@
+"""Files that are either the old one or the new one, never half of either.
+
+Everything in a run folder but the event log is written through here: to a temporary file in the same folder, flushed to
+the disk, then renamed over the old one. It must never leave the target damaged, nor a temporary file behind after a
+failure that it lived to see.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from ..errors import TunerError
+
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
+# Some file systems cannot flush a folder, or not in Apple's way; that is no reason to fail a write that succeeded.
+_CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOTTY, errno.EBADF, errno.EACCES, errno.EPERM, errno.ENOSYS}
+
+
+def write_failure(error: OSError, path: Path) -> TunerError:
+    """What a failed write means to a person: no space, no right to write, no such folder, or the system's own words."""
+    if error.errno in _NO_SPACE:
+        return TunerError(
+            "no space left on the disk", code="no-space", where=str(path), fix="free some space and resume the run"
+        )
+    if error.errno in _NOT_WRITABLE:
+        return TunerError(
+            "may not be written", code="not-writable", where=str(path), fix="choose another folder or change its rights"
+        )
+    if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+        return TunerError(
+            "cannot be written because its folder is missing",
+            code="not-found",
+            where=str(path),
+            fix="create the folder first",
+        )
+    return TunerError(f"cannot be written ({error.strerror or error})", code="write-failed", where=str(path))
+
+
+def read_failure(error: OSError, path: Path) -> TunerError:
+    """What a failed read means to a person: not there, no right to read, or the system's own words."""
+    if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+        return TunerError("does not exist", code="not-found", where=str(path), fix="check the path")
+    if error.errno in {errno.EACCES, errno.EPERM}:
+        return TunerError("may not be read", code="not-readable", where=str(path), fix="change its rights")
+    return TunerError(f"cannot be read ({error.strerror or error})", code="not-readable", where=str(path))
+
+
+def sync_to_disk(descriptor: int) -> None:
+    """Have an open file's contents on the disk itself when this returns, as far as the platform can promise it.
+
+    Raises:
+        OSError: when the system reports that the contents did not get there.
+    """
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        # On macOS fsync stops at the drive's cache, which a power cut empties.
+        try:
+            fcntl.fcntl(descriptor, full)
+            return
+        except OSError as error:
+            if error.errno not in _CANNOT_SYNC:
+                raise
+    os.fsync(descriptor)
+
+
+def sync_folder(path: Path) -> None:
+    """Make a rename or a new name in `path` outlast a power cut, where the file system can."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_SYNC:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def write_all(descriptor: int, data: bytes) -> None:
+    """Write all of `data`: in one call as a rule, in several when the system takes only a part."""
+    view = memoryview(data)
+    while view:
+        written = os.write(descriptor, view)
+        if written <= 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        view = view[written:]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Offer a temporary path beside `path`; what is written there takes the place of `path` when the block ends well.
+
+    For writers that insist on a file name. The temporary name keeps the suffix. When the block raises, the old file
+    stays as it was and the temporary one is removed.
+
+    Raises:
+        TunerError: `no-space`, `not-writable` or `not-found`, naming `path`.
+    """
+    temporary = path.with_name(f".tmp-{secrets.token_hex(6)}{path.suffix}")
+    try:
+        yield temporary
+        descriptor = os.open(temporary, os.O_RDONLY)
+        try:
+            sync_to_disk(descriptor)
+        finally:
+            os.close(descriptor)
+        os.replace(temporary, path)
+        sync_folder(path.parent)
+    except OSError as error:
+        raise write_failure(error, path) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_atomic(path: Path, data: bytes | str) -> None:
+    """Put `data` (text as UTF-8) in place of whatever `path` holds, all or nothing; keeps the old file's permissions.
+
+    Raises:
+        TunerError: `no-space`, `not-writable` or `not-found`, naming `path`; the old file is intact then.
+    """
+    # Text of a model may hold half a surrogate pair, which UTF-8 has no bytes for; it is written as its escape.
+    raw = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    path = Path(path)
+    with replacing(path) as temporary:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+        try:
+            with suppress(FileNotFoundError):
+                os.fchmod(descriptor, path.stat().st_mode & 0o7777)
+            write_all(descriptor, raw)
+        finally:
+            os.close(descriptor)
+
+
+def write_json(path: Path, obj: Any) -> None:
+    """Write `obj` as indented strict JSON, all or nothing; numbers that are not finite become null.
+
+    Raises:
+        TunerError: as `write_atomic`.
+    """
+    plain, _ = plain_json(obj)
+    write_atomic(path, encode_json(plain, indent=2) + b"\n")
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        TunerError: `not-found`, `not-readable`, or `damaged-file` naming file and line.
+    """
+    try:
+        raw = Path(path).read_bytes()
+    except OSError as error:
+        raise read_failure(error, Path(path)) from error
+    try:
+        return json.loads(raw.decode("utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise TunerError(
+            f"is not valid JSON ({error.msg})",
+            code="damaged-file",
+            where=f"{path}:{error.lineno}",
+            fix="restore it or delete it",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise TunerError(
+            "is not valid JSON", code="damaged-file", where=str(path), fix="restore it or delete it"
+        ) from error
+
+
+def encode_json(plain: Any, indent: int | None = None) -> bytes:
+    """Strict JSON as UTF-8, readable as it stands; escaped throughout only where text is no valid Unicode."""
+    separators = (",", ": ") if indent else (",", ":")
+    try:
+        text = json.dumps(plain, ensure_ascii=False, allow_nan=False, indent=indent, separators=separators)
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        return json.dumps(plain, allow_nan=False, indent=indent, separators=separators).encode("ascii")
+
+
+def plain_json(value: Any) -> tuple[Any, list[str]]:
+    """`value` in terms that strict JSON has: paths and unknown objects as text, numpy values as Python's own.
+
+    Returns:
+        The plain value, and the dotted places at which a number was not finite and became None ("loss",
+        "metrics.rouge1.p"; "" for the value itself), in order.
+    """
+    nonfinite: list[str] = []
+    return _plain(value, "", nonfinite), nonfinite
+
+
+def _plain(value: Any, place: str, nonfinite: list[str]) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, Enum):
+        return _plain(value.value, place, nonfinite)
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return float(value)
+        nonfinite.append(place)
+        return None
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item, _join(place, str(key)), nonfinite) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(item, _join(place, str(index)), nonfinite) for index, item in enumerate(value)]
+    for method in ("tolist", "item"):  # numpy arrays and scalars, without importing what the value came from
+        convert = getattr(value, method, None)
+        if callable(convert):
+            return _plain(convert(), place, nonfinite)
+    return str(value)
+
+
+def _join(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key

@@ -1,0 +1,87 @@
+"""What state a run is in, derived from its events and from whether anybody is writing it; stored nowhere.
+
+The state is a reading of the record, never a record of its own: two accounts could disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from .events import Event
+
+
+class RunState(StrEnum):
+    """The states a run can be in; `interrupted` is a run that ended without saying so and can be resumed."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    PAUSED = "paused"
+    STOPPED = "stopped"
+    FINISHED = "finished"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens unless somebody resumes the run."""
+        return self in {RunState.STOPPED, RunState.FINISHED, RunState.FAILED, RunState.INTERRUPTED}
+
+
+class StateTracker:
+    """The fold behind `derive_state`, for those who follow a log piece by piece."""
+
+    def __init__(self) -> None:
+        self._begun = False
+        self._ended: RunState | None = None
+        self._paused = False
+
+    def add(self, event: Event) -> None:
+        """Take one event into account; unknown ones change nothing."""
+        kind = event.get("type")
+        if kind == "run_started":
+            self._begun = True
+            self._ended = None
+            self._paused = False
+        elif kind == "run_finished":
+            self._begun = True
+            self._ended = _ENDINGS.get(str(event.get("status")), RunState.FAILED)
+        elif kind == "control":
+            what = event.get("what")
+            if what == "pause":
+                self._paused = True
+            elif what in ("proceed", "stop"):
+                self._paused = False
+        elif kind in _WORK:
+            self._begun = True
+
+    def state(self, alive: bool) -> RunState:
+        """The run's state.
+
+        Args:
+            alive: whether a living process holds the run's lock.
+        """
+        if not self._begun:
+            return RunState.QUEUED
+        if self._ended is not None:
+            return self._ended
+        if not alive:
+            return RunState.INTERRUPTED
+        return RunState.PAUSED if self._paused else RunState.RUNNING
+
+
+def derive_state(events: Iterable[Event], alive: bool) -> RunState:
+    """The state of the run that wrote `events`.
+
+    Args:
+        events: all of its events, oldest first.
+        alive: whether a living process holds the run's lock.
+    """
+    tracker = StateTracker()
+    for event in events:
+        tracker.add(event)
+    return tracker.state(alive)
+
+
+_ENDINGS = {"finished": RunState.FINISHED, "stopped": RunState.STOPPED, "failed": RunState.FAILED}
+_WORK = frozenset({"stage", "progress", "train", "validation", "evaluation", "checkpoint", "verdict"})
