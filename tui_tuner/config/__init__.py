@@ -1,0 +1,50 @@
+"""Experiments: what a preset holds, in and out of TOML, and what each key means.
+
+Nothing here imports a training library: the config form and the command line's help must open at once.
+"""
+
+from __future__ import annotations
+
+from tui_tuner.config.describe import FieldInfo, SectionInfo, field, fields, sections
+from tui_tuner.config.model import (
+    AdapterSection,
+    DataSection,
+    EvaluationSection,
+    Experiment,
+    ModelSection,
+    ProbesSection,
+    RunSection,
+    TrainSection,
+)
+from tui_tuner.config.overrides import apply_overrides, parse_override, with_overrides
+from tui_tuner.config.presets import Preset, find_preset, list_presets, load_preset
+from tui_tuner.config.problems import Problem, explain
+from tui_tuner.config.toml import dump_experiment, experiment_from_text, load_experiment
+
+__all__ = [
+    "AdapterSection",
+    "DataSection",
+    "EvaluationSection",
+    "Experiment",
+    "FieldInfo",
+    "ModelSection",
+    "Preset",
+    "ProbesSection",
+    "Problem",
+    "RunSection",
+    "SectionInfo",
+    "TrainSection",
+    "apply_overrides",
+    "dump_experiment",
+    "experiment_from_text",
+    "explain",
+    "field",
+    "fields",
+    "find_preset",
+    "list_presets",
+    "load_experiment",
+    "load_preset",
+    "parse_override",
+    "sections",
+    "with_overrides",
+]

@@ -1,0 +1,177 @@
+"""Where in a TOML text a key stands, so that an error can name the line.
+
+The scanner reads TOML that `tomllib` has already accepted, so it looks for structure only and never judges. It must
+never raise: on a text that it does not follow it stops, and the keys after that have no line.
+"""
+
+from __future__ import annotations
+
+import re
+
+Path = tuple[str | int, ...]
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_SPACE = re.compile(r"[ \t]*")
+_GAP = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_SCALAR = re.compile(r"[^,\]}#\r\n]*")
+_STRING = re.compile(
+    r'"""(?:\\.|[^\\])*?"{3,5}(?!")'
+    r"|'''.*?'{3,5}(?!')"
+    r'|"(?:\\.|[^"\\\n])*"'
+    r"|'[^'\n]*'",
+    re.DOTALL,
+)
+_ESCAPE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(["\\bfnrt]))')
+_SHORT = {'"': '"', "\\": "\\", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+
+
+def key_lines(text: str) -> dict[Path, int]:
+    """The line (from 1) of every key, table and list item of a TOML text.
+
+    Keys of the answer are paths such as `("train", "iters")` or `("data", "prompt", 0)`. A table opened several times,
+    or made by dotted keys, has the line that names it first.
+    """
+    scanner = _Scanner(text)
+    try:
+        scanner.document()
+    except _Lost:
+        pass
+    return scanner.lines
+
+
+class _Lost(Exception):  # noqa: N818  a signal inside this module, not an error
+    pass
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.lines: dict[Path, int] = {}
+        self.arrays: dict[Path, int] = {}
+
+    def document(self) -> None:
+        table: Path = ()
+        self.skip(_GAP)
+        while self.at < len(self.text):
+            if self.peek("["):
+                table = self.header()
+            else:
+                self.pair(table)
+            self.skip(_GAP)
+
+    def header(self) -> Path:
+        line = self.line()
+        doubled = self.text.startswith("[[", self.at)
+        self.at += 2 if doubled else 1
+        keys = self.keys()
+        self.expect("]]" if doubled else "]")
+        path: Path = ()
+        for index, key in enumerate(keys):
+            path = (*path, key)
+            self.lines.setdefault(path, line)
+            last = index == len(keys) - 1
+            if path in self.arrays and not (last and doubled):
+                path = (*path, self.arrays[path])
+        if doubled:
+            self.arrays[path] = self.arrays.get(path, -1) + 1
+            path = (*path, self.arrays[path])
+            self.lines.setdefault(path, line)
+        return path
+
+    def pair(self, table: Path) -> None:
+        line = self.line()
+        path = table
+        for key in self.keys():
+            path = (*path, key)
+            self.lines.setdefault(path, line)
+        self.expect("=")
+        self.value(path)
+
+    def keys(self) -> list[str]:
+        found = []
+        while True:
+            self.skip(_SPACE)
+            if self.text[self.at : self.at + 1] in {'"', "'"}:
+                found.append(_unquote(self.take(_STRING)))
+            else:
+                found.append(self.take(_BARE))
+            self.skip(_SPACE)
+            if not self.peek("."):
+                return found
+            self.at += 1
+
+    def value(self, path: Path) -> None:
+        self.skip(_GAP)
+        if self.peek("["):
+            self.array(path)
+        elif self.peek("{"):
+            self.inline_table(path)
+        elif self.text[self.at : self.at + 1] in {'"', "'"}:
+            self.take(_STRING)
+        else:
+            self.take(_SCALAR)
+
+    def array(self, path: Path) -> None:
+        self.at += 1
+        index = 0
+        while True:
+            self.skip(_GAP)
+            if self.peek("]"):
+                break
+            self.lines.setdefault((*path, index), self.line())
+            self.value((*path, index))
+            index += 1
+            self.skip(_GAP)
+            if self.peek(","):
+                self.at += 1
+            elif not self.peek("]"):
+                raise _Lost
+        self.at += 1
+
+    def inline_table(self, path: Path) -> None:
+        self.at += 1
+        while True:
+            self.skip(_GAP)
+            if self.peek("}"):
+                break
+            self.pair(path)
+            self.skip(_GAP)
+            if self.peek(","):
+                self.at += 1
+            elif not self.peek("}"):
+                raise _Lost
+        self.at += 1
+
+    def peek(self, mark: str) -> bool:
+        return self.text.startswith(mark, self.at)
+
+    def expect(self, mark: str) -> None:
+        if not self.peek(mark):
+            raise _Lost
+        self.at += len(mark)
+
+    def skip(self, pattern: re.Pattern[str]) -> None:
+        if match := pattern.match(self.text, self.at):
+            self.at = match.end()
+
+    def take(self, pattern: re.Pattern[str]) -> str:
+        match = pattern.match(self.text, self.at)
+        if match is None or not match.group():
+            raise _Lost
+        self.at = match.end()
+        return match.group()
+
+    def line(self) -> int:
+        return self.text.count("\n", 0, self.at) + 1
+
+
+def _unquote(text: str) -> str:
+    if text.startswith("'"):
+        return text[1:-1]
+
+    def plain(match: re.Match[str]) -> str:
+        code = match.group(1) or match.group(2)
+        return chr(int(code, 16)) if code else _SHORT[match.group(3)]
+
+    return _ESCAPE.sub(plain, text[1:-1])

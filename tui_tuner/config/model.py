@@ -1,0 +1,258 @@
+"""What an experiment holds: every key with its type, range, default and help.
+
+This is the one place that knows. The config form, the command line's `--set`, the reference in docs/ and the comments
+in a saved config.toml are all made from it: the text under a key is its help. A rule that needs the model or the data
+(does a module exist, are there enough rows) does not belong here: it is checked where those are at hand. This module
+must never import a training library.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, Self
+
+from pydantic import Field, model_validator
+
+from tui_tuner.config.types import (
+    ConflictError,
+    Metric,
+    Metrics,
+    Name,
+    Names,
+    Number,
+    Section,
+    Switch,
+    Text,
+    Texts,
+    Whole,
+)
+
+Method = Literal["lora", "dora", "full"]
+Optimizer = Literal["adam", "adamw", "muon", "sgd", "adafactor"]
+Schedule = Literal["constant", "cosine", "linear"]
+
+ALL_METRICS: tuple[Metric, ...] = ("exact_match", "rouge1", "rouge2", "rougeL")
+DECAYING_OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "muon", "sgd")
+
+_MODULE_PATH = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
+
+
+class RunSection(Section):
+    """What the run is called and which random numbers it draws."""
+
+    name: Name = "experiment"
+    """The name of the run; its folder is named after it, with the date and time behind. Change it for every idea you
+    try, so that you can tell the runs apart."""
+    seed: Whole = Field(42, ge=0)
+    """The seed of every random choice: the split, the order of the rows, the adapter's first weights and dropout. The
+    same seed repeats a run; a second seed shows how much of a difference is luck."""
+    notes: Text = ""
+    """Free text that is kept with the run: what you expect, and why you try it."""
+
+
+class ModelSection(Section):
+    """The model that is fine-tuned."""
+
+    path: Name
+    """The base model: a folder with config.json and safetensors weights, the name of a repository on the Hugging Face
+    Hub, or "embedded:phi3-tiny". A relative path is looked up beside this file first."""
+
+
+class DataSection(Section):
+    """The examples that are learned from, and how a record becomes a prompt and an answer."""
+
+    source: Name
+    """The examples: a file (JSONL, JSON, CSV or TSV), a folder with train, valid and test files, or
+    "embedded:players". A relative path is looked up beside this file first."""
+    prompt: Texts = Field(default_factory=list)
+    """Templates of the question, with columns in braces, such as "Summarise: {text}". Each wording makes an example
+    of its own from every record; leave it empty when the rows already are prompt/completion, messages or text."""
+    completion: Texts = Field(default_factory=list)
+    """Templates of the answer that the model shall learn, with columns in braces. Give one for all prompts, or one
+    for each."""
+    train: Whole = Field(0, ge=0)
+    """How many records to train on; 0 takes all that are left after validation and test. Lower it to see what less
+    data would have done."""
+    valid: Whole = Field(0, ge=0)
+    """How many records to hold back for the validation loss; 0 takes 10 %, at least one, or all of a folder's valid
+    file. Training never sees them."""
+    test: Whole = Field(0, ge=0)
+    """How many records to hold back for the benchmark before and after; 0 takes 10 %, at least one, or all of a
+    folder's test file. More rows make the verdict surer and the benchmark slower."""
+    mask_prompt: Switch = True
+    """Whether the loss counts the answer's tokens only. Switch it off to learn the prompt's wording too, and for rows
+    of plain text, which have no prompt."""
+
+    @model_validator(mode="after")
+    def _templates_pair_up(self) -> Self:
+        prompts, answers = len(self.prompt), len(self.completion)
+        if answers and not prompts:
+            raise ConflictError(
+                "completion", "is given without data.prompt", "add data.prompt, or remove data.completion"
+            )
+        if prompts and not answers:
+            raise ConflictError(
+                "prompt", "is given without data.completion", "add data.completion, or remove data.prompt"
+            )
+        if prompts and answers not in (1, prompts):
+            many = f"has {answers} templates for {prompts} prompt{'s' if prompts > 1 else ''}"
+            raise ConflictError("completion", many, f"give one template{f', or {prompts}' if prompts > 1 else ''}")
+        return self
+
+
+class AdapterSection(Section):
+    """What is trained: low-rank adapters beside the frozen weights, or the weights themselves."""
+
+    method: Method = "lora"
+    """How the model is changed: "lora" trains a low-rank update beside each frozen weight matrix, "dora" also trains
+    its magnitude (slower, sometimes better at low rank), "full" trains the weights themselves (most memory, no
+    quantized base)."""
+    rank: Whole = Field(8, ge=1)
+    """The rank of the update: how many directions each adapted matrix may change in. Raise it (16 to 64) when the
+    training loss stays high, lower it when the model learns the data by heart. Not used by "full"."""
+    scale: Number = Field(20.0, gt=0)
+    """The factor in front of the update, mlx-lm's `scale`. Elsewhere it is alpha / rank: alpha 160 at rank 8 is scale
+    20. Lower it when the loss jumps. Not used by "full"."""
+    dropout: Number = Field(0.0, ge=0, lt=1)
+    """The share of the adapter's inputs that is set to zero at random while training. Try 0.05 to 0.1 when the
+    validation loss rises while the training loss falls. Not used by "full"."""
+    layers: Whole = Field(0, ge=0)
+    """How many transformer layers to train, counted from the last; 0 is all of them. Fewer need less memory and
+    change the model less."""
+    targets: Names = Field(default_factory=list)
+    """The modules inside a layer that get an adapter, such as "self_attn.qkv_proj"; empty is every linear module. The
+    names differ between architectures: the Models screen lists them. Not used by "full"."""
+
+    @model_validator(mode="after")
+    def _targets_are_module_paths(self) -> Self:
+        for target in self.targets:
+            if not _MODULE_PATH.fullmatch(target):
+                raise ConflictError(
+                    "targets", f'has "{target}", which is no module path', 'write names such as "self_attn.o_proj"'
+                )
+        if len(set(self.targets)) < len(self.targets):
+            raise ConflictError("targets", "names a module twice", "name each module once")
+        return self
+
+
+class TrainSection(Section):
+    """How long, how fast and in what portions the model is trained."""
+
+    iters: Whole = Field(100, ge=1)
+    """How many iterations to train: each one computes the gradient of one batch. One epoch is rows / batch_size
+    iterations; one to three epochs are usual."""
+    batch_size: Whole = Field(4, ge=1)
+    """How many rows each iteration takes. Larger batches make steadier gradients and need more memory; see
+    grad_accumulation when memory is short."""
+    learning_rate: Number = Field(1e-5, gt=0, le=10)
+    """The step size of the optimizer, at its highest. LoRA usually takes 1e-5 to 2e-4, full fine-tuning a tenth of
+    that; lower it when the loss jumps or becomes NaN, raise it when the loss hardly moves."""
+    optimizer: Optimizer = "adam"
+    """The rule that turns gradients into updates. "adam" and "adamw" are the safe choice, "adafactor" keeps less
+    state, "muon" orthogonalises the updates of matrices, "sgd" has no state and wants a much higher learning rate."""
+    weight_decay: Number = Field(0.0, ge=0, le=1)
+    """How strongly the trained weights are pulled towards zero at every update; 0.01 is usual. Only "adamw", "muon"
+    and "sgd" have it."""
+    schedule: Schedule = "constant"
+    """How the learning rate goes on after the warm-up: it stays constant, or falls to zero at the last update along a
+    cosine or a straight line. Falling schedules usually end at a lower loss."""
+    warmup: Whole = Field(0, ge=0)
+    """Over how many updates the learning rate rises from zero to its full value. Use 5 to 10 % of the run when the
+    first losses jump; it must be shorter than the run."""
+    max_seq_length: Whole = Field(2048, ge=2)
+    """The longest row in tokens; what is longer is cut off at its end, answer first. Memory grows with it, so set it
+    just above your longest row; the Data screen shows the lengths."""
+    grad_accumulation: Whole = Field(1, ge=1)
+    """How many iterations' gradients are averaged before the weights are updated. It acts as a batch that many times
+    larger without its memory."""
+    grad_checkpoint: Switch = False
+    """Whether to recompute activations in the backward pass instead of keeping them. It saves much memory and costs
+    about a third more time; use it when a run does not fit."""
+    report_every: Whole = Field(10, ge=1)
+    """After how many iterations the training loss and the rates are reported. 1 draws every point of the curve."""
+    eval_every: Whole = Field(200, ge=1)
+    """After how many iterations the validation loss is measured; also before the first and after the last. Measure
+    often enough to see it turn, as each measurement takes time."""
+    eval_batches: Whole = Field(-1, ge=-1, json_schema_extra={"allowed": "-1, or 1 or more"})
+    """How many validation batches a measurement takes; -1 is all of them. Fewer are faster and make the curve
+    noisier."""
+    save_every: Whole = Field(100, ge=1)
+    """After how many iterations a checkpoint is saved. A crash costs at most the iterations since the last one."""
+    keep_checkpoints: Whole = Field(5, ge=1)
+    """How many of the latest checkpoints stay on disk; the best one by validation loss is kept besides."""
+
+    @model_validator(mode="after")
+    def _possible(self) -> Self:
+        if self.weight_decay and self.optimizer not in DECAYING_OPTIMIZERS:
+            raise ConflictError(
+                "weight_decay",
+                f'has no effect with the optimizer "{self.optimizer}"',
+                f"set it to 0, or train.optimizer to {_either(DECAYING_OPTIMIZERS)}",
+            )
+        if self.eval_batches == 0:
+            raise ConflictError(
+                "eval_batches", "would measure nothing", "set it to -1 for all batches, or to 1 or more"
+            )
+        if self.grad_accumulation > self.iters:
+            raise ConflictError(
+                "grad_accumulation",
+                f"is more than train.iters ({self.iters}), so that no update would ever happen",
+                "lower it, or raise train.iters",
+            )
+        if self.warmup >= self.iters:
+            raise ConflictError(
+                "warmup",
+                f"is not shorter than the run (train.iters is {self.iters})",
+                "lower it, or raise train.iters",
+            )
+        return self
+
+
+class EvaluationSection(Section):
+    """The benchmark before and after training, on the test rows."""
+
+    enabled: Switch = True
+    """Whether the model answers the test rows before and after training, for a verdict. Switch it off for a quick
+    trial."""
+    rows: Whole = Field(0, ge=0)
+    """How many test rows to answer; 0 is all. Fewer are faster and make the verdict less sure."""
+    max_tokens: Whole = Field(128, ge=1)
+    """The longest answer in tokens. Set it above the longest reference answer: what is cut off scores lower."""
+    batch_size: Whole = Field(8, ge=1)
+    """How many answers are generated at once. More are faster and need more memory; the answers stay the same."""
+    metrics: Metrics = Field(default_factory=lambda: list(ALL_METRICS))
+    """What the answers are scored by, against the reference: "exact_match" is the share that equals it, ROUGE-1 and
+    ROUGE-2 are the F1 of shared words and word pairs, ROUGE-L of the longest common subsequence."""
+
+    @model_validator(mode="after")
+    def _metrics_make_sense(self) -> Self:
+        if len(set(self.metrics)) < len(self.metrics):
+            raise ConflictError("metrics", "names a metric twice", "name each metric once")
+        if self.enabled and not self.metrics:
+            raise ConflictError("metrics", "is empty", "name a metric, or set evaluation.enabled to false")
+        return self
+
+
+class ProbesSection(Section):
+    """Fixed prompts that show what the model says as it learns."""
+
+    prompts: Texts = Field(default_factory=list)
+    """Prompts that are answered again at every checkpoint, to watch the model change. Two or three short ones tell
+    most: one from the task, one that it should still answer as before."""
+
+
+class Experiment(Section):
+    """Everything that decides a run."""
+
+    run: RunSection = Field(default_factory=RunSection)
+    model: ModelSection
+    data: DataSection
+    adapter: AdapterSection = Field(default_factory=AdapterSection)
+    train: TrainSection = Field(default_factory=TrainSection)
+    evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
+    probes: ProbesSection = Field(default_factory=ProbesSection)
+
+
+def _either(words: tuple[str, ...]) -> str:
+    quoted = [f'"{word}"' for word in words]
+    return f"{', '.join(quoted[:-1])} or {quoted[-1]}"

@@ -1,0 +1,144 @@
+"""Presets: experiments kept as commented TOML files, found by name or by path.
+
+A name is looked up in the folders of `paths.presets_dirs()` and nowhere else: it must never lead out of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tui_tuner.config.model import Experiment
+from tui_tuner.config.suggest import nearest
+from tui_tuner.config.toml import load_experiment, read_text
+from tui_tuner.errors import TunerError
+from tui_tuner.paths import presets_dirs
+
+SUFFIX = ".toml"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A preset's file and what its header comment says of it.
+
+    Attributes:
+        name: the file's name without `.toml`.
+        path: the file, absolute; its folder is the base of relative paths in it.
+        title: the first comment line; the name when there is none.
+        description: the rest of the header comment; paragraphs are parted by an empty line.
+    """
+
+    name: str
+    path: Path
+    title: str
+    description: str
+
+    @property
+    def base(self) -> Path:
+        """The folder that relative paths in the preset are looked up in."""
+        return self.path.parent
+
+
+def list_presets() -> list[Preset]:
+    """Every preset that can be found by name, by folder and then by name; of equal names the first folder's.
+
+    A file that cannot be read is listed under its name, so that opening it can say what is wrong.
+    """
+    found: dict[str, Preset] = {}
+    for folder in presets_dirs():
+        for path in _files(folder):
+            if path.stem not in found:
+                found[path.stem] = _preset(path)
+    return list(found.values())
+
+
+def find_preset(name_or_path: str) -> Preset:
+    """The preset of that name, or in that file.
+
+    What ends in `.toml` or holds a `/` is a path; anything else is a name. A name that is not found but is a file of
+    the working directory is refused as a name, with the path to write.
+
+    Raises:
+        TunerError: usage; names the nearest preset, or all of them when none is near.
+    """
+    text = name_or_path.strip()
+    if "/" in text or text.endswith(SUFFIX):
+        return _by_path(text)
+    for folder in presets_dirs():
+        for path in _files(folder):
+            if path.stem == text:
+                return _preset(path)
+    names = [preset.name for preset in list_presets()]
+    near = nearest(text, names)
+    if near:
+        fix = f'did you mean "{near}"?'
+    elif names:
+        fix = f"the presets are {', '.join(names)}; or give the path of a {SUFFIX} file"
+    else:
+        fix = f"give the path of a {SUFFIX} file"
+    raise TunerError(f'there is no preset "{text}"', code="no-preset", fix=fix, usage=True)
+
+
+def load_preset(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Experiment, Preset]:
+    """The experiment of a preset with the overrides applied, and the preset.
+
+    Raises:
+        TunerError: as `find_preset` and `load_experiment`.
+    """
+    preset = find_preset(name_or_path)
+    return load_experiment(preset.path, overrides), preset
+
+
+def _by_path(text: str) -> Preset:
+    try:
+        path = Path(text).expanduser()
+        exists = path.is_file()
+    except (OSError, ValueError, RuntimeError):
+        path, exists = Path(text), False
+    if exists and path.suffix == SUFFIX:
+        return _preset(path.absolute())
+    if exists:
+        raise TunerError("is no preset", code="no-preset", where=text, fix=f"name a {SUFFIX} file", usage=True)
+    names = [preset.name for preset in list_presets()]
+    stem = text.rstrip("/").rpartition("/")[2].removesuffix(SUFFIX)
+    near = stem if stem in names else nearest(stem, names)
+    fix = f'did you mean the preset "{near}"?' if near else "check the path"
+    raise TunerError("there is no such file", code="no-preset", where=text, fix=fix, usage=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return sorted(
+            path
+            for path in folder.iterdir()
+            if path.suffix == SUFFIX and not path.name.startswith(".") and path.is_file()
+        )
+    except OSError:
+        return []
+
+
+def _preset(path: Path) -> Preset:
+    try:
+        title, description = header(read_text(path))
+    except TunerError:
+        title, description = "", ""
+    return Preset(path.stem, path.absolute(), title or path.stem, description)
+
+
+def header(text: str) -> tuple[str, str]:
+    """Title and description from the comment that a TOML text starts with.
+
+    The header ends at the first line that is no comment. An empty comment line parts paragraphs.
+    """
+    comment: list[str] = []
+    for line in text.strip().splitlines():
+        if not line.startswith("#"):
+            break
+        comment.append(line.lstrip("#").strip())
+    while comment and not comment[0]:
+        comment.pop(0)
+    if not comment:
+        return "", ""
+    paragraphs = "\n".join(comment[1:]).strip().split("\n\n")
+    return comment[0], "\n\n".join(" ".join(part.split()) for part in paragraphs if part.strip())

@@ -1,0 +1,81 @@
+"""The nearest right word to a wrong one, and what other tools call our keys.
+
+It only suggests: it must never change what a person wrote.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+# What mlx-lm, PEFT and the usual trainers call it. A preset brought over from them is told its new name.
+ELSEWHERE = {
+    "adapter_path": "run.name",
+    "alpha": "adapter.scale",
+    "base_model": "model.path",
+    "dataset": "data.source",
+    "epochs": "train.iters",
+    "fine_tune_type": "adapter.method",
+    "grad_accumulation_steps": "train.grad_accumulation",
+    "gradient_accumulation_steps": "train.grad_accumulation",
+    "gradient_checkpointing": "train.grad_checkpoint",
+    "keys": "adapter.targets",
+    "lora_alpha": "adapter.scale",
+    "lora_dropout": "adapter.dropout",
+    "lora_layers": "adapter.layers",
+    "lora_rank": "adapter.rank",
+    "lr": "train.learning_rate",
+    "lr_schedule": "train.schedule",
+    "lr_scheduler": "train.schedule",
+    "lr_scheduler_type": "train.schedule",
+    "max_length": "train.max_seq_length",
+    "max_new_tokens": "evaluation.max_tokens",
+    "max_steps": "train.iters",
+    "num_layers": "adapter.layers",
+    "num_train_epochs": "train.iters",
+    "optim": "train.optimizer",
+    "per_device_train_batch_size": "train.batch_size",
+    "r": "adapter.rank",
+    "save_path": "run.name",
+    "save_steps": "train.save_every",
+    "steps_per_eval": "train.eval_every",
+    "steps_per_report": "train.report_every",
+    "target_modules": "adapter.targets",
+    "test_batches": "evaluation.rows",
+    "use_dora": "adapter.method",
+    "val_batches": "train.eval_batches",
+    "warmup_steps": "train.warmup",
+}
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that `word` was most likely meant to be, or None when none is near."""
+    by_plain = {_plain(choice): choice for choice in choices}
+    close = difflib.get_close_matches(_plain(word), by_plain, n=1, cutoff=0.6)
+    return by_plain[close[0]] if close else None
+
+
+def nearest_key(key: str, keys: Iterable[str]) -> str | None:
+    """The key (`section.name`) that `key` was most likely meant to be.
+
+    The name alone counts for more than the section: `adapter.iters` and plain `iters` both mean `train.iters`.
+    """
+    known = list(keys)
+    section, _, leaf = _plain(key).rpartition(".")
+    by_leaf: dict[str, list[str]] = {}
+    for choice in known:
+        by_leaf.setdefault(choice.rpartition(".")[2], []).append(choice)
+    if leaf in ELSEWHERE and f"{section}.{leaf}" not in known:
+        return ELSEWHERE[leaf]
+    if leaf not in by_leaf:
+        here = nearest(leaf, [choice.rpartition(".")[2] for choice in known if choice.startswith(f"{section}.")])
+        if here:
+            return f"{section}.{here}"
+        leaf = nearest(leaf, by_leaf) or ""
+    if owners := by_leaf.get(leaf):
+        return nearest(key, owners) or (owners[0] if len(owners) == 1 else None)
+    return nearest(key, known)
+
+
+def _plain(word: str) -> str:
+    return word.strip().lower().replace("-", "_")

@@ -1,0 +1,152 @@
+"""Experiments as TOML files: in with every error named by its line, out with every default and its help.
+
+What `dump_experiment` writes is loaded back equal, so a run folder's config.toml repeats the run whatever the defaults
+of a later version are. This module must never run anything that a file says, nor change a file.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tui_tuner.config import describe
+from tui_tuner.config.locate import key_lines
+from tui_tuner.config.model import Experiment
+from tui_tuner.config.overrides import apply_overrides, by_key, parse_override, validated
+from tui_tuner.config.problems import Origin
+from tui_tuner.errors import TunerError
+from tui_tuner.paths import find_local
+
+_LARGEST_FILE = 1 << 20
+_POSITION = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
+_PATH_KEYS = ("model.path", "data.source")
+_COMMENT_WIDTH = 110
+
+
+def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment from a TOML file and apply the overrides.
+
+    A relative `model.path` or `data.source` among the overrides that exists under the working directory is made
+    absolute: it was typed there, and not beside the file.
+
+    Raises:
+        TunerError: names the file, the line, the key, its value and what is allowed; or the override's text.
+    """
+    return experiment_from_text(read_text(path), str(path), _anchored(overrides))
+
+
+def experiment_from_text(text: str, where: str, overrides: Sequence[str] = ()) -> Experiment:
+    """Read an experiment from the text of a TOML file.
+
+    Args:
+        text: the TOML.
+        where: what to call the text in errors, usually its path.
+        overrides: `key=value` texts that are applied on top.
+
+    Raises:
+        TunerError: as `load_experiment`.
+    """
+    data = _parse(text.removeprefix("\ufeff"), where)
+    origin = Origin(where, key_lines(text.removeprefix("\ufeff")), by_key(overrides))
+    return validated(apply_overrides(data, overrides), origin)
+
+
+def dump_experiment(experiment: Experiment) -> str:
+    """The experiment as TOML, every default written out and every key under its help; `load_experiment` reads it."""
+    lines = [
+        f"# {experiment.run.name}",
+        "# An experiment with every key written out: it repeats whatever later defaults are.",
+    ]
+    for section in describe.sections(type(experiment)):
+        lines += ["", *_comment(section.help), f"[{section.name}]"]
+        values = getattr(experiment, section.name)
+        for info in describe.fields(type(experiment)):
+            if info.section == section.name:
+                help_text = f"{info.help} Allowed: {info.allowed}." if info.allowed else info.help
+                lines += [*_comment(help_text), f"{info.name} = {describe.in_toml(getattr(values, info.name))}"]
+    return "\n".join(lines) + "\n"
+
+
+def read_text(path: Path) -> str:
+    """The text of a TOML file, without a byte order mark.
+
+    Raises:
+        TunerError: when it is missing, no file, too large, unreadable or not UTF-8.
+    """
+    try:
+        if path.is_dir():
+            raise _unreadable(path, "is a folder, not a TOML file", "name the file in it")
+        if not path.exists():
+            raise _unreadable(path, "there is no such file", "check the path")
+        if not path.is_file():
+            raise _unreadable(path, "is no regular file", "name a TOML file")
+        if path.stat().st_size > _LARGEST_FILE:
+            raise _unreadable(path, "is larger than 1 MiB and so no experiment", "name a TOML file")
+        raw = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise _unreadable(path, f"cannot be read: {reason}", "check the path and its permissions") from None
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise TunerError(
+            f"byte 0x{raw[error.start]:02x} is not UTF-8 text",
+            code="bad-config",
+            where=f"{path}, line {line}",
+            fix="save the file as UTF-8",
+        ) from None
+
+
+def _parse(text: str, where: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        position = _POSITION.search(message)
+        what = message[: position.start()] if position else message
+        if position and position.group(1):
+            place = f"line {position.group(1)}, column {position.group(2)}"
+        else:
+            place = f"line {len(text.splitlines()) or 1}"
+        raise TunerError(
+            f"it is not valid TOML: {what[:1].lower()}{what[1:]}",
+            code="bad-toml",
+            where=f"{where}, {place}",
+            fix='write lines such as iters = 100 or name = "text" under a [section]',
+        ) from None
+    except (RecursionError, ValueError) as error:
+        # ValueError: an integer of more digits than Python reads.
+        what = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
+        raise TunerError(f"it is not valid TOML: {what}", code="bad-toml", where=where) from None
+
+
+def _anchored(overrides: Sequence[str]) -> list[str]:
+    """The overrides, with paths that exist under the working directory made absolute."""
+    anchored = []
+    for text in overrides:
+        if text.partition("=")[0].strip() in _PATH_KEYS:
+            info, value = parse_override(text)
+            if isinstance(value, str) and (found := find_local(value, None)):
+                text = f"{info.key}={describe.in_toml(str(found))}"
+        anchored.append(text)
+    return anchored
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(
+        text,
+        _COMMENT_WIDTH,
+        initial_indent="# ",
+        subsequent_indent="# ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _unreadable(path: Path, what: str, fix: str) -> TunerError:
+    return TunerError(what, code="no-config", where=str(path), fix=fix)

@@ -1,0 +1,155 @@
+"""Where things lie: presets, runs, the person's settings, and what a path in a preset means.
+
+This module only answers; it must never create a folder or a file, and never reach for the network.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+import sys
+import unicodedata
+from pathlib import Path
+
+from tui_tuner.errors import TunerError
+
+EMBEDDED = "embedded:"
+_EMBEDDED_MODELS = {"phi3-tiny": Path("quickstart/model")}
+_EMBEDDED_DATA = {"players": Path("quickstart/players.json")}
+_LONGEST_NAME = 60
+
+
+def package_dir() -> Path:
+    """The folder of the installed package."""
+    return Path(__file__).resolve().parent
+
+
+def checkout_dir() -> Path | None:
+    """The root of the project's own source tree when the package is run from one, else None."""
+    root = package_dir().parent
+    return root if (root / "pyproject.toml").is_file() and (root / "presets").is_dir() else None
+
+
+def config_dir() -> Path:
+    """The folder of the person's settings and presets, which need not exist.
+
+    `TUI_TUNER_CONFIG` decides; without it `~/Library/Application Support/tui-tuner` on a Mac, else `tui-tuner` in
+    `XDG_CONFIG_HOME` (by default `~/.config`).
+    """
+    if chosen := os.environ.get("TUI_TUNER_CONFIG"):
+        return _absolute(chosen)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "tui-tuner"
+    base = os.environ.get("XDG_CONFIG_HOME", "")
+    # The XDG specification has relative paths ignored.
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".config") / "tui-tuner"
+
+
+def presets_dirs() -> list[Path]:
+    """The folders that presets are looked up in, first match first; some may not exist.
+
+    The person's own, the working directory's, the source tree's, and the package's (in an installed wheel).
+    """
+    candidates = [config_dir() / "presets", Path.cwd() / "presets"]
+    if root := checkout_dir():
+        candidates.append(root / "presets")
+    candidates.append(package_dir() / "presets")
+    seen: dict[Path, Path] = {}
+    for folder in candidates:
+        seen.setdefault(folder.resolve(), folder)
+    return list(seen.values())
+
+
+def runs_dir(override: Path | None = None) -> Path:
+    """The folder that runs land in, absolute; it need not exist.
+
+    First of: `override`, `TUI_TUNER_RUNS`, the setting `runs_dir`, `runs` in the source tree when the working directory
+    is inside it, `~/tui-tuner/runs`.
+    """
+    if override is not None:
+        return _absolute(override)
+    if chosen := os.environ.get("TUI_TUNER_RUNS"):
+        return _absolute(chosen)
+    # Settings ask this module where their file lies, so they can only be asked back late.
+    from tui_tuner.settings import load_settings
+
+    if setting := load_settings().runs_dir:
+        return _absolute(setting)
+    root = checkout_dir()
+    if root is not None and Path.cwd().resolve().is_relative_to(root):
+        return root / "runs"
+    return Path.home() / "tui-tuner" / "runs"
+
+
+def resolve_model(path: str, base: Path | None) -> str:
+    """What a model's path means: the absolute folder, or `path` unchanged when there is none (a Hub repository).
+
+    Args:
+        path: `embedded:NAME`, a local path, or the name of a repository.
+        base: the folder that a relative path is looked up in before the working directory; a preset's own folder.
+
+    Raises:
+        TunerError: when there is no embedded model of that name.
+    """
+    return _resolve(path, base, _EMBEDDED_MODELS, "model")
+
+
+def resolve_data(source: str, base: Path | None) -> str:
+    """What a data source means: the absolute file or folder, or `source` unchanged when there is none.
+
+    Args:
+        source: `embedded:NAME`, a local path, or the name of a repository.
+        base: the folder that a relative path is looked up in before the working directory; a preset's own folder.
+
+    Raises:
+        TunerError: when there is no embedded data of that name.
+    """
+    return _resolve(source, base, _EMBEDDED_DATA, "data set")
+
+
+def safe_name(text: str) -> str:
+    """A name for a folder made from any text: ASCII letters, digits, `.`, `_` and `-`, at most 60, never empty.
+
+    The name starts and ends with a letter, a digit or `_`, so that it is no hidden file, no option, no `..`.
+    """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode("ascii")
+    # A mark between letters stands for a gap, so that "a/b" and "ab" stay apart.
+    dashed = re.sub(r"-{2,}", "-", re.sub(r"[^A-Za-z0-9._-]+", "-", plain))
+    return dashed.strip(".-")[:_LONGEST_NAME].strip(".-") or "unnamed"
+
+
+def _resolve(text: str, base: Path | None, embedded: dict[str, Path], kind: str) -> str:
+    if text.startswith(EMBEDDED):
+        name = text.removeprefix(EMBEDDED)
+        if name not in embedded:
+            near = difflib.get_close_matches(name, embedded, n=1)
+            choice = near[0] if near else ", ".join(embedded)
+            raise TunerError(
+                f'there is no embedded {kind} "{name}"',
+                code="unknown-embedded",
+                where=text,
+                fix=f"use {EMBEDDED}{choice}",
+            )
+        return str(package_dir() / embedded[name])
+    return str(found) if (found := find_local(text, base)) else text
+
+
+def find_local(text: str, base: Path | None) -> Path | None:
+    """The absolute path of an existing file or folder called `text` under `base` or the working directory, or None."""
+    if not text.strip():
+        return None
+    try:
+        path = Path(text).expanduser()
+        for folder in ([base] if base is not None else []) + [Path.cwd()]:
+            candidate = folder / path
+            if candidate.exists():
+                return Path(os.path.abspath(candidate))  # noqa: PTH100  a link keeps its own name
+    except (OSError, ValueError, RuntimeError):
+        # Too long, a zero byte, no such user: no file of this machine, so perhaps a repository's name.
+        return None
+    return None
+
+
+def _absolute(path: str | Path) -> Path:
+    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  a link keeps its own name

@@ -1,0 +1,142 @@
+"""What a person has chosen for the app itself, whatever the experiment: looks, folders, habits.
+
+Kept as `settings.toml` in the person's configuration folder. A file that cannot be read must never keep the app from
+starting and must never be written over unasked: the defaults hold, a warning says why, the file stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
+
+from tui_tuner.errors import TunerError
+from tui_tuner.paths import config_dir
+
+_LARGEST_FILE = 1 << 20
+
+
+class Settings(BaseModel):
+    """The app's settings; every one has a default.
+
+    `warning` is a sentence for the person when the file could not be used as it is, else empty.
+    """
+
+    model_config = ConfigDict(extra="ignore", validate_assignment=True, use_attribute_docstrings=True, strict=True)
+
+    theme: str = Field("textual-dark", min_length=1)
+    """The colour theme, by its name in the command palette."""
+    runs_dir: str = ""
+    """The folder that runs land in; empty is the usual place."""
+    models_dir: str = ""
+    """The folder that models are converted and fused into, and looked for in; empty is the usual place."""
+    smoothing: float = Field(0.6, ge=0, lt=1)
+    """How strongly the training loss is smoothed in charts; 0 is not at all."""
+    animations: bool = True
+    """Whether the interface may move; off is calmer over slow connections."""
+    confirm_quit: bool = True
+    """Whether quitting asks first while a run is going."""
+
+    _warning: str = PrivateAttr("")
+    _unknown: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    @property
+    def warning(self) -> str:
+        """Why the file could not be used as it is, or empty."""
+        return self._warning
+
+    @field_validator("runs_dir", "models_dir")
+    @classmethod
+    def _is_a_path(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("holds a control character")
+        return value
+
+
+def settings_path() -> Path:
+    """The settings' file, which need not exist."""
+    return config_dir() / "settings.toml"
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the settings; whatever is wrong with the file, the answer is usable and `warning` says what is wrong.
+
+    A single bad value falls back to its default and the others hold. Keys that this version does not know are kept by
+    `save_settings`, so that an older version does not take away a newer one's settings.
+    """
+    path = path or settings_path()
+    try:
+        if not path.exists():
+            return Settings()
+        if path.stat().st_size > _LARGEST_FILE:
+            return _defaults(f"{path} is too large for a settings file")
+        data = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except UnicodeDecodeError:
+        return _defaults(f"{path} is not UTF-8 text")
+    except tomllib.TOMLDecodeError as error:
+        return _defaults(f"{path} is no valid TOML ({error})")
+    except (OSError, ValueError) as error:
+        return _defaults(f"{path} could not be read ({getattr(error, 'strerror', None) or error})")
+    known = {key: value for key, value in data.items() if key in Settings.model_fields}
+    warning = ""
+    try:
+        settings = Settings(**known)
+    except ValidationError as error:
+        bad = {str(problem["loc"][0]): problem["msg"] for problem in error.errors()}
+        settings = Settings(**{key: value for key, value in known.items() if key not in bad})
+        reasons = "; ".join(f"{key} = {known[key]!r}: {message}" for key, message in bad.items())
+        warning = f"{path} holds values that were not used ({reasons}); their defaults hold"
+    settings._warning = warning
+    settings._unknown = {key: value for key, value in data.items() if key not in Settings.model_fields}
+    return settings
+
+
+def save_settings(settings: Settings, path: Path | None = None) -> Path:
+    """Write the settings whole or not at all, and return their file.
+
+    A file that could not be read is put aside as `settings.toml.broken` first.
+
+    Raises:
+        TunerError: `not-writable` when the folder or file cannot be written.
+    """
+    path = path or settings_path()
+    document = {**settings._unknown, **settings.model_dump()}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.exists() and load_settings(path).warning:
+            path.replace(path.with_name(path.name + ".broken"))
+        _write(path, tomli_w.dumps(document))
+    except OSError as error:
+        raise TunerError(
+            f"the settings could not be saved: {error.strerror or error}",
+            code="not-writable",
+            where=str(path),
+            fix="make the folder writable, or set TUI_TUNER_CONFIG to another one",
+        ) from error
+    return path
+
+
+def _defaults(warning: str) -> Settings:
+    settings = Settings()
+    settings._warning = f"{warning}; the default settings hold"
+    return settings
+
+
+def _write(path: Path, text: str) -> None:
+    # A link (settings kept with other dot files) stays a link: its target is replaced.
+    target = path.resolve()
+    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(target)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
