@@ -1,0 +1,81 @@
+"""What all tests of the interface use: an app on doubles, and a way to wait that is a condition, never a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.ui.fakes import FakeEngine, RunBuilder
+from tui_tuner.ui.app import TunerApp
+
+Drive = Callable[..., AbstractAsyncContextManager[tuple[TunerApp, Pilot[Any]]]]
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps a person's own settings, presets and runs out of the tests."""
+    monkeypatch.setenv("TUI_TUNER_CONFIG", str(tmp_path / "config"))
+    monkeypatch.delenv("TUI_TUNER_RUNS", raising=False)
+    monkeypatch.delenv("TUI_TUNER_DEBUG", raising=False)
+    monkeypatch.setenv("TEXTUAL_ANIMATIONS", "none")
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    path = tmp_path / "runs"
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine()
+
+
+@pytest.fixture
+def build(runs_dir: Path) -> Callable[..., RunBuilder]:
+    """Makes run folders in the test's own place."""
+    return lambda *args, **kwargs: RunBuilder(runs_dir, *args, **kwargs)
+
+
+@pytest.fixture
+def drive(engine: FakeEngine, runs_dir: Path) -> Drive:
+    """Runs the app headless; at the end no exception may have been turned into a notice."""
+
+    @asynccontextmanager
+    async def driven(
+        *, size: tuple[int, int] = (120, 40), mishaps: bool = False, **kwargs: Any
+    ) -> AsyncIterator[tuple[TunerApp, Pilot[Any]]]:
+        app = TunerApp(engine=kwargs.pop("engine", engine), runs_dir=kwargs.pop("runs_dir", runs_dir), **kwargs)
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            yield app, pilot
+        assert mishaps or app.mishaps == []
+
+    return driven
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], object], what: str = "", seconds: float = 10.0) -> None:
+    """Lets the app work until `condition` holds; fails with `what` when it does not within `seconds`."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, f"never happened: {what or condition}"
+        await pilot.pause(0.01)
+    await pilot.pause()
+
+
+def shown(app: TunerApp) -> str:
+    """All text on the screen, line by line, as the terminal shows it."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def notices(app: TunerApp) -> list[str]:
+    """The notices that are up."""
+    return [notification.message for notification in app._notifications]
