@@ -5,13 +5,16 @@ This package is what every job writes to and every screen reads from. It knows n
 
 from __future__ import annotations
 
+from .catalogue import RunSummary, find_run, list_runs, summarise
 from .columns import Columns
 from .control import JobControl, StopRequested
 from .events import EVENT_FIELDS, Event, EventLog, EventTail, read_events
 from .files import read_json, replacing, write_atomic, write_json
 from .folder import RunFolder
+from .lock import Holder, RunLock, holder
+from .stages import StageStatus
 from .state import RunState, derive_state
-from .view import RunView, StageStatus
+from .view import RunView
 
 __all__ = [
     "EVENT_FIELDS",
@@ -19,16 +22,23 @@ __all__ = [
     "Event",
     "EventLog",
     "EventTail",
+    "Holder",
     "JobControl",
     "RunFolder",
+    "RunLock",
     "RunState",
+    "RunSummary",
     "RunView",
     "StageStatus",
     "StopRequested",
     "derive_state",
+    "find_run",
+    "holder",
+    "list_runs",
     "read_events",
     "read_json",
     "replacing",
+    "summarise",
     "write_atomic",
     "write_json",
 ]

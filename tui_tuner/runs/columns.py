@@ -132,3 +132,9 @@ def number(value: Any) -> float | None:
     except OverflowError:
         return None
     return result if math.isfinite(result) else None
+
+
+def count(value: Any) -> int:
+    """`value` as a count; 0 when it is none."""
+    result = number(value)
+    return max(0, int(result)) if result is not None else 0

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class StopRequested(Exception):
+class StopRequested(Exception):  # noqa: N818 (it is a wish that is granted, no error)
     """Raised inside a job by `JobControl.check` once a stop is asked; the job saves what it has and ends as stopped."""
 
 
@@ -124,7 +124,7 @@ class JobControl:
             return taken
 
     def submit_interlude(self, fn: Callable[[Any], None]) -> None:
-        """Leave a small task that the job runs between two steps, on its own thread, with what it offers as argument."""
+        """Leave a small task that the job runs between two steps, on its own thread, with what it offers."""
         with self._changed:
             self._interludes.append(fn)
             self._changed.notify_all()

@@ -6,12 +6,14 @@ measurement.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from .view import RunView, StageStatus
+    from .stages import StageStatus
+    from .view import RunView
 
 _WINDOW: Final = 20  # reports that count as recent
 
@@ -69,7 +71,5 @@ def _validations_due(view: RunView) -> int:
     steps = view.validation.column("step")
     if len(steps) < 2:
         return 0
-    every = steps[-1] - steps[-2]
-    due = int((view.steps - steps[-1]) // every)
     # The last step is validated even when it is not a multiple.
-    return due + ((view.steps - steps[-1]) % every > 0)
+    return max(0, math.ceil((view.steps - float(steps[-1])) / float(steps[-1] - steps[-2])))

@@ -114,7 +114,7 @@ def replacing(path: Path) -> Iterator[Path]:
             sync_to_disk(descriptor)
         finally:
             os.close(descriptor)
-        os.replace(temporary, path)
+        temporary.replace(path)
         sync_folder(path.parent)
     except OSError as error:
         raise write_failure(error, path) from error

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import TunerError
+from ..paths import safe_name
 from .files import sync_folder, write_failure
 
 _SUBFOLDERS: Final = ("data", "adapters", "state", "evaluation", "chats")
@@ -46,10 +47,8 @@ class RunFolder:
         Raises:
             TunerError: `no-space`, `not-writable` or `write-failed`, naming the folder of runs.
         """
-        from ..paths import safe_name
-
         stem = f"{safe_name(name)}-{(now or datetime.now()):%Y%m%d-%H%M%S}"
-        parent = Path(os.path.abspath(runs_dir))
+        parent = _absolute(Path(runs_dir))
         building = parent / f".new-{secrets.token_hex(6)}"
         try:
             parent.mkdir(parents=True, exist_ok=True)
@@ -71,8 +70,8 @@ class RunFolder:
         Raises:
             TunerError: `not-found` when nothing is there, `not-a-run` when it is something else than a run folder.
         """
-        absolute = Path(os.path.abspath(Path(path).expanduser()))
         try:
+            absolute = _absolute(Path(path))
             if not absolute.exists():
                 raise TunerError(
                     "there is no such run", code="not-found", where=str(path), fix="list the runs with `tui-tuner runs`"
@@ -158,6 +157,17 @@ def stamp_of(name: str) -> datetime | None:
         return datetime.strptime(match.group(1), "%Y%m%d-%H%M%S")
     except ValueError:
         return None
+
+
+def stem_of(name: str) -> str:
+    """A run folder's name without its moment: what the run was called."""
+    return _STAMP.sub("", name) or name
+
+
+def _absolute(path: Path) -> Path:
+    """The path from the root. Links stay as the person wrote them, unless `..` has to be resolved through them."""
+    path = path.expanduser()
+    return path.resolve() if ".." in path.parts else path.absolute()
 
 
 def _move_to_free_name(building: Path, parent: Path, stem: str) -> Path:

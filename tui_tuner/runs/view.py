@@ -9,37 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
-from .columns import Columns, number
+from .clock import WorkClock
+from .columns import Columns, count, number
 from .eta import remaining_seconds
-from .events import EVENT_FIELDS, STAGE_STATUSES, STAGES, Event
+from .events import EVENT_FIELDS, Event
+from .stages import StageStatus, apply_progress, apply_stage
 from .state import RunState, StateTracker
 
 LOG_LIMIT: Final = 2_000
 _KEEP: Final = 20_000  # entries of samples, checkpoints and the like; a run has far fewer, a broken log may have more
+_LOOK_BACK: Final = 200  # entries among which an earlier one of the same step is looked for
 _RESULT_STAGES: Final = ("evaluate", "verdict")
-
-
-@dataclass
-class StageStatus:
-    """How one stage of a run stands.
-
-    `seconds` is what the run reported or, until it does, the time from the stage's start to its last event. `done` and
-    `total` count rows or steps; `total` is 0 when unknown.
-    """
-
-    name: str
-    status: str = "running"
-    seconds: float = 0.0
-    text: str = ""
-    done: int = 0
-    total: int = 0
-    started: float = math.nan
-    updated: float = math.nan
 
 
 class RunView:
@@ -68,14 +52,12 @@ class RunView:
         self.started: Event | None = None
         self.finished: Event | None = None
         self._tracker = StateTracker()
-        self._elapsed_before = 0.0
-        self._session_start: float | None = None
-        self._session_last = 0.0
+        self._clock = WorkClock()
         self._forget_results()
         self._handlers: dict[str, Callable[[Event], None]] = {
             "run_started": self._on_run_started,
-            "stage": self._on_stage,
-            "progress": self._on_progress,
+            "stage": lambda event: apply_stage(self.stages, event),
+            "progress": lambda event: apply_progress(self.stages, event),
             "train": self._on_train,
             "validation": self._on_validation,
             "sample": self._on_sample,
@@ -101,14 +83,17 @@ class RunView:
                 continue
             moment = number(event.get("t"))
             if moment is not None:
-                self._keep_time(str(kind), moment)
+                if kind == "run_started":
+                    self._clock.begin(moment)
+                else:
+                    self._clock.note(moment)
             self._tracker.add(event)
             handler(event)
             changed = True
         self.version += changed
         return changed
 
-    # -- what screens ask -----------------------------------------------------------------------------------------------
+    # -- what screens ask ---------------------------------------------------------------------------------------------
     def state(self, alive: bool) -> RunState:
         """The run's state, given whether a living process holds its lock."""
         return self._tracker.state(alive)
@@ -126,7 +111,7 @@ class RunView:
     @property
     def steps(self) -> int:
         """How many steps the run is to take; 0 when unknown."""
-        return _count((self.started or {}).get("steps"))
+        return count((self.started or {}).get("steps"))
 
     @property
     def step(self) -> int:
@@ -137,14 +122,11 @@ class RunView:
     @property
     def elapsed(self) -> float:
         """Seconds at work up to the last event; the gaps before resumptions are left out."""
-        return self.elapsed_at(self._session_last)
+        return self._clock.elapsed()
 
     def elapsed_at(self, now: float) -> float:
         """Seconds at work up to `now` (seconds since the epoch); after the end it no longer grows."""
-        if self._session_start is None:
-            return self._elapsed_before
-        end = self._session_last if self.finished is not None else max(now, self._session_last)
-        return self._elapsed_before + max(0.0, end - self._session_start)
+        return self._clock.elapsed(now)
 
     def eta_seconds(self) -> float | None:
         """Seconds that the stage at work is expected to take from its last report on; None when nothing is known yet.
@@ -167,7 +149,7 @@ class RunView:
         losses = self.validation.column("loss")
         return float(np.nanmin(losses)) if len(losses) and not np.isnan(losses).all() else None
 
-    # -- the fold -------------------------------------------------------------------------------------------------------
+    # -- the fold -----------------------------------------------------------------------------------------------------
     def _forget_results(self) -> None:
         self.train = Columns(EVENT_FIELDS["train"][1:])
         self.validation = Columns(EVENT_FIELDS["validation"][1:])
@@ -180,17 +162,6 @@ class RunView:
         self.verdict: dict[str, Any] | None = None
         self.from_step = 0
         self._step_floor = 0.0
-
-    def _keep_time(self, kind: str, moment: float) -> None:
-        if kind == "run_started":
-            if self._session_start is not None:
-                self._elapsed_before += max(0.0, self._session_last - self._session_start)
-            self._session_start = moment
-            self._session_last = moment
-        elif self.finished is None:
-            if self._session_start is None:
-                self._session_start = moment
-            self._session_last = max(self._session_last, moment)
 
     def _on_run_started(self, event: Event) -> None:
         again = self.started is not None
@@ -232,61 +203,25 @@ class RunView:
         prompt, text = event.get("prompt"), event.get("text")
         if step is None or not isinstance(prompt, str) or not isinstance(text, str):
             return
-        _replace(self.samples, lambda old: old.get("step") == step and old.get("prompt") == prompt)
+        _supersede(self.samples, step, lambda old: old.get("prompt") == prompt)
         _keep(self.samples, event, _KEEP)
 
     def _on_checkpoint(self, event: Event) -> None:
         step = number(event.get("step"))
         if step is None or not isinstance(event.get("path", ""), str):
             return
-        _replace(self.checkpoints, lambda old: old.get("step") == step and old.get("path") == event.get("path"))
+        _supersede(self.checkpoints, step, lambda old: old.get("path") == event.get("path"))
         _keep(self.checkpoints, event, _KEEP)
 
     def _on_skipped_step(self, event: Event) -> None:
         if number(event.get("step")) is not None:
             _keep(self.skipped, event, _KEEP)
 
-    def _on_stage(self, event: Event) -> None:
-        name, status = event.get("name"), event.get("status")
-        if name not in STAGES or status not in STAGE_STATUSES:
-            return
-        moment = number(event.get("t"))
-        stage = self.stages.get(name)
-        if stage is None or (status == "running" and stage.status != "running"):
-            stage = StageStatus(name)
-            self.stages[name] = stage
-        stage.status = status
-        self._advance(stage, event, moment)
-        seconds = number(event.get("seconds"))
-        if seconds is not None:
-            stage.seconds = seconds
-
-    def _on_progress(self, event: Event) -> None:
-        name = event.get("stage")
-        if name not in STAGES:
-            return
-        stage = self.stages.setdefault(name, StageStatus(name))
-        self._advance(stage, event, number(event.get("t")))
-
-    def _advance(self, stage: StageStatus, event: Event, moment: float | None) -> None:
-        text = event.get("text")
-        if isinstance(text, str):
-            stage.text = text
-        if number(event.get("done")) is not None:
-            stage.done = _count(event.get("done"))
-        if number(event.get("total")) is not None:
-            stage.total = _count(event.get("total"))
-        if moment is not None:
-            if math.isnan(stage.started):
-                stage.started = moment
-            stage.updated = moment
-            stage.seconds = max(0.0, moment - stage.started)
-
     def _on_evaluation(self, event: Event) -> None:
         label = event.get("label")
         if isinstance(label, str):
             self.evaluations[label] = _metrics(event.get("metrics"))
-            self.evaluation_rows[label] = _count(event.get("n"))
+            self.evaluation_rows[label] = count(event.get("n"))
 
     def _on_verdict(self, event: Event) -> None:
         sentence = event.get("sentence")
@@ -297,12 +232,13 @@ class RunView:
 
     def _on_run_finished(self, event: Event) -> None:
         self.finished = event
+        self._clock.end()
 
     def _drop_beyond(self, step: float) -> None:
         """Drop what an overtaken piece of training left beyond `step`."""
         self.validation.cut_after(step)
         for kept in (self.samples, self.checkpoints, self.skipped):
-            _replace(kept, lambda event: (number(event.get("step")) or 0.0) > step)
+            kept[:] = [event for event in kept if event.get("step", 0) <= step]
 
     def _started_text(self, field: str) -> str:
         value = (self.started or {}).get(field)
@@ -315,16 +251,15 @@ def _keep(kept: list[Event], event: Event, limit: int) -> None:
         del kept[: len(kept) - limit]
 
 
-def _replace(kept: list[Event], overtaken: Callable[[Event], bool]) -> None:
-    """Drop what is overtaken, in place and only when there is any."""
-    if any(overtaken(event) for event in kept):
-        kept[:] = [event for event in kept if not overtaken(event)]
-
-
-def _count(value: Any) -> int:
-    """`value` as a count; 0 when it is none."""
-    result = number(value)
-    return max(0, int(result)) if result is not None else 0
+def _supersede(kept: list[Event], step: float, same: Callable[[Event], bool]) -> None:
+    """Drop the entry of the same step and kind that a new one replaces; it is looked for among the latest only."""
+    for index in range(len(kept) - 1, max(-1, len(kept) - 1 - _LOOK_BACK), -1):
+        old_step = kept[index].get("step", 0)
+        if old_step < step:
+            return
+        if old_step == step and same(kept[index]):
+            del kept[index]
+            return
 
 
 def _metrics(value: Any) -> dict[str, dict[str, Any]]:
