@@ -1,0 +1,162 @@
+"""Answers a test set greedily, scores every row, and keeps both in the run folder as they come.
+
+Rows land in `<label>.partial.jsonl` as they finish, so that a killed benchmark goes on where it was; the finished,
+sorted file replaces it in one step.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_tuner.data.examples import prompt_tokens
+from tui_tuner.data.prepare import Row, reference_of
+from tui_tuner.evaluation.generate import greedy_answers
+from tui_tuner.evaluation.score import intervals, row_scores
+from tui_tuner.runs.control import JobControl
+from tui_tuner.runs.files import write_atomic, write_failure
+from tui_tuner.runs.progress import Emit, Throttle
+
+
+@dataclass(frozen=True)
+class BenchmarkResult:
+    """A scored test set.
+
+    Attributes:
+        label: such as `before` or `after`.
+        metrics: {name: {"value", "low", "high"}} with 95 % intervals.
+        scores: {name: (n,) float array}, one value a row in the test set's order.
+        path: the per-row file.
+    """
+
+    label: str
+    metrics: dict[str, dict[str, float]]
+    scores: dict[str, NDArray[np.float64]]
+    path: Path
+
+
+def benchmark(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Row],
+    *,
+    label: str,
+    folder: Path,
+    metrics: Sequence[str],
+    max_tokens: int,
+    batch_size: int,
+    control: JobControl,
+    emit: Emit,
+    stage: str,
+) -> BenchmarkResult:
+    """Generates, scores and stores; rows that an earlier, interrupted call finished are not generated again.
+
+    Raises:
+        StopRequested: when asked to stop; finished rows stay.
+        TunerError: for rows without a prompt, or a folder that cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / f"{label}.partial.jsonl"
+    answers = _read_partial(partial, len(rows))
+    prompts = [prompt_tokens(row, tokenizer) for row in rows]
+    open_rows = [i for i in range(len(rows)) if i not in answers]
+    tell = Throttle(emit, stage, len(rows))
+    tell(len(answers))
+    with partial.open("a", encoding="utf-8") as handle:
+        for answer in greedy_answers(
+            model,
+            tokenizer,
+            [prompts[i] for i in open_rows],
+            max_tokens=max_tokens,
+            batch_size=batch_size,
+            control=control,
+        ):
+            index = open_rows[answer.index]
+            answers[index] = {
+                "index": index,
+                "prediction": answer.text,
+                "tokens": len(answer.tokens),
+                "finish": answer.finish,
+            }
+            try:
+                handle.write(json.dumps(answers[index], ensure_ascii=True) + "\n")
+                handle.flush()
+            except OSError as error:
+                raise write_failure(error, partial) from error
+            tell(len(answers), answer.text)
+    return _finish(rows, tokenizer, prompts, answers, label, folder, metrics)
+
+
+def _finish(
+    rows: Sequence[Row],
+    tokenizer: Any,
+    prompts: list[list[int]],
+    answers: dict[int, dict[str, Any]],
+    label: str,
+    folder: Path,
+    metrics: Sequence[str],
+) -> BenchmarkResult:
+    predictions = [answers[i]["prediction"] for i in range(len(rows))]
+    references = [reference_of(row) for row in rows]
+    scores = row_scores(predictions, references, metrics)
+    lines = []
+    for i in range(len(rows)):
+        record = {
+            "index": i,
+            "prompt": tokenizer.decode(prompts[i]),
+            "reference": references[i],
+            "prediction": predictions[i],
+            "scores": {name: float(values[i]) for name, values in scores.items()},
+            "tokens": answers[i]["tokens"],
+            "finish": answers[i]["finish"],
+        }
+        lines.append(json.dumps(record, ensure_ascii=False))
+    path = folder / f"{label}.jsonl"
+    write_atomic(path, "\n".join(lines) + "\n")
+    (folder / f"{label}.partial.jsonl").unlink(missing_ok=True)
+    return BenchmarkResult(label, _as_json(scores), scores, path)
+
+
+def read_result(folder: Path, label: str, metrics: Sequence[str]) -> BenchmarkResult | None:
+    """A finished benchmark of a run folder, or None; scores that the file does not have are computed again."""
+    path = folder / f"{label}.jsonl"
+    if not path.is_file():
+        return None
+    records = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    predictions = [r["prediction"] for r in records]
+    references = [r["reference"] for r in records]
+    scores = {name: score_rows(name, predictions, references) for name in metrics}
+    return BenchmarkResult(label, _as_json(scores), scores, path)
+
+
+def intervals(
+    predictions: Sequence[str], references: Sequence[str], metrics: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """{metric: {"value", "low", "high"}}: means over rows with 95 % intervals."""
+    summary = summarise(predictions, references, metrics)
+    return {name: {"value": i.value, "low": i.low, "high": i.high} for name, i in summary.items()}
+
+
+def _read_partial(path: Path, count: int) -> dict[int, dict[str, Any]]:
+    """Finished rows of an interrupted benchmark; a torn last line, or anything that is no row, does not count."""
+    found: dict[int, dict[str, Any]] = {}
+    if not path.is_file():
+        return found
+    whole = []
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        try:
+            record = json.loads(line)
+            index = record["index"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        if isinstance(index, int) and 0 <= index < count:
+            found[index] = record
+            whole.append(line)
+    write_atomic(path, b"".join(line + b"\n" for line in whole))
+    return found

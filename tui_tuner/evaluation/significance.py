@@ -1,0 +1,281 @@
+"""How sure a mean is, and whether a difference between two runs over the same rows is one.
+
+Intervals are 95 %. A verdict of "better" or "worse" needs both an interval that leaves 0 out and p below 0.05; anything
+less is "no measurable change", which says nothing was shown, not that nothing is there. All results depend on the
+values and the seed alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import NormalDist
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_tuner.errors import TunerError
+from tui_tuner.evaluation.resample import (
+    Values,
+    bca_interval,
+    bootstrap_means,
+    paired_share_interval,
+    sign_flip_p,
+    wilson_interval,
+)
+
+Verdict = Literal["better", "worse", "no measurable change"]
+RowValues = Sequence[float] | NDArray[Any]
+
+ALPHA = 0.05
+_POWER = 0.8
+_FEWEST_ROWS = 6
+"""With fewer rows no sign pattern has p below 0.05, however large the differences."""
+_MOST_ROWS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean and its 95 % interval, in the metric's own unit."""
+
+    value: float
+    low: float
+    high: float
+
+    def as_json(self) -> dict[str, float]:
+        """The metric as every `--json` document and event gives it."""
+        return {"value": self.value, "low": self.low, "high": self.high}
+
+
+@dataclass(frozen=True)
+class Paired:
+    """Two results over the same rows, b against a.
+
+    Attributes:
+        a: mean before.
+        b: mean after.
+        difference: b - a, with `low` and `high` its 95 % interval.
+        p: two-sided p of the paired randomisation test, corrected when several metrics were tested at once.
+        wins: rows on which b is better than a; `ties` and `losses` likewise.
+        effect: difference over the standard deviation of the rows' differences (Cohen's d_z); None when undefined.
+        verdict: "better", "worse" or "no measurable change".
+        sentence: the same for a person.
+        rows_to_settle: rows after which a difference of this size would be found in 8 of 10 cases; None when it is
+            found already or there is none.
+        name: the metric.
+        n: rows.
+        higher_is_better: the metric's direction.
+        p_uncorrected: p of this metric alone.
+    """
+
+    a: float
+    b: float
+    difference: float
+    low: float
+    high: float
+    p: float
+    wins: int
+    ties: int
+    losses: int
+    effect: float | None
+    verdict: Verdict
+    sentence: str
+    rows_to_settle: int | None
+    name: str
+    n: int
+    higher_is_better: bool
+    p_uncorrected: float
+
+    def as_json(self) -> dict[str, Any]:
+        """The comparison as `--json` documents and events give it."""
+        keys = ("a", "b", "difference", "low", "high", "p", "wins", "ties", "losses", "effect", "verdict", "sentence")
+        return {key: getattr(self, key) for key in (*keys, "rows_to_settle")}
+
+
+def mean_interval(values: RowValues, resamples: int = 10_000, seed: int = 0) -> Interval:
+    """The mean of per-row values and its 95 % interval.
+
+    Wilson's interval where all values are 0 or 1, else a bias-corrected bootstrap. One row alone says nothing about
+    others: its interval is all of 0 to 1.
+
+    Args:
+        values: one value per row, shape (rows,).
+        resamples: bootstrap samples.
+        seed: of the bootstrap.
+
+    Raises:
+        TunerError: no rows, or a value that is no finite number.
+    """
+    rows = _checked(values, "the values")
+    mean = float(rows.mean())
+    if _are_shares(rows):
+        low, high = wilson_interval(int(rows.sum()), rows.size)
+    elif rows.size == 1:
+        low, high = min(0.0, mean), max(1.0, mean)
+    else:
+        low, high = bca_interval(rows, bootstrap_means(rows, resamples, np.random.default_rng(seed)))
+    return Interval(mean, min(low, mean), max(high, mean))
+
+
+def paired(
+    a: RowValues,
+    b: RowValues,
+    *,
+    name: str,
+    higher_is_better: bool = True,
+    resamples: int = 10_000,
+    seed: int = 0,
+) -> Paired:
+    """Compare two results row by row.
+
+    Args:
+        a: values before, shape (rows,).
+        b: values after, the same rows in the same order.
+        name: the metric, for the sentence.
+        higher_is_better: whether a rise is an improvement.
+        resamples: samples of the bootstrap, and of the randomisation test.
+        seed: of both.
+
+    Raises:
+        TunerError: no rows, different numbers of rows, or a value that is no finite number.
+    """
+    before, after = _checked(a, f"{name} before"), _checked(b, f"{name} after")
+    if before.size != after.size:
+        raise TunerError(
+            f"{name} has {before.size:,} rows before and {after.size:,} after",
+            code="length-mismatch",
+            fix="compare results over the same rows",
+        )
+    difference = after - before
+    # Means of three digits differ in the last bit of a float; such dust is no difference.
+    difference[np.abs(difference) < 1e-12] = 0.0
+    mean = float(difference.mean())
+    bootstrap, flips = np.random.default_rng(seed).spawn(2)
+    low, high = _difference_interval(before, after, difference, resamples, bootstrap)
+    p = sign_flip_p(difference, resamples, flips)
+    gain = difference if higher_is_better else -difference
+    spread = float(difference.std(ddof=1)) if difference.size > 1 else 0.0
+    result = Paired(
+        a=float(before.mean()),
+        b=float(after.mean()),
+        difference=mean,
+        low=min(low, mean),
+        high=max(high, mean),
+        p=p,
+        wins=int(np.count_nonzero(gain > 0)),
+        ties=int(np.count_nonzero(gain == 0)),
+        losses=int(np.count_nonzero(gain < 0)),
+        effect=mean / spread if spread > 1e-12 else None,
+        verdict="no measurable change",
+        sentence="",
+        rows_to_settle=None,
+        name=name,
+        n=int(difference.size),
+        higher_is_better=higher_is_better,
+        p_uncorrected=p,
+    )
+    return decided(result, p)
+
+
+def decided(result: Paired, p: float) -> Paired:
+    """The same comparison judged by a (corrected) p: verdict, sentence and rows to settle follow from it."""
+    found = p < ALPHA and not result.low <= 0 <= result.high
+    verdict: Verdict = "no measurable change"
+    if found:
+        verdict = "better" if (result.difference > 0) == result.higher_is_better else "worse"
+    rows = None if found else _rows_to_settle(result)
+    judged = replace(result, p=p, verdict=verdict, rows_to_settle=rows)
+    return replace(judged, sentence=_sentence(judged))
+
+
+def holm(ps: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (1979): p-values that may be compared with 0.05 although several tests were made."""
+    order = sorted(range(len(ps)), key=ps.__getitem__)
+    corrected = [0.0] * len(ps)
+    largest = 0.0
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, ps[index] * (len(ps) - rank)))
+        corrected[index] = largest
+    return corrected
+
+
+def _checked(values: RowValues, what: str) -> Values:
+    rows = np.array(values, dtype=np.float64).reshape(-1)
+    if not rows.size:
+        raise TunerError(f"there are no rows for {what}", code="no-rows", fix="score at least one row")
+    if not np.isfinite(rows).all():
+        number = int(np.flatnonzero(~np.isfinite(rows))[0]) + 1
+        raise TunerError(f"{what} has a value that is no finite number", code="not-finite", where=f"row {number}")
+    return rows
+
+
+def _are_shares(rows: Values) -> bool:
+    return bool(np.all((rows == 0) | (rows == 1)))
+
+
+def _difference_interval(
+    before: Values, after: Values, difference: Values, resamples: int, generator: np.random.Generator
+) -> tuple[float, float]:
+    """The bootstrap's interval; where all rows changed alike and it would have no width, a more honest one."""
+    if not np.ptp(difference):
+        if _are_shares(before) and _are_shares(after):
+            return paired_share_interval(before, after)
+        if difference.size == 1:
+            return min(-1.0, float(difference[0])), max(1.0, float(difference[0]))
+    return bca_interval(difference, bootstrap_means(difference, resamples, generator))
+
+
+def _rows_to_settle(result: Paired) -> int | None:
+    """Rows for 80 % power of a two-sided paired test at 5 %, if difference and spread stay as they are."""
+    if result.difference == 0:
+        return None
+    normal = NormalDist()
+    factor = normal.inv_cdf(1 - ALPHA / 2) + normal.inv_cdf(_POWER)
+    needed = (factor / result.effect) ** 2 if result.effect else 0.0
+    # What was not found with n rows is not settled with n rows.
+    return max(_FEWEST_ROWS, result.n + 1, math.ceil(min(needed, 1e15)))
+
+
+def _sentence(result: Paired) -> str:
+    digits = _digits(result)
+    before, after = _number(result.a, digits), _number(result.b, digits)
+    change = f"{_signed(result.difference, digits)}, 95 % interval"
+    change += f" {_number(result.low, digits)} to {_number(result.high, digits)}"
+    if result.verdict != "no measurable change":
+        verb = "rose" if result.difference > 0 else "fell"
+        return (
+            f"{result.name} {verb} from {before} to {after} ({change}):"
+            f" better on {result.wins:,} of {result.n:,} rows, worse on {result.losses:,}."
+        )
+    if result.wins == result.losses == 0:
+        return f"{result.name} stayed at {after}, with the same value on all {result.n:,} rows: no measurable change."
+    text = f"{result.name} went from {before} to {after} ({change}): no measurable change"
+    if result.rows_to_settle is None:
+        return f"{text}."
+    return f"{text}; {_about(result.rows_to_settle)} rows would settle a difference of this size."
+
+
+def _about(rows: int) -> str:
+    """A forecast with two digits, which is more than it deserves."""
+    if rows > _MOST_ROWS:
+        return "more than a million"
+    step = 10 ** max(0, len(str(rows)) - 2)
+    return f"about {math.ceil(rows / step) * step:,}"
+
+
+def _digits(result: Paired) -> int:
+    """Decimals that show at least two digits of the difference: 2 to 4."""
+    size = abs(result.difference)
+    return 2 if size >= 0.095 or size == 0 else 3 if size >= 0.0095 else 4
+
+
+def _number(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    return text.removeprefix("-") if float(text) == 0 else text
+
+
+def _signed(value: float, digits: int) -> str:
+    text = _number(value, digits)
+    return text if text.startswith("-") else f"+{text}"
