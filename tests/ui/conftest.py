@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -59,23 +58,3 @@ def drive(engine: FakeEngine, runs_dir: Path) -> Drive:
         assert mishaps or app.mishaps == []
 
     return driven
-
-
-async def until(pilot: Pilot[Any], condition: Callable[[], object], what: str = "", seconds: float = 10.0) -> None:
-    """Lets the app work until `condition` holds; fails with `what` when it does not within `seconds`."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline, f"never happened: {what or condition}"
-        await pilot.pause(0.01)
-    await pilot.pause()
-
-
-def shown(app: TunerApp) -> str:
-    """All text on the screen, line by line, as the terminal shows it."""
-    strips = app.screen._compositor.render_strips()
-    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
-
-
-def notices(app: TunerApp) -> list[str]:
-    """The notices that are up."""
-    return [notification.message for notification in app._notifications]

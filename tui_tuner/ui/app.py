@@ -93,7 +93,7 @@ class TunerApp(App[int]):
         for theme in themes.THEMES:
             self.register_theme(theme)
         wish = getattr(settings, "theme", "")
-        self.theme = wish if wish in self.available_themes else themes.DARK
+        self.theme = wish if wish in self.available_themes and wish != "textual-dark" else themes.DARK
 
     # -- life ---------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from textual.command import DiscoveryHit, Hit, Hits, Provider
+from textual.content import Content
+from textual.fuzzy import Matcher
+from textual.markup import escape
 
 from tui_tuner.ui.actions import ACTIONS, MODES, Action
 from tui_tuner.ui.text import visible
@@ -27,20 +30,21 @@ class WorkbenchCommands(Provider):
 
     async def discover(self) -> Hits:
         for name, about, call in self._actions():
-            yield DiscoveryHit(visible(name), call, help=visible(about))
+            yield DiscoveryHit(Content(visible(name)), call, text=visible(name), help=escape(visible(about)))
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
         for name, about, call in [*self._actions(), *self._presets(), *self._runs()]:
             score = matcher.match(name)
             if score > 0:
-                yield Hit(score, matcher.highlight(visible(name)), call, help=visible(about))
+                shown = _highlighted(visible(name), matcher)
+                yield Hit(score, shown, call, text=visible(name), help=escape(visible(about)))
 
     def _actions(self) -> Iterator[Command]:
         mode = self.app.current_mode
         for action in ACTIONS:
             if action.palette and (not action.where or mode in action.where):
-                yield _name(action), f"{action.help}  [{action.key_text}]", partial(self._run, action)
+                yield _name(action), f"{action.help}  ({action.key_text})", partial(self._run, action)
 
     async def _run(self, action: Action) -> None:
         await self.app.run_action(action.action, self.screen if action.where else None)
@@ -77,3 +81,12 @@ class WorkbenchCommands(Provider):
 def _name(action: Action) -> str:
     mode = action.id.split(".")[1]
     return f"Go to {action.label}" if action.group == "Go to" and mode in MODES else action.label
+
+
+def _highlighted(name: str, matcher: Matcher) -> Content:
+    """The name with the letters that matched underlined; Textual's own highlighter would read it as markup."""
+    content = Content(name)
+    _score, offsets = matcher.fuzzy_search.match(matcher.query, name)
+    for offset in offsets:
+        content = content.stylize(matcher.match_style, offset, offset + 1)
+    return content

@@ -50,6 +50,7 @@ class RunFollower:
         self.state: RunState = RunState.QUEUED
         self.ready = False
         self._tail = EventTail(folder.events)
+        self._generation = self._tail.generation
         self._queued = queued
         self._clock = clock
         self._looked = -1e9
@@ -71,7 +72,12 @@ class RunFollower:
     def poll(self) -> bool:
         """Reads what is new. True when the view or the state changed."""
         events = self._tail.poll()
-        changed = self.view.extend(events) if events else False
+        changed = False
+        if self._tail.generation != self._generation:
+            self._generation = self._tail.generation
+            self.view, changed = RunView(), True
+        if events:
+            changed = self.view.extend(events) or changed
         state = self._derive(fresh=bool(events))
         if state is not self.state or not self.ready:
             self.state, changed = state, True

@@ -101,12 +101,15 @@ def leave(app: TunerApp) -> None:
                 "The run is being stopped and saved. Leaving now costs at most the steps since its last checkpoint.",
                 [("now", "Leave now", "Does not wait for the run."), ("wait", "Wait", "The app closes by itself.")],
             ),
-            lambda answer: app.exit(1) if answer == "now" else None,
+            lambda answer: app.exit(1, return_code=1, message=_UNCLEAN) if answer == "now" else None,
         )
         return
     going = app.jobs.runs()
     if not going:
         _shut_down(app, IDLE_TIMEOUT)
+        return
+    if not getattr(app.settings, "confirm_quit", True):
+        _stop_and_leave(app)
         return
     answers = choices()
 
@@ -136,7 +139,7 @@ def _shut_down(app: TunerApp, timeout: float) -> None:
 
     async def end() -> None:
         clean = await app.jobs.shut_down(timeout)
-        app.exit(0 if clean else 1, message=None if clean else _UNCLEAN)
+        app.exit(0 if clean else 1, return_code=0 if clean else 1, message=None if clean else _UNCLEAN)
 
     app.run_worker(end(), exit_on_error=False, group="leaving", exclusive=True)
 

@@ -12,20 +12,17 @@ from typing import Any
 from textual.content import Content
 
 from tui_tuner.ui.format import count
+from tui_tuner.ui.status import VERDICTS
 from tui_tuner.ui.text import visible
 from tui_tuner.ui.widgets.benchmark_diff import word_diff
 from tui_tuner.ui.widgets.benchmark_rows import Answer, Pair
 from tui_tuner.ui.widgets.data_list import cell
 from tui_tuner.ui.widgets.data_pane import lines, notice, wrap
 
-VERDICTS = {
-    "better": ("▲", "better", "bold $text-success"),
-    "worse": ("▼", "worse", "bold $text-error"),
-    "no measurable change": ("≈", "no measurable change", "$text-muted"),
-}
-_UNKNOWN = ("·", "", "$text-muted")
 _LABELS = {"exact_match": "Exact match", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 MINUS = "−"
+WIDE = 118
+"""Cells from which the table has room for p, wins and the verdict in words."""
 
 
 def label(metric: str) -> str:
@@ -53,27 +50,32 @@ def p_value(value: object) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-def interval(figures: Mapping[str, Any] | None) -> str:
+def interval(figures: Mapping[str, Any] | None, width: int) -> Content:
     """A value with its 95 % interval."""
     if not figures:
-        return "–"
-    if figures.get("low") is None or figures.get("high") is None:
-        return score(figures.get("value"))
-    return f"{score(figures.get('value'))} [{score(figures['low'])}, {score(figures['high'])}]"
+        return cell("–", width, style="$text-muted")
+    low, high = figures.get("low"), figures.get("high")
+    between = "" if low is None or high is None else f" {score(low)}–{score(high)}"
+    return cell(Content.assemble((score(figures.get("value")), "bold"), (between, "$text-muted")), width)
 
 
-def gap(figures: Mapping[str, Any] | None) -> str:
-    """A difference with its 95 % interval."""
+def gap(figures: Mapping[str, Any] | None, width: int) -> Content:
+    """A difference with its 95 % interval, in the colour of its verdict."""
     if not figures:
-        return "–"
-    if figures.get("low") is None or figures.get("high") is None:
-        return signed(figures.get("difference"))
-    return f"{signed(figures.get('difference'))} [{signed(figures['low'])}, {signed(figures['high'])}]"
+        return cell("–", width, style="$text-muted")
+    low, high = figures.get("low"), figures.get("high")
+    between = "" if low is None or high is None else f" {signed(low)}…{signed(high)}"
+    style = verdict_of(figures)[2]
+    return cell(Content.assemble((signed(figures.get("difference")), style), (between, "$text-muted")), width)
 
 
 def verdict_of(figures: Mapping[str, Any] | None) -> tuple[str, str, str]:
     """Sign, word and style of a metric's verdict."""
-    return VERDICTS.get(str((figures or {}).get("verdict", "")), _UNKNOWN)
+    word = str((figures or {}).get("verdict", ""))
+    if word not in VERDICTS:
+        return "·", "", "$text-muted"
+    sign, style = VERDICTS[word]
+    return sign, word, f"bold {style}"
 
 
 def table(
@@ -89,41 +91,40 @@ def table(
     Args:
         before, after: metric → `{"value", "low", "high"}`.
         verdict: metric → the `verdict` event's entry.
-        width: cells; from about 118 there is room for p, wins/ties/losses and interval bars.
+        width: cells; see `WIDE`; still wider, there are bars of the intervals.
         selected: the metric that the list of rows is ordered by; it carries a mark.
     """
-    wide = width >= 116
-    bars = width - 116 if width >= 136 else 0
-    head = [cell("", 2), cell("metric", 12), cell("before", 22), cell("after", 22)]
-    head += [cell("after − before", 24), *([cell("p", 9), cell("win/tie/loss", 15)] if wide else [])]
-    head += [cell("0 " + "·" * max(bars - 6, 0) + " 1", bars), cell("  ", 2)] if bars else []
-    out = [Content.assemble(*head).stylize("bold $text-muted").rstrip()]
+    wide = width >= WIDE
+    bars = min(width - WIDE - 2, 60) if width >= WIDE + 24 else 0
+    muted = "bold $text-muted"
+    head = [cell("", 2), cell("metric", 12, style=muted), cell("before", 18, style=muted), cell("after", 18, style=muted)]
+    head.append(cell("after − before", 21, style=muted))
+    if wide:
+        head += [cell("p", 9, style=muted), cell("won/tied/lost", 15, style=muted)]
+    if bars:
+        head += [_axis(bars), Content("  ")]
+    out = [Content.assemble(*head)]
     for metric in metrics:
         told = verdict.get(metric)
         sign, word, style = verdict_of(told)
-        mark = ("▸ ", "bold $text-accent") if metric == selected else "  "
-        parts: list[Content | str | tuple[str, str]] = [
-            mark,
-            cell(label(metric), 12, style="bold" if metric == selected else ""),
-            cell(interval(before.get(metric)), 22),
-            cell(interval(after.get(metric)), 22),
-            cell(gap(told), 24, style=style),
-        ]
+        chosen = metric == selected
+        parts = [
+            Content.styled("▸ ", "bold $text-accent") if chosen else Content("  "),
+            cell(label(metric), 12, style="bold" if chosen else ""),
+            interval(before.get(metric), 18), interval(after.get(metric), 18), gap(told, 21),
+        ]  # fmt: skip
         if wide:
             parts += [cell(p_value((told or {}).get("p")), 9), cell(wins(told), 15)]
         if bars:
-            parts += [interval_bars(before.get(metric), after.get(metric), bars), "  "]
-        room = width - sum(cell_width(part) for part in parts)
-        parts.append((f"{sign} {word}" if room >= len(word) + 2 else sign, style))
+            parts += [interval_bars(before.get(metric), after.get(metric), bars), Content("  ")]
+        room = width - sum(part.cell_length for part in parts)
+        parts.append(Content.styled(f"{sign} {word}" if room >= len(word) + 2 else sign, style))
         out.append(Content.assemble(*parts))
     return lines(out)
 
 
-def cell_width(part: Content | str | tuple[str, str]) -> int:
-    """How many cells a part takes."""
-    if isinstance(part, Content):
-        return part.cell_length
-    return Content(part if isinstance(part, str) else part[0]).cell_length
+def _axis(width: int) -> Content:
+    return Content.styled("0" + "○ before  ● after".center(width - 2) + "1", "$text-muted")
 
 
 def wins(figures: Mapping[str, Any] | None) -> str:
@@ -158,7 +159,7 @@ def metric_line(metric: str, figures: Mapping[str, Any] | None, width: int) -> C
         return Content("")
     sign, _, style = verdict_of(figures)
     sentence = str(figures.get("sentence") or "")
-    if width < 116:
+    if width < WIDE:
         won = f"{count(figures.get('wins'))} won, {count(figures.get('ties'))} tied, {count(figures.get('losses'))} lost"
         sentence = f"{label(metric)}: p {p_value(figures.get('p'))}; {won}."
     return notice(sign, sentence, style, width)

@@ -49,9 +49,12 @@ class RowList(ScrollView, can_focus=True):
         height: 1fr;
         scrollbar-size-vertical: 1;
         overflow-x: hidden;
+        border-subtitle-color: $text-muted;
         & .row-list--header { color: $text-muted; text-style: bold; }
-        & .row-list--cursor { background: $primary 45%; text-style: bold; }
-        & .row-list--cursor-blurred { background: $foreground 12%; }
+        & .row-list--cursor { background: $block-cursor-background; color: $block-cursor-foreground; }
+        & .row-list--cursor-blurred {
+            background: $block-cursor-blurred-background; color: $block-cursor-blurred-foreground;
+        }
     }
     """
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -80,8 +83,9 @@ class RowList(ScrollView, can_focus=True):
     class Chosen(Highlighted):
         """Enter, or a click on the row under the cursor."""
 
-    def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+    def __init__(self, title: str = "", *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=f"pane {classes or ''}")
+        self.border_title = Content(title)
         self._count = 0
         self._draw: Draw | None = None
         self._header: Callable[[int], Content] | None = None

@@ -22,19 +22,11 @@ class TextPane(VerticalScroll, can_focus=True):
     """Text that scrolls with the arrow keys when it has the focus."""
 
     DEFAULT_CSS = """
-    TextPane {
-        scrollbar-size-vertical: 1;
-        border: round $foreground 30%;
-        border-title-color: $text-muted;
-        border-title-style: bold;
-        border-subtitle-color: $text-muted;
-        padding: 0 1;
-        &:focus { border: round $accent; border-title-color: $text-accent; }
-    }
+    TextPane { scrollbar-size-vertical: 1; border-subtitle-color: $text-muted; }
     """
 
     def __init__(self, title: str = "", *, id: str | None = None, classes: str | None = None) -> None:
-        super().__init__(id=id, classes=classes)
+        super().__init__(id=id, classes=f"pane {classes or ''}")
         self.border_title = Content(title)
         self._drawing: Drawing = lambda _width: Content("")
         self._drawn_width = -1

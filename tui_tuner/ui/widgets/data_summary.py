@@ -44,14 +44,14 @@ def bar(rows: dict[str, int], width: int) -> Content:
     return Content.assemble(*parts)
 
 
-def lengths(preview: DataPreview, context: int) -> Content:
-    """Token lengths and trainable tokens.
+def lengths(preview: DataPreview, context: int, width: int) -> Content:
+    """Token lengths and trainable tokens, in one line.
 
     Args:
         context: train.max_seq_length; 0 when not known.
     """
     figures = preview.token_lengths
-    parts: list[str | tuple[str, str]] = [("tokens a row  ", "$text-muted")]
+    parts: list[str | tuple[str, str]] = [("tokens a row  ", "$text-muted")] if width >= 100 else []
     for key, name in (("min", "shortest"), ("median", "median"), ("p95", "95 %"), ("max", "longest")):
         if key in figures:
             over = key == "max" and 0 < context < figures[key]
@@ -60,13 +60,18 @@ def lengths(preview: DataPreview, context: int) -> Content:
                 (f"{'▲ ' if over else ''}{count(figures[key])}", "bold $text-warning" if over else "bold"),
                 "   ",
             ])  # fmt: skip
-    parts.extend([("trained on ", "$text-muted"), (f"{count(preview.trainable_tokens)}", "bold $text-success"), " tokens"])
+    parts.extend([("trained on ", "$text-muted"), (f"{count(preview.trainable_tokens)}", "bold $text-success"), (" tokens", "$text-muted")])
     return Content.assemble(*parts)
 
 
-def notes(preview: DataPreview, width: int) -> Content:
-    """What the preparation noted, a sentence each."""
-    return lines(notice("•", text, "$text-accent", width) for text in preview.notes)
+def notes(preview: DataPreview, width: int, most: int) -> Content:
+    """What the preparation noted, a sentence each, at most `most` of them (the last line says how many are left out)."""
+    shown = [notice("•", text, "$text-accent", width) for text in preview.notes[:most]]
+    left = len(preview.notes) - most
+    if left > 0:
+        more = Content.styled(f"  +{left} more note{'s' if left > 1 else ''}", "$text-muted")
+        shown[-1] = cell(shown[-1], width - more.cell_length) + more if most == 1 else lines([shown[-1], more])
+    return lines(shown)
 
 
 def row_header(width: int) -> Content:

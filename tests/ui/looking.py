@@ -1,0 +1,31 @@
+"""Looking at a driven app: waiting for a condition, and reading what is on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from textual.pilot import Pilot
+
+from tui_tuner.ui.app import TunerApp
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], object], what: str = "", seconds: float = 10.0) -> None:
+    """Lets the app work until `condition` holds; fails with `what` when it does not within `seconds`."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not condition():
+        assert asyncio.get_running_loop().time() < deadline, f"never happened: {what or condition}"
+        await pilot.pause(0.01)
+    await pilot.pause()
+
+
+def shown(app: TunerApp) -> str:
+    """All text on the screen, line by line, as the terminal shows it."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+def notices(app: TunerApp) -> list[str]:
+    """The notices that are up."""
+    return [notification.message for notification in app._notifications]

@@ -1,0 +1,221 @@
+"""All runs as a table: state, progress, result. Enter opens one; single keys resume it, judge it or talk to it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.widgets import DataTable, Static
+from textual.widgets.data_table import RowDoesNotExist
+
+from tui_tuner.runs.state import RunState
+from tui_tuner.ui import format as fmt
+from tui_tuner.ui.actions import bindings
+from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.status import RUN_STATES, VERDICTS
+from tui_tuner.ui.text import clip_middle, inert
+
+if TYPE_CHECKING:
+    from tui_tuner.runs.catalogue import RunSummary
+    from tui_tuner.runs.folder import RunFolder
+
+RESUMABLE = (RunState.STOPPED, RunState.INTERRUPTED)
+_COLUMNS = (("state", "State", 13), ("run", "Run", 30), ("steps", "Steps", 15), ("best", "Best val. loss", 14),
+            ("verdict", "Verdict", 22), ("created", "Created", 12), ("model", "Model", 26))  # fmt: skip
+
+
+class RunsScreen(WorkbenchScreen):
+    """The table of runs; read anew once a second, in a thread."""
+
+    MODE = "runs"
+    BINDINGS = bindings("runs")  # noqa: RUF012
+    CSS_PATH = "runs.tcss"
+    EMPTY = "No runs yet.\n\nPress 0 to go home and start the quickstart,\nor f5 to start the experiment that is set up."
+    INTRO = (
+        "Every run of the runs folder, newest first. A run is a folder that holds everything about it; an interrupted "
+        "or stopped one goes on exactly where it was."
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: dict[str, RunSummary] = {}
+        self._rows: dict[str, tuple[object, ...]] = {}
+
+    def compose_body(self) -> ComposeResult:
+        table: DataTable[Content] = DataTable(id="runs", cursor_type="row", zebra_stripes=False)
+        yield table
+        yield Static(self.empty_text, id="empty", classes="empty")
+        yield Static(id="detail")
+
+    def on_mount(self) -> None:
+        self._table.focus()
+        self._lay_out()
+        self._look()
+        self.set_interval(1.0, self._look)
+
+    def on_resize(self) -> None:
+        self._lay_out()
+
+    @property
+    def _table(self) -> DataTable[Content]:
+        return self.query_one(DataTable)
+
+    def _lay_out(self) -> None:
+        """Chooses the columns that fit, and fills them again."""
+        room = self.size.width - 4
+        columns = []
+        for key, label, width in _COLUMNS:
+            if room < width + 2:
+                continue
+            columns.append((key, label, width))
+            room -= width + 2
+        table = self._table
+        cursor = self._current_key()
+        table.clear(columns=True)
+        for key, label, width in columns:
+            table.add_column(label, key=key, width=width + (min(14, max(0, room)) if key == "run" else 0))
+        self._rows.clear()
+        self._show(list(self._runs.values()), cursor)
+
+    def on_engine_changed(self) -> None:
+        self._look()
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def _look(self) -> None:
+        if self.is_current and self.is_mounted:
+            self.run_worker(self._read, thread=True, exit_on_error=False, exclusive=True, group="runs")
+
+    def _read(self) -> None:
+        from tui_tuner.runs.catalogue import list_runs
+
+        try:
+            runs = list_runs(self.tuner.runs_dir)
+            self.app.call_from_thread(self._show, runs)
+        except Exception as error:
+            if self.is_attached:
+                self.app.call_from_thread(self.tuner.report, error)
+
+    def _show(self, runs: list[RunSummary], cursor: str | None = None) -> None:
+        """Brings the table up to date; cells are only touched where something changed."""
+        table = self._table
+        self._runs = {run.run: run for run in runs}
+        table.display = bool(runs)
+        self.query_one("#empty").display = not runs
+        self.query_one("#detail").display = bool(runs)
+        if list(self._rows) != list(self._runs):
+            cursor = cursor or self._current_key()
+            table.clear()
+            self._rows.clear()
+        columns = [str(column.key.value) for column in table.ordered_columns]
+        for run in runs:
+            cells = self._cells(run)
+            version = tuple(cells[key].plain for key in columns)
+            if run.run not in self._rows:
+                table.add_row(*(cells[key] for key in columns), key=run.run)
+            elif self._rows[run.run] != version:
+                for key in columns:
+                    table.update_cell(run.run, key, cells[key])
+            self._rows[run.run] = version
+        if cursor is not None:
+            try:
+                table.move_cursor(row=table.get_row_index(cursor), animate=False)
+            except RowDoesNotExist:
+                pass
+        self._tell()
+
+    def _cells(self, run: RunSummary) -> dict[str, Content]:
+        sign, style = RUN_STATES[run.state]
+        mark, colour = VERDICTS.get(run.verdict or "", ("", "$text-muted"))
+        steps = f"{run.step:,}/{run.steps:,}" if run.steps else fmt.DASH
+        width = next((column.width for column in self._table.ordered_columns if column.key.value == "run"), 30)
+        return {
+            "state": Content.styled(f"{sign} {run.state.value}", style),
+            "run": inert(clip_middle(run.run, width)),
+            "steps": Content(f"{steps} {fmt.percent(run.step, run.steps):>5}" if run.steps else steps),
+            "best": Content(fmt.number(run.best).rjust(8)),
+            "verdict": Content.assemble((f"{mark} " if mark else "", colour), inert(run.verdict or fmt.DASH)),
+            "created": Content(fmt.ago(run.created)),
+            "model": inert(clip_middle(run.model, 26), "$text-muted"),
+        }
+
+    # -- the run under the cursor -------------------------------------------------------------------------------
+
+    def _current_key(self) -> str | None:
+        table = self._table
+        if not table.row_count or not table.is_valid_row_index(table.cursor_row):
+            return None
+        return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
+
+    @property
+    def _current(self) -> RunSummary | None:
+        return self._runs.get(self._current_key() or "")
+
+    def on_data_table_row_highlighted(self) -> None:
+        self._tell()
+
+    def on_data_table_row_selected(self) -> None:
+        self.action_open()
+
+    def _tell(self) -> None:
+        """Says in one line what can be done with the run under the cursor."""
+        run = self._current
+        if run is not None:
+            line = Content.assemble(inert(run.run, "bold"), ("  " + _NEXT.get(run.state, ""), "$text-muted"))
+            self.query_one("#detail", Static).update(line)
+        self.refresh_bars()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        run = self._current if self.is_mounted else None
+        if action == "resume":
+            return run is not None and run.state in RESUMABLE
+        if action in ("open", "benchmark", "chat", "reuse"):
+            return run is not None
+        return True
+
+    def _select(self, mode: str) -> None:
+        folder = self._folder()
+        if folder is not None:
+            self.tuner.select_run(folder)
+            self.tuner.go(mode)
+
+    def _folder(self) -> RunFolder | None:
+        from tui_tuner.runs.folder import RunFolder
+
+        run = self._current
+        return None if run is None else RunFolder.open(run.path)
+
+    def action_open(self) -> None:
+        self._select("train")
+
+    def action_benchmark(self) -> None:
+        self._select("benchmark")
+
+    def action_chat(self) -> None:
+        self._select("chat")
+
+    def action_resume(self) -> None:
+        folder = self._folder()
+        if folder is not None:
+            self.tuner.resume_run(folder)
+
+    def action_reuse(self) -> None:
+        """Makes the run's configuration the experiment to edit and start."""
+        from tui_tuner.config.toml import load_experiment
+
+        folder = self._folder()
+        if folder is not None:
+            self.tuner.set_experiment(load_experiment(folder.config), base=folder.path, edited=True)
+            self.tuner.go("config")
+
+
+_NEXT = {
+    RunState.QUEUED: "waits for its turn",
+    RunState.RUNNING: "enter watches it",
+    RunState.PAUSED: "enter opens it, space there goes on",
+    RunState.STOPPED: "r resumes it exactly where it was stopped",
+    RunState.INTERRUPTED: "ended without saying so; r resumes it from its last checkpoint",
+    RunState.FAILED: "enter shows what went wrong",
+    RunState.FINISHED: "enter shows the result, b every row of it, c talks to it",
+}

@@ -1,0 +1,100 @@
+"""What `?` shows: what the screen is for, and every key that works on it, from the one table of actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import Vertical, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen, Screen
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui_tuner.ui.actions import MODES, Action, actions_of, app_actions, key_text
+from tui_tuner.ui.text import inert
+
+Row = tuple[str, str]
+"""Keys and what they do."""
+
+
+class HelpPanel(ModalScreen[None]):
+    """The help of one screen.
+
+    Args:
+        title: the heading.
+        intro: plain text before the keys; may be empty.
+        groups: heading → rows of keys and explanations, in order.
+    """
+
+    BINDINGS = [("escape,question_mark,q,f1", "dismiss", "Close")]  # noqa: RUF012
+    DEFAULT_CSS = """
+    HelpPanel > .dialog { width: 84; height: auto; max-height: 90%; padding: 1 2; }
+    HelpPanel VerticalScroll { height: auto; max-height: 100%; scrollbar-size-vertical: 1; }
+    HelpPanel Static { height: auto; }
+    """
+
+    def __init__(self, title: str, intro: str, groups: dict[str, list[Row]]) -> None:
+        super().__init__()
+        self._title, self._intro, self._groups = title, intro, groups
+
+    @classmethod
+    def of(cls, screen: Screen[Any], mode: str) -> HelpPanel:
+        """The help for a screen as it is now: the focused widget's keys first."""
+        groups: dict[str, list[Row]] = {}
+        if screen.focused is not None:
+            rows = _widget_rows(screen.focused)
+            if rows:
+                groups[f"In the {_kind(screen.focused)} that has the focus"] = rows
+        for action in [*actions_of(mode), *app_actions()]:
+            groups.setdefault(action.group, []).append((action.all_keys_text, action.help))
+        groups["Go to"] = [_mode_row(action) for action in app_actions() if action.group == "Go to"]
+        text = getattr(screen, "help_text", None)
+        return cls(f"Help · {MODES[mode][1]}", str(text()) if callable(text) else "", groups)
+
+    def compose(self) -> ComposeResult:
+        box = Vertical(classes="dialog")
+        box.border_title = self._title
+        box.border_subtitle = "esc closes"
+        with box, VerticalScroll():
+            yield Static(self._content())
+
+    def _content(self) -> Content:
+        parts: list[Content] = []
+        if self._intro:
+            parts += [inert(self._intro, lines=True), Content("")]
+        for heading, rows in self._groups.items():
+            parts.append(Content.styled(heading, "bold $text-primary"))
+            width = min(14, max(len(keys) for keys, _ in rows))
+            parts += [Content.assemble("  ", (keys.ljust(width), "bold"), "  ", inert(about)) for keys, about in rows]
+            parts.append(Content(""))
+        return Content("\n").join(parts[:-1])
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+
+
+def _mode_row(action: Action) -> Row:
+    """A row of the navigation keys; the alt variants are the same for all and not worth a column."""
+    if action.id == "app.back":
+        return action.key_text, action.help
+    return action.key_text, f"{action.label}: {action.help[0].lower()}{action.help[1:]}"
+
+
+def _widget_rows(widget: Widget) -> list[Row]:
+    """The keys that a focused widget brings along."""
+    rows: dict[tuple[str, str], list[str]] = {}
+    for key, binding in widget._bindings:
+        if isinstance(binding, Binding) and binding.description:
+            about = binding.tooltip or binding.description
+            rows.setdefault((binding.action, about), []).append(binding.key_display or key_text(key))
+    return [(" ".join(keys), f"{about}.") for (_action, about), keys in rows.items()][:14]
+
+
+def _kind(widget: Widget) -> str:
+    name = type(widget).__name__
+    for part, word in (("Chart", "chart"), ("Table", "table"), ("List", "list"), ("Input", "field"), ("Area", "text")):
+        if part in name:
+            return word
+    return "widget"
