@@ -39,7 +39,7 @@ from tui_tuner.ui.charts.raster import (
     merge,
     to_rows,
 )
-from tui_tuner.ui.charts.scale import Scale, Tick, finite_range, fit, ticks
+from tui_tuner.ui.charts.scale import Scale, Tick, fit, ticks
 from tui_tuner.ui.charts.series import Series
 
 _STAGGER = 24
@@ -87,7 +87,7 @@ def paint(scene: Scene, width: int, height: int) -> tuple[list[list[Span]], Plot
     rows = height - len(lines)
     if rows <= 0 or width <= 0:
         return lines[:height], Plot(0, len(lines), 0, 0, scene.window)
-    found = finite_range((_visible(one, scene.window) for one in scene.series), scene.look.log_y)
+    found = _extremes(scene, scene.look.log_y)
     grid = Grid(width, rows)
     if found is None:
         _say(grid, _why_empty(scene))
@@ -120,16 +120,16 @@ def _near(scene: Scene, x: float, width: int) -> list[Mark]:
     return [mark for mark in scene.marks if abs(mark.x - x) <= reach]
 
 
-def _visible(one: Series, window: tuple[float, float]) -> Floats:
-    """The values inside the window, or those around it when it falls between two points."""
-    values = one.y[one.inside(*window)]
-    return values if len(values) else one.y[one.part(*window)]
+def _extremes(scene: Scene, log: bool) -> tuple[float, float] | None:
+    """Lowest and highest drawable value of all series in the window."""
+    found = [ends for one in scene.series if (ends := one.extremes(scene.window, log)) is not None]
+    return (min(low for low, _ in found), max(high for _, high in found)) if found else None
 
 
 def _why_empty(scene: Scene) -> str:
-    if finite_range(one.y for one in scene.series) is None:
+    if all(one.last() is None for one in scene.series):
         return scene.look.empty
-    if scene.look.log_y and finite_range(_visible(one, scene.window) for one in scene.series):
+    if scene.look.log_y and _extremes(scene, log=False):
         return "nothing above zero here: a log axis cannot show it"
     return "no points in this range"
 
@@ -242,9 +242,9 @@ class _Area:
         for index, one in enumerate(self.scene.series):
             style = SERIES + 2 * index
             smooth = one.smoothed(self.scene.look.smoothing)
-            front = one.reduced(one.y if smooth is None else smooth, self.scene.window, self.dots[0], self.scale)
+            front = one.reduced(one.y if smooth is None else smooth, self.scene.window, self.dots[0], self.scale.log)
             if smooth is not None:
-                raw = one.reduced(one.y, self.scene.window, self.dots[0], self.scale)
+                raw = one.reduced(one.y, self.scene.window, self.dots[0], self.scale.log)
                 layers.append(self._layer(raw))
                 behind.append(True)
                 styles.append(style + 1)
@@ -271,7 +271,7 @@ class _Area:
         """Cells that carry the series' marker: every point when there are few, else a few along the curve."""
         if one.style == "points":
             part = one.inside(*self.scene.window)
-            usable = self.scale.usable(one.y[part])
+            usable = one.usable(part, self.scale.log)
             across = dot_columns(one.x[part][usable], *self.scene.window, self.dots[0]) // DOTS_ACROSS
             down = self._rows(one.y[part][usable]) // DOTS_DOWN
             return [divmod(cell, self.width) for cell in np.unique(down * self.width + across).tolist()]

@@ -79,6 +79,13 @@ class Reduced:
     low: Floats
     high: Floats
 
+    @classmethod
+    def empty(cls) -> Reduced:
+        """Nothing to draw."""
+        values = np.empty(0, dtype=np.float64)
+        columns = np.empty(0, dtype=np.int64)
+        return cls(columns, columns, values, values, values, values)
+
 
 def dot_columns(x: Floats, low: float, high: float, width: int) -> Ints:
     """Dot column of each x: ``low`` falls on column 0 and ``high`` on column ``width - 1`` (rounded half up).
@@ -86,40 +93,54 @@ def dot_columns(x: Floats, low: float, high: float, width: int) -> Ints:
     Values outside ``low..high`` get columns outside the canvas. A range without extent puts all on the middle column.
     """
     span = high - low
-    if not span > 0:
+    if not span > 1e-290:
         return np.full(len(x), (width - 1) // 2, dtype=np.int64)
     scaled = np.floor((x - low) * ((width - 1) / span) + 0.5)
     return np.clip(scaled, -COLUMN_LIMIT, COLUMN_LIMIT).astype(np.int64)
 
 
-def reduce_columns(columns: Ints, values: Floats, usable: Bools) -> Reduced:
+def column_edges(low: float, high: float, width: int) -> Floats:
+    """Where each dot column begins on x, and behind the last one where it ends: ``width + 1`` rising values.
+
+    ``low < high``. A point is in column ``c`` when ``edges[c] <= x < edges[c + 1]``; the outer edges lie half a column
+    outside the range, as the rounding of :func:`dot_columns` has it.
+    """
+    edges: Floats = low + (np.arange(width + 1) - 0.5) * ((high - low) / max(1, width - 1))
+    return edges
+
+
+def reduce_curve(x: Floats, values: Floats, usable: Bools, window: tuple[float, float], width: int) -> Reduced:
     """Reduce a curve to its first, last, lowest and highest value per dot column and stroke.
 
-    ``columns`` must not decrease. A point that is not ``usable`` is not drawn and ends its stroke.
+    ``x`` must not decrease; points outside the window should be few, since each stays an entry of its own. A point that
+    is not ``usable`` is not drawn and ends its stroke. No pass over the points computes a column: as x is sorted, the
+    edges of the columns are looked up in it instead.
     """
-    if usable.all():
-        kept_columns, kept, strokes = columns, values, None
+    count = len(x)
+    low, high = window
+    if not count:
+        return Reduced.empty()
+    if low < high:
+        edges = column_edges(low, high, width)
+        cuts = np.searchsorted(x, edges, side="left")
+        outside = np.concatenate((np.arange(cuts[0]), np.arange(cuts[-1], count)))
+        starts = np.concatenate((outside, cuts[:-1]))
     else:
-        index = np.flatnonzero(usable)
-        kept_columns, kept = columns[index], values[index]
-        strokes = index - np.arange(len(index))
-    if not len(kept):
-        none = np.empty(0, dtype=np.int64)
-        empty = np.empty(0, dtype=np.float64)
-        return Reduced(none, none, empty, empty, empty, empty)
-    breaks = kept_columns[1:] != kept_columns[:-1]
-    if strokes is not None:
-        breaks |= strokes[1:] != strokes[:-1]
-    starts = np.concatenate(([0], np.flatnonzero(breaks) + 1))
-    ends = np.append(starts[1:], len(kept)) - 1
-    return Reduced(
-        column=kept_columns[starts],
-        stroke=np.zeros(len(starts), dtype=np.int64) if strokes is None else strokes[starts],
-        first=kept[starts],
-        last=kept[ends],
-        low=np.minimum.reduceat(kept, starts),
-        high=np.maximum.reduceat(kept, starts),
-    )
+        starts = np.zeros(1, dtype=np.int64)
+    bad = np.flatnonzero(~usable)
+    starts = np.sort(np.concatenate((starts, bad, bad + 1)))
+    starts = starts[np.append(True, starts[1:] != starts[:-1]) & (starts < count)]
+    ends = np.append(starts[1:], count) - 1
+    drawn = usable[starts]
+    lows, highs = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
+    starts, ends = starts[drawn], ends[drawn]
+    column = dot_columns(x[starts], low, high, width)
+    if low < high:
+        inner = (starts >= cuts[0]) & (starts < cuts[-1])
+        column[inner] = np.searchsorted(edges, x[starts[inner]], side="right") - 1
+        column[starts < cuts[0]] = np.minimum(column[starts < cuts[0]], -1)
+        column[starts >= cuts[-1]] = np.maximum(column[starts >= cuts[-1]], width)
+    return Reduced(column, np.searchsorted(bad, starts), values[starts], values[ends], lows[drawn], highs[drawn])
 
 
 def to_rows(fractions: Floats, height: int) -> Ints:

@@ -67,11 +67,6 @@ class Scale:
         low, high = math.log10(self.low), math.log10(self.high)
         return float(10.0 ** (low + fraction * (high - low)))
 
-    def usable(self, values: Floats) -> NDArray[np.bool_]:
-        """Which values can be drawn at all."""
-        finite: NDArray[np.bool_] = np.isfinite(values)
-        return finite & (values > 0) if self.log else finite
-
 
 def finite_range(arrays: Iterable[Floats], log: bool = False) -> tuple[float, float] | None:
     """Lowest and highest value that can be drawn, over all arrays; None when there is none."""
@@ -121,7 +116,9 @@ def _linear(scale: Scale, limit: int, unit: Unit, integer: bool) -> list[Tick]:
     span = scale.high - scale.low
     finest: list[float] = []
     for step in _steps(span / (limit + 1), unit, integer):
-        values = _multiples(scale, step)
+        values = _multiples(scale, step, 4 * limit + 4)
+        if values is None:
+            continue
         if len(values) <= limit:
             if not values and finest:
                 step, values = finest[0], [finest[1 + (len(finest) - 1) // 2]]
@@ -151,12 +148,12 @@ def _steps(least: float, unit: Unit, integer: bool) -> Iterable[float]:
         power += 1
 
 
-def _multiples(scale: Scale, step: float) -> list[float]:
-    """Multiples of a step inside the range (a hair of rounding allowed); at most a thousand, and all different."""
+def _multiples(scale: Scale, step: float, most: int) -> list[float] | None:
+    """Multiples of a step inside the range (a hair of rounding allowed), all different; None when beyond ``most``."""
     slack = 1e-9
     first, last = scale.low / step, scale.high / step
-    if not (math.isfinite(first) and math.isfinite(last)) or last - first > 1000:
-        return [0.0] * 1001
+    if not (math.isfinite(first) and math.isfinite(last)) or last - first > most:
+        return None
     start, stop = math.ceil(first - slack), math.floor(last + slack)
     digits = min(-exponent(step), 300)
     values = [index * step if step >= 1 else round(index * step, digits) for index in range(start, stop + 1)]

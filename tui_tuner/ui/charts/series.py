@@ -12,12 +12,14 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from tui_tuner.ui.charts.raster import Reduced, dot_columns, reduce_columns
-from tui_tuner.ui.charts.scale import Scale
+from tui_tuner.ui.charts.raster import Reduced, reduce_curve
 from tui_tuner.ui.charts.smooth import Ema
 
 Floats = NDArray[np.float64]
 Style = Literal["line", "points"]
+
+_FARTHEST = 1e300
+"""x beyond this counts as not finite, so that the extent of the data always is."""
 
 GLYPHS = "●▲■◆★○△□◇☆"
 """The marker of each slot: curves differ by these wherever colour is missing. Slots beyond start over."""
@@ -32,7 +34,7 @@ def ordered(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
     across, values = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
     if across.ndim != 1 or across.shape != values.shape:
         raise ValueError(f"x and y must be equally long lists of numbers, not shapes {across.shape} and {values.shape}")
-    placed = np.isfinite(across)
+    placed = np.abs(across) <= _FARTHEST
     if not placed.all():
         values = np.where(placed, values, np.nan)
         source = np.maximum.accumulate(np.where(placed, np.arange(len(across)), -1))
@@ -54,6 +56,8 @@ class Series:
     smooth: bool = True
     x: Floats = field(default_factory=lambda: np.empty(0))
     y: Floats = field(default_factory=lambda: np.empty(0))
+    _finite: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_))
+    _whole: bool = True
     _smoother: Ema | None = None
 
     @property
@@ -64,6 +68,8 @@ class Series:
     def set_points(self, x: ArrayLike, y: ArrayLike) -> None:
         """Replace the points."""
         self.x, self.y = ordered(x, y)
+        self._finite = np.isfinite(self.y)
+        self._whole = bool(self._finite.all())
 
     def smoothed(self, weight: float) -> Floats | None:
         """The smoothed y values, or None where smoothing is off or makes no sense (single points)."""
@@ -83,11 +89,26 @@ class Series:
         """The points inside ``low..high``."""
         return slice(int(np.searchsorted(self.x, low, "left")), int(np.searchsorted(self.x, high, "right")))
 
-    def reduced(self, values: Floats, window: tuple[float, float], width: int, scale: Scale) -> Reduced:
+    def usable(self, part: slice, log: bool) -> NDArray[np.bool_]:
+        """Which points of a part can be drawn: the finite ones, and on a log axis only those above zero."""
+        finite = self._finite[part]
+        return finite & (self.y[part] > 0) if log else finite
+
+    def extremes(self, window: tuple[float, float], log: bool) -> tuple[float, float] | None:
+        """Lowest and highest drawable y in the window, or around it when it falls between two points."""
+        part = self.inside(*window)
+        if part.start == part.stop:
+            part = self.part(*window)
+        values = self.y[part]
+        if log or not self._whole:
+            values = values[self.usable(part, log)]
+        return (float(values.min()), float(values.max())) if len(values) else None
+
+    def reduced(self, values: Floats, window: tuple[float, float], width: int, log: bool) -> Reduced:
         """``values`` (y or its smoothed twin) in the window, reduced to ``width`` dot columns."""
         part = self.part(*window)
-        chosen = values[part]
-        return reduce_columns(dot_columns(self.x[part], *window, width), chosen, scale.usable(chosen))
+        chosen, usable = values[part], self._finite[part]
+        return reduce_curve(self.x[part], chosen, usable & (chosen > 0) if log else usable, window, width)
 
     def at(self, x: float) -> tuple[int, bool] | None:
         """Index of the newest finite point at or before ``x``, and whether it lies exactly there; None if none does.

@@ -100,7 +100,9 @@ class Ema:
 
 
 def _same(left: Floats, right: Floats) -> bool:
-    """Whether two arrays hold the same numbers, NaN counting as equal to itself."""
+    """Whether two arrays hold the same numbers; NaN equals itself (comparing bits is faster than asking for NaN)."""
     if left.__array_interface__["data"] == right.__array_interface__["data"] and left.strides == right.strides:
         return len(left) == len(right)
+    if left.flags.c_contiguous and right.flags.c_contiguous:
+        return bool(np.array_equal(left.view(np.int64), right.view(np.int64)))
     return bool(np.array_equal(left, right, equal_nan=True))
