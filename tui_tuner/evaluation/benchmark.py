@@ -131,16 +131,12 @@ def read_result(folder: Path, label: str, metrics: Sequence[str]) -> BenchmarkRe
     records = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
     predictions = [r["prediction"] for r in records]
     references = [r["reference"] for r in records]
-    scores = {name: score_rows(name, predictions, references) for name in metrics}
+    scores = row_scores(predictions, references, metrics)
     return BenchmarkResult(label, _as_json(scores), scores, path)
 
 
-def intervals(
-    predictions: Sequence[str], references: Sequence[str], metrics: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """{metric: {"value", "low", "high"}}: means over rows with 95 % intervals."""
-    summary = summarise(predictions, references, metrics)
-    return {name: {"value": i.value, "low": i.low, "high": i.high} for name, i in summary.items()}
+def _as_json(scores: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, float]]:
+    return {name: {"value": i.value, "low": i.low, "high": i.high} for name, i in intervals(scores).items()}
 
 
 def _read_partial(path: Path, count: int) -> dict[int, dict[str, Any]]:

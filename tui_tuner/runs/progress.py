@@ -12,7 +12,7 @@ _INTERVAL = 0.25
 class Emit(Protocol):
     """Takes an event: its type and its fields (`EventLog.append` is one)."""
 
-    def __call__(self, type: str, /, **fields: Any) -> Any: ...
+    def __call__(self, type: str, **fields: Any) -> Any: ...
 
 
 class Throttle:

@@ -1,0 +1,87 @@
+"""One answer to a conversation, streamed token by token. Called on the MLX thread only.
+
+The conversation is rendered by the same function as training rows, and goes in as token ids.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tui_tuner.data.examples import conversation_tokens
+from tui_tuner.errors import TunerError
+from tui_tuner.runs.control import JobControl
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A finished or stopped answer; `finish` is stop, length or stopped. Times in seconds."""
+
+    text: str
+    prompt_tokens: int
+    tokens: int
+    tokens_per_second: float
+    finish: str
+    time_to_first_token: float
+
+
+def answer(
+    model: Any,
+    tokenizer: Any,
+    messages: list[dict[str, str]],
+    *,
+    max_tokens: int,
+    temperature: float,
+    seed: int,
+    write: Callable[[str], None],
+    control: JobControl,
+) -> Reply:
+    """Streams the assistant's turn into `write`; a stop keeps what was said.
+
+    Args:
+        temperature: 0 is greedy; otherwise tokens are sampled with a generator seeded by `seed`.
+
+    Raises:
+        TunerError: when the template refuses the conversation or it is longer than the model's context.
+    """
+    import mlx.core as mx
+    from mlx_lm.generate import stream_generate
+    from mlx_lm.sample_utils import make_sampler
+
+    started = time.perf_counter()
+    prompt = conversation_tokens(messages, tokenizer)
+    _check_context(model, len(prompt), max_tokens)
+    mx.random.seed(seed)
+    parts: list[str] = []
+    count, rate, first, finish = 0, 0.0, 0.0, "stop"
+    stream = stream_generate(model, tokenizer, prompt, max_tokens=max_tokens, sampler=make_sampler(temp=temperature))
+    with contextlib.closing(stream):
+        for response in stream:
+            if not count:
+                first = time.perf_counter() - started
+            ended = response.finish_reason
+            count = response.generation_tokens - (1 if ended == "stop" else 0)
+            rate = response.generation_tps
+            if response.text:
+                parts.append(response.text)
+                write(response.text)
+            if ended:
+                finish = ended
+                break
+            if control.stop_requested:
+                finish = "stopped"
+                break
+    return Reply("".join(parts), len(prompt), count, rate, finish, first)
+
+
+def _check_context(model: Any, prompt: int, max_tokens: int) -> None:
+    limit = getattr(getattr(model, "args", None), "max_position_embeddings", None)
+    if isinstance(limit, int) and prompt + 1 > limit:
+        raise TunerError(
+            f"the conversation takes {prompt} tokens and the model's context holds {limit}",
+            code="context-full",
+            fix="clear the conversation or shorten it",
+        )

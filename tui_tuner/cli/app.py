@@ -1,0 +1,264 @@
+"""The commands, their options and their exit statuses: 0 done, 1 the job failed or was stopped, 2 wrong usage."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import click
+import typer
+
+from tui_tuner import __version__
+from tui_tuner.cli.output import Output, opened
+from tui_tuner.errors import TunerError
+
+app = typer.Typer(
+    name="tui-tuner",
+    add_completion=True,
+    no_args_is_help=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Fine-tune language models with mlx-lm, full screen or headless. Without a command it opens the workbench.",
+)
+
+RunsDir = Annotated[Path | None, typer.Option("--runs-dir", help="Where runs live.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; progress on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as train.iters=50. Repeatable.")
+]
+Name = Annotated[str | None, typer.Option("--name", help="What to call the run.", show_default=False)]
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the command line and returns the exit status; a failure is one sentence, never a traceback."""
+    wants_json, debug = "--json" in arguments, "--debug" in arguments
+    try:
+        result = app(list(arguments), standalone_mode=False, prog_name="tui-tuner")
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "tui-tuner"
+        wrong = TunerError(error.format_message(), code="usage", fix=f"see `{where} --help`", usage=True)
+        return _fail(wrong, wants_json, debug)
+    except (click.Abort, KeyboardInterrupt):
+        return _fail(TunerError("interrupted", code="interrupted"), wants_json, debug)
+    except TunerError as error:
+        return _fail(error, wants_json, debug)
+    except Exception as error:
+        wrapped = TunerError(
+            f"an unexpected error: {type(error).__name__}: {error}", code="internal", fix="run it again with --debug"
+        )
+        return _fail(wrapped, wants_json, debug)
+
+
+def _fail(error: TunerError, wants_json: bool, debug: bool) -> int:
+    if debug:
+        traceback.print_exc(file=sys.stderr)
+    with opened(json=wants_json) as output:
+        output.error(error)
+    return 2 if error.usage else 1
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tui-tuner {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def workbench(
+    context: typer.Context,
+    preset: Annotated[str | None, typer.Option("--preset", help="Open with this preset loaded (name or path).")] = None,
+    overrides: Set = None,
+    start: Annotated[bool, typer.Option("--start", help="Begin the preset's run at once.")] = False,
+    runs_dir: RunsDir = None,
+    debug: Debug = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and leave.")
+    ] = False,
+) -> int:
+    """Opens the workbench."""
+    if context.invoked_subcommand is not None:
+        return 0
+    if start and preset is None:
+        raise TunerError("--start needs a preset", code="usage", fix="name one with --preset", usage=True)
+    if overrides and preset is None:
+        raise TunerError("--set needs a preset", code="usage", fix="name one with --preset", usage=True)
+    if preset is not None:
+        from tui_tuner.config import load_preset
+
+        load_preset(preset, overrides or ())  # so that a mistake is said here and not behind a screen
+    from tui_tuner.cli.screen import open_workbench
+
+    return open_workbench(runs_dir, preset=preset, overrides=overrides or (), autostart=start)
+
+
+@app.command()
+def quickstart(
+    overrides: Set = None,
+    name: Name = None,
+    runs_dir: RunsDir = None,
+    json: Json = False,
+    debug: Debug = False,
+    headless: Annotated[bool, typer.Option("--headless", help="No screen, even on a terminal.")] = False,
+) -> int:
+    """The whole loop on the embedded tiny model: full screen, or headless where there is no terminal."""
+    from tui_tuner.cli.headless import has_terminal
+
+    if json or headless or name or not has_terminal():
+        return _start("quickstart", overrides or (), name, runs_dir, json, debug)
+    from tui_tuner.cli.screen import open_workbench
+    from tui_tuner.config import load_preset
+
+    load_preset("quickstart", overrides or ())
+    return open_workbench(runs_dir, preset="quickstart", overrides=overrides or (), autostart=True)
+
+
+@app.command("run")
+def run_command(
+    preset: Annotated[str, typer.Argument(help="Name of a preset, or path of a TOML file.")],
+    overrides: Set = None,
+    name: Name = None,
+    runs_dir: RunsDir = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Runs a preset headless: check, baseline, train, evaluate, verdict."""
+    return _start(preset, overrides or (), name, runs_dir, json, debug)
+
+
+@app.command()
+def resume(
+    run: Annotated[str, typer.Argument(help="Name, unique beginning, or path of a run; `last` for the newest.")],
+    runs_dir: RunsDir = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Goes on with an interrupted or stopped run, exactly where its last checkpoint stands."""
+    from tui_tuner.cli.headless import run_folder
+
+    with opened(json=json, debug=debug) as output:
+        folder = _find(run, runs_dir)
+        output.note(f"run {folder.name}")
+        return _finish(run_folder(folder, output), output)
+
+
+@app.command()
+def attach(
+    run: Annotated[str, typer.Argument(help="Name, unique beginning, or path of a run; `last` for the newest.")],
+    runs_dir: RunsDir = None,
+    debug: Debug = False,
+) -> int:
+    """Opens the live screen of a run, whoever runs it, or of one that has ended."""
+    from tui_tuner.cli.screen import open_workbench
+
+    return open_workbench(runs_dir, run=_find(run, runs_dir).path)
+
+
+@app.command()
+def runs(runs_dir: RunsDir = None, json: Json = False, debug: Debug = False) -> int:
+    """Lists runs and their state, newest first."""
+    from tui_tuner.paths import runs_dir as runs_place
+    from tui_tuner.runs.catalogue import list_runs
+
+    with opened(json=json, debug=debug) as output:
+        place = runs_place(runs_dir)
+        summaries = list_runs(place)
+        if json:
+            keys = ("run", "name", "state", "step", "steps", "created", "model", "best", "verdict", "problem")
+            output.document([{key: getattr(summary, key) for key in keys} for summary in summaries])
+            return 0
+        if not summaries:
+            output.say(f"no runs yet in {place}; `tui-tuner quickstart` makes the first")
+        width = max((len(s.run) for s in summaries), default=0)
+        for summary in summaries:
+            best = "" if summary.best is None else f"  best validation loss {summary.best:.4f}"
+            steps = f"{summary.step}/{summary.steps}"
+            verdict = summary.problem or summary.verdict or ""
+            output.say(f"{summary.run.ljust(width)}  {summary.state:<11}  {steps:>11}{best}  {verdict}".rstrip())
+    return 0
+
+
+@app.command()
+def chat(
+    model: Annotated[str, typer.Argument(help="Model folder, hub name, or embedded:phi3-tiny.")],
+    adapter: Annotated[
+        Path | None, typer.Option("--adapter", help="Adapter folder, such as runs/NAME/adapters.")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option("--prompt", help="Answer this once; `-` reads it from stdin.")] = None,
+    system: Annotated[str | None, typer.Option("--system", help="A system message before the prompt.")] = None,
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Cap on the answer's tokens.")] = 256,
+    temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy.")] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sampling.")] = 0,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Answers a prompt once on stdout."""
+    if prompt is None:
+        raise TunerError(
+            "chat needs a prompt",
+            code="usage",
+            fix='give one with --prompt "…", or open the workbench and press 6',
+            usage=True,
+        )
+    text = sys.stdin.read() if prompt == "-" else prompt
+    messages = ([{"role": "system", "content": system}] if system else []) + [{"role": "user", "content": text}]
+    from tui_tuner.cli.headless import perform
+    from tui_tuner.engine.requests import ChatTurn
+
+    request = ChatTurn(model, adapter, messages, max_tokens=max_tokens, temperature=temperature, seed=seed)
+    with opened(json=json, debug=debug) as output:
+        show = (lambda: None) if json else _streaming(output, request.sink.take)
+        reply = perform(request, show)
+        if reply is None:
+            raise TunerError("stopped before the answer began", code="stopped")
+        if json:
+            output.document(reply.as_json())
+        else:
+            output.stream("\n")
+    return 0
+
+
+def _streaming(output: Output, take: Callable[[], str]) -> Callable[[], None]:
+    def show() -> None:
+        if text := take():
+            output.stream(text)
+
+    return show
+
+
+def _start(
+    preset: str, overrides: Sequence[str], name: str | None, runs_dir: Path | None, json: bool, debug: bool
+) -> int:
+    from tui_tuner.cli.headless import run_folder
+    from tui_tuner.config import load_preset
+    from tui_tuner.engine.new_run import create_run
+    from tui_tuner.paths import runs_dir as runs_place
+
+    with opened(json=json, debug=debug) as output:
+        experiment, found = load_preset(preset, overrides)
+        folder = create_run(experiment, runs_place(runs_dir), name, found.path.parent)
+        output.note(f"run {folder.name}")
+        return _finish(run_folder(folder, output), output)
+
+
+def _finish(document: dict[str, Any], output: Output) -> int:
+    name = Path(document["run"]).name
+    if output.json:
+        output.document(document)
+    elif document["status"] == "stopped":
+        output.note(f"stopped after step {document['steps']}; `tui-tuner resume {name}` goes on from there")
+    else:
+        output.say(f"run {document['run']}")
+    return 0 if document["status"] == "finished" else 1
+
+
+def _find(run: str, runs_dir: Path | None) -> Any:
+    from tui_tuner.paths import runs_dir as runs_place
+    from tui_tuner.runs.catalogue import find_run
+
+    return find_run(run, runs_place(runs_dir))

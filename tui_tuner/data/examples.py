@@ -1,0 +1,128 @@
+"""Rows to tokens: the one function that training, previews and benchmarks share.
+
+The tokens and offsets equal those of mlx-lm's own data sets (`CompletionsDataset`, `ChatDataset`, `TextDataset` in
+`mlx_lm.tuner.datasets`), which a test proves row by row. It must never guess a format from another row, and never
+return an example without a counted target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tui_tuner.data.prepare import Row, messages_of, row_kind
+from tui_tuner.errors import TunerError
+
+
+@dataclass(frozen=True)
+class Example:
+    """One row as the model sees it.
+
+    Attributes:
+        tokens: token ids, the whole row, not cut.
+        offset: how many of them are prompt; the first counted target is `tokens[offset]` (`tokens[1]` when 0,
+            because the first token has nothing that predicts it).
+    """
+
+    tokens: list[int]
+    offset: int
+
+
+def _conversation(row: Row) -> tuple[list[dict[str, Any]], Any]:
+    return messages_of(row), row.get("tools")
+
+
+def _apply(tokenizer: Any, messages: list[dict[str, Any]], tools: Any, **options: Any) -> list[int]:
+    if getattr(tokenizer, "chat_template", None) is None and not getattr(tokenizer, "has_chat_template", False):
+        raise TunerError(
+            "the model's tokenizer has no chat template, so a conversation cannot be rendered",
+            code="no-chat-template",
+            fix="take an instruction-tuned model, or give rows with a `text` field",
+        )
+    try:
+        ids = tokenizer.apply_chat_template(messages, tools=tools, return_dict=False, **options)
+    except TunerError:
+        raise
+    except Exception as error:  # the template is the model's own code: whatever it raises is about this row
+        raise TunerError(
+            f"the model's chat template refuses this conversation: {error}",
+            code="chat-template",
+            fix="check the roles and their order",
+        ) from error
+    return list(ids)
+
+
+def tokenise(row: Row, tokenizer: Any, *, mask_prompt: bool) -> Example:
+    """Turns a prepared row into token ids and the number of prompt tokens the loss leaves out.
+
+    Args:
+        row: prompt/completion, messages (and tools), or text.
+        tokenizer: mlx-lm's `TokenizerWrapper`, or any Hugging Face tokenizer with a chat template.
+        mask_prompt: leave the prompt out of the loss; impossible for text rows.
+
+    Raises:
+        TunerError: for text rows with `mask_prompt`, a missing template, or a template that refuses the row.
+    """
+    if row_kind(row) == "text":
+        if mask_prompt:
+            raise TunerError(
+                "prompt masking needs rows that tell the prompt from the answer, and these have only `text`",
+                code="mask-text",
+                fix="set data.mask_prompt = false",
+            )
+        ids = list(tokenizer.encode(row["text"]))
+        if not ids or ids[-1] != tokenizer.eos_token_id:
+            ids.append(tokenizer.eos_token_id)
+        return Example(ids, 0)
+    messages, tools = _conversation(row)
+    tokens = _apply(tokenizer, messages, tools)
+    if not mask_prompt:
+        return Example(tokens, 0)
+    answered = messages[-1].get("role") == "assistant"
+    prompt = _apply(tokenizer, messages[:-1], tools, add_generation_prompt=answered)
+    return Example(tokens, len(prompt))
+
+
+def prompt_tokens(row: Row, tokenizer: Any) -> list[int]:
+    """Token ids of a row's prompt as the model gets them when it is to answer: (length,) ids."""
+    if row_kind(row) == "text":
+        raise TunerError(
+            "rows with only `text` have no prompt to answer",
+            code="no-prompt",
+            fix="give data.prompt and data.completion templates, or turn the evaluation off",
+        )
+    messages, tools = _conversation(row)
+    return _apply(tokenizer, messages[:-1], tools, add_generation_prompt=True)
+
+
+def conversation_tokens(messages: list[dict[str, Any]], tokenizer: Any) -> list[int]:
+    """Token ids of a conversation that waits for the assistant's turn."""
+    return _apply(tokenizer, messages, None, add_generation_prompt=True)
+
+
+def tokenise_all(
+    rows: Sequence[Row], tokenizer: Any, *, mask_prompt: bool, max_length: int, where: str
+) -> list[Example]:
+    """Tokenises every row before the first step, so that no bad row can end a run half-way.
+
+    Raises:
+        TunerError: naming the first row that cannot be rendered or has no counted target within `max_length`.
+    """
+    examples = []
+    for number, row in enumerate(rows, 1):
+        try:
+            example = tokenise(row, tokenizer, mask_prompt=mask_prompt)
+        except TunerError as error:
+            raise TunerError(
+                error.message, code=error.code, where=error.where or f"{where}, row {number}", fix=error.fix
+            ) from error
+        if max(example.offset, 1) >= min(len(example.tokens), max_length):
+            raise TunerError(
+                f"the prompt takes {example.offset} tokens and leaves none of the answer within max_seq_length = {max_length}",
+                code="no-trainable-tokens",
+                where=f"{where}, row {number}",
+                fix="raise train.max_seq_length, or shorten or remove the row",
+            )
+        examples.append(example)
+    return examples

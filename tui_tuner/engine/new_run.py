@@ -1,0 +1,112 @@
+"""Makes a run folder ready to be run: the resolved configuration and what is needed to repeat it. No mlx in here."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import shlex
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tui_tuner import __version__
+from tui_tuner.config import Experiment, dump_experiment
+from tui_tuner.errors import TunerError
+from tui_tuner.paths import resolve_data, resolve_model
+from tui_tuner.runs.files import read_json, write_atomic, write_json
+from tui_tuner.runs.folder import RunFolder
+
+_LIBRARIES = ("mlx", "mlx-lm", "transformers", "datasets", "numpy", "textual")
+
+
+def create_run(
+    experiment: Experiment, runs_dir: Path, name: str | None = None, base: Path | None = None, command: str = ""
+) -> RunFolder:
+    """A new run folder with `config.toml` and `meta.json`; nothing runs yet.
+
+    Args:
+        experiment: the resolved configuration.
+        runs_dir: where runs live; created when missing.
+        name: instead of `run.name`.
+        base: the folder that relative paths in the configuration start from.
+        command: what repeats the run; made up from the folder when empty.
+
+    Raises:
+        TunerError: when the folder cannot be made.
+    """
+    if name:
+        experiment = experiment.model_copy(update={"run": experiment.run.model_copy(update={"name": name})})
+    folder = RunFolder.create(runs_dir, experiment.run.name)
+    write_atomic(folder.config, dump_experiment(experiment))
+    write_json(
+        folder.meta,
+        {
+            "tui_tuner": __version__,
+            "created": time.time(),
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+            "libraries": _versions(),
+            "base": str(base) if base is not None else None,
+            "model_path": resolve_model(experiment.model.path, base),
+            "data_path": resolve_data(experiment.data.source, base),
+            "command": command or shlex.join(["tui-tuner", "run", str(folder.config)]),
+            "arguments": sys.argv[1:],
+        },
+    )
+    return folder
+
+
+def read_base(folder: RunFolder) -> Path | None:
+    """The folder that relative paths in a run's configuration start from."""
+    try:
+        base = read_json(folder.meta).get("base")
+    except (TunerError, AttributeError):
+        return None
+    return Path(base) if isinstance(base, str) else None
+
+
+def add_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
+    """Adds SHA-256 fingerprints of the model's small files and sizes, and of the prepared data, to `meta.json`."""
+    try:
+        meta: dict[str, Any] = dict(read_json(folder.meta))
+    except (TunerError, TypeError, ValueError):
+        meta = {}
+    meta["model_fingerprint"] = _fingerprint_model(model)
+    meta["data_fingerprint"] = _fingerprint_files(sorted(data.glob("*.jsonl")))
+    write_json(folder.meta, meta)
+
+
+def _versions() -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for name in _LIBRARIES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = None
+    return found
+
+
+def _fingerprint_files(files: list[Path]) -> str:
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(file.name.encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _fingerprint_model(folder: Path) -> str:
+    """Over small files whole and over weights by name, size, and first and last MiB: quick on any size of model."""
+    digest = hashlib.sha256()
+    for file in sorted(folder.iterdir()):
+        if not file.is_file() or file.suffix not in {".json", ".safetensors", ".jinja", ".model"}:
+            continue
+        size = file.stat().st_size
+        digest.update(f"{file.name}:{size}".encode())
+        with file.open("rb") as handle:
+            digest.update(handle.read(1 << 20))
+            if size > 1 << 20:
+                handle.seek(-(1 << 20), 2)
+                digest.update(handle.read())
+    return digest.hexdigest()

@@ -1,0 +1,326 @@
+"""The whole loop as one job: check, data, baseline, train, evaluate, verdict. Runs on the MLX thread.
+
+A run folder is all it takes, and all it leaves. Asked to run a folder that was interrupted, it does what is left; it
+must never do again what was finished, and never leave a run without an end event while it lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import traceback
+from collections.abc import Iterator
+from typing import Any
+
+from tui_tuner.config import Experiment, load_experiment
+from tui_tuner.data.examples import Example, conversation_tokens, tokenise_all
+from tui_tuner.data.prepare import Prepared, prepare, read_prepared, row_kind, write_prepared
+from tui_tuner.engine.new_run import add_fingerprints, read_base
+from tui_tuner.engine.output import printing_to
+from tui_tuner.engine.shelf import ModelShelf
+from tui_tuner.errors import TunerError
+from tui_tuner.evaluation.benchmark import BenchmarkResult, benchmark, read_result
+from tui_tuner.evaluation.generate import greedy_answers
+from tui_tuner.evaluation.report import write_report
+from tui_tuner.evaluation.score import verdict as judge
+from tui_tuner.models.adapters import attach, write_adapter_config
+from tui_tuner.models.folder import locate
+from tui_tuner.models.load import Base, fresh_tree
+from tui_tuner.runs import EventLog, RunFolder, RunView, StopRequested, read_events
+from tui_tuner.runs.control import JobControl
+from tui_tuner.runs.files import write_json
+from tui_tuner.runs.lock import RunLock
+from tui_tuner.training.batches import StockOrder
+from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
+from tui_tuner.training.loop import Trainer
+from tui_tuner.training.optimizers import build_optimizer
+
+LABELS = ("before", "after")
+
+
+def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf) -> dict[str, Any]:
+    """Runs a run folder to its end, or until a stop; returns the document that `run --json` prints.
+
+    Raises:
+        TunerError: when another process runs it, or a stage fails (the run then ends as failed, and says why).
+    """
+    with RunLock(folder), EventLog(folder.events) as log, printing_to(folder.log):
+        return _Pipeline(folder, control, shelf, log).run()
+
+
+class _Pipeline:
+    def __init__(self, folder: RunFolder, control: JobControl, shelf: ModelShelf, log: EventLog) -> None:
+        self._folder, self._control, self._shelf, self._log = folder, control, shelf, log
+        self._emit = log.append
+        self._view = RunView()
+        self._view.extend(read_events(folder.events))
+        self._results: dict[str, BenchmarkResult] = {}
+        self._verdict: dict[str, Any] = {}
+
+    def run(self) -> dict[str, Any]:
+        status, reason = "failed", "it ended without saying why"
+        try:
+            status, reason = self._stages()
+        except StopRequested:
+            status, reason = "stopped", f"stopped by {self._control.stop_reason or 'user'}"
+        except TunerError as error:
+            reason = error.sentence()
+            raise
+        except MemoryError as error:
+            reason = "the machine ran out of memory"
+            raise TunerError(reason, code="no-memory", fix="lower train.batch_size or train.max_seq_length") from error
+        except Exception as error:
+            traceback.print_exc()  # to engine.log
+            reason = f"an unexpected error: {type(error).__name__}: {error}"
+            raise TunerError(
+                reason,
+                code="internal",
+                where=str(self._folder.log),
+                fix="look there for the details, then resume the run",
+            ) from error
+        finally:
+            if status == "failed":
+                self._shelf.clear()  # after a failure inside mlx its model objects are not to be trusted
+            with contextlib.suppress(TunerError):  # a full disk must not hide what happened
+                self._emit("run_finished", status=status, reason=reason)
+        return self._document(status)
+
+    def _stages(self) -> tuple[str, str]:
+        experiment = load_experiment(self._folder.config)
+        resumed = self._view.started is not None
+        store = CheckpointStore(self._folder.state, self._folder.adapters, experiment.train.keep_checkpoints)
+        snapshot = self._last_checkpoint(store)
+        self._emit(
+            "run_started",
+            name=experiment.run.name,
+            steps=experiment.train.iters,
+            seed=experiment.run.seed,
+            model=experiment.model.path,
+            data=experiment.data.source,
+            method=experiment.adapter.method,
+            resumed=resumed,
+            from_step=snapshot.progress.step if snapshot else 0,
+        )
+        with self._stage("check"):
+            base = self._check(experiment)
+        with self._stage("data"):
+            prepared, train, valid = self._prepare(experiment, base)
+        test = self._test_rows(experiment, prepared)
+        self._evaluate("baseline", "before", experiment, base, base.model, test)
+        if not self._train(experiment, base, train, valid, store, snapshot):
+            raise StopRequested
+        if test:
+            tuned = self._shelf.with_adapter(base, self._folder.adapters)
+            self._evaluate("evaluate", "after", experiment, base, tuned, test)
+        else:
+            self._emit("stage", name="evaluate", status="skipped", seconds=0.0, text="")
+        sentence = self._judge(experiment, test)
+        return "finished", sentence
+
+    def _last_checkpoint(self, store: CheckpointStore) -> Snapshot | None:
+        loaded = store.load()
+        if loaded is None:
+            return None
+        snapshot, problems = loaded
+        for problem in problems:
+            self._emit("log", level="warning", text=f"the {problem}; the one before it is used")
+        return snapshot
+
+    def _check(self, experiment: Experiment) -> Base:
+        """Everything that can be known to fail is found here, before a step is trained."""
+        where = read_base(self._folder)
+        base = self._shelf.base(experiment.model.path, where)
+        tree = fresh_tree(base)
+        attached = attach(tree, experiment.adapter)
+        self._emit("log", level="info", text=f"model {base.path.name}: {attached.sentence()}")
+        return base
+
+    def _prepare(self, experiment: Experiment, base: Base) -> tuple[Prepared, list[Example], list[Example]]:
+        folder = self._folder.data
+        if (folder / "train.jsonl").is_file() and self._was_done("data"):
+            prepared = read_prepared(folder)
+        else:
+            prepared = prepare(experiment.data, experiment.run.seed, read_base(self._folder))
+            write_prepared(prepared, folder)
+            add_fingerprints(self._folder, locate(experiment.model.path, read_base(self._folder)), folder)
+            for note in prepared.notes:
+                self._emit("log", level="info", text=note)
+        train, valid = (
+            tokenise_all(
+                rows,
+                base.tokenizer,
+                mask_prompt=experiment.data.mask_prompt,
+                max_length=experiment.train.max_seq_length,
+                where=where,
+            )
+            for rows, where in ((prepared.train, "train"), (prepared.valid, "valid"))
+        )
+        cut = sum(len(e.tokens) > experiment.train.max_seq_length for e in train + valid)
+        if cut:
+            text = f"{cut} rows are longer than {experiment.train.max_seq_length} tokens and are cut"
+            self._emit("log", level="warning", text=text)
+        # A set too small for a batch is an error now, not after the baseline.
+        self._order(experiment, train, valid)
+        self._emit(
+            "log",
+            level="info",
+            text=f"rows: {len(prepared.train)} to train, {len(prepared.valid)} to validate, {len(prepared.test)} to test",
+        )
+        return prepared, train, valid
+
+    def _order(self, experiment: Experiment, train: list[Example], valid: list[Example]) -> StockOrder:
+        return StockOrder(
+            train,
+            valid,
+            batch_size=experiment.train.batch_size,
+            max_length=experiment.train.max_seq_length,
+            seed=experiment.run.seed,
+        )
+
+    def _test_rows(self, experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
+        if not experiment.evaluation.enabled or not prepared.test:
+            return []
+        if row_kind(prepared.test[0]) == "text":
+            self._emit("log", level="warning", text="rows with only `text` have no prompt to answer: not benchmarked")
+            return []
+        limit = experiment.evaluation.rows
+        return prepared.test[:limit] if limit else prepared.test
+
+    def _evaluate(
+        self, stage: str, label: str, experiment: Experiment, base: Base, model: Any, test: list[dict[str, Any]]
+    ) -> None:
+        if not test:
+            self._emit("stage", name=stage, status="skipped", seconds=0.0, text="no test rows to answer")
+            return
+        settings = experiment.evaluation
+        done = read_result(self._folder.evaluation, label, settings.metrics)
+        if done is not None:
+            self._results[label] = done
+            return
+        with self._stage(stage):
+            result = benchmark(
+                model,
+                base.tokenizer,
+                test,
+                label=label,
+                folder=self._folder.evaluation,
+                metrics=settings.metrics,
+                max_tokens=settings.max_tokens,
+                batch_size=settings.batch_size,
+                control=self._control,
+                emit=self._emit,
+                stage=stage,
+            )
+            self._results[label] = result
+            self._emit("evaluation", label=label, metrics=result.metrics, n=len(test))
+
+    def _train(
+        self,
+        experiment: Experiment,
+        base: Base,
+        train: list[Example],
+        valid: list[Example],
+        store: CheckpointStore,
+        snapshot: Snapshot | None,
+    ) -> bool:
+        """Trains what is left; False when it was stopped."""
+        import mlx.core as mx
+
+        if snapshot is not None and snapshot.progress.step >= experiment.train.iters and self._was_done("train"):
+            return True
+        with self._stage("train"):
+            order = self._order(experiment, train, valid)
+            tree = fresh_tree(base)
+            mx.random.seed(experiment.run.seed)
+            attached = attach(tree, experiment.adapter)
+            self._folder.adapters.mkdir(parents=True, exist_ok=True)
+            # Stock tools look the base up by this path, so an absolute one is written.
+            write_adapter_config(
+                self._folder.adapters,
+                experiment.adapter,
+                attached,
+                str(base.path.resolve()),
+                {"seed": experiment.run.seed, "max_seq_length": experiment.train.max_seq_length},
+            )
+            trainer = Trainer(
+                tree,
+                build_optimizer(experiment.train),
+                order,
+                experiment.train,
+                emit=self._emit,
+                control=self._control,
+                store=store,
+                after_validation=lambda step: self._probe(experiment, base, tree, step),
+            )
+            if snapshot is not None:
+                trainer.restore(snapshot)
+            outcome = trainer.run()
+            if outcome.status == "stopped":
+                raise StopRequested
+        return True
+
+    def _probe(self, experiment: Experiment, base: Base, model: Any, step: int) -> None:
+        """Answers the probe prompts with the model as it is now."""
+        prompts = experiment.probes.prompts
+        if not prompts:
+            return
+        ids = [conversation_tokens([{"role": "user", "content": p}], base.tokenizer) for p in prompts]
+        model.eval()
+        try:
+            for answer in greedy_answers(
+                model,
+                base.tokenizer,
+                ids,
+                max_tokens=experiment.evaluation.max_tokens,
+                batch_size=len(ids),
+                control=self._control,
+            ):
+                self._emit("sample", step=step, prompt=prompts[answer.index], text=answer.text)
+        finally:
+            model.train()
+
+    def _judge(self, experiment: Experiment, test: list[dict[str, Any]]) -> str:
+        if not test:
+            self._emit("stage", name="verdict", status="skipped", seconds=0.0, text="nothing was benchmarked")
+            return "trained; nothing was benchmarked"
+        with self._stage("verdict"):
+            before, after = (self._results[label] for label in LABELS)
+            judged = judge(before.scores, after.scores, seed=experiment.run.seed)
+            self._verdict = judged.as_json()
+            self._emit("verdict", metrics=self._verdict, sentence=judged.sentence)
+            write_json(
+                self._folder.evaluation / "summary.json",
+                {"n": len(test), **{label: self._results[label].metrics for label in LABELS}, "verdict": self._verdict},
+            )
+            write_report(self._folder, experiment, self._results, self._verdict, judged.sentence)
+        return judged.sentence
+
+    def _was_done(self, stage: str) -> bool:
+        status = self._view.stages.get(stage)
+        return status is not None and status.status == "done"
+
+    @contextlib.contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        self._control.check()
+        self._emit("stage", name=name, status="running", seconds=0.0, text="")
+        started = time.perf_counter()
+        try:
+            yield
+        except TunerError as error:
+            with contextlib.suppress(TunerError):
+                self._emit(
+                    "stage", name=name, status="failed", seconds=time.perf_counter() - started, text=error.sentence()
+                )
+            raise
+        self._emit("stage", name=name, status="done", seconds=time.perf_counter() - started, text="")
+
+    def _document(self, status: str) -> dict[str, Any]:
+        view = RunView()
+        view.extend(read_events(self._folder.events))
+        return {
+            "run": str(self._folder.path),
+            "status": status,
+            "steps": view.step,
+            "evaluation": {label: result.metrics for label, result in self._results.items()},
+            "verdict": self._verdict,
+        }

@@ -1,0 +1,230 @@
+"""The engine of this process: one thread for everything that touches mlx, one for what only reads.
+
+mlx ties arrays and streams to the thread that made them, and ends the interpreter when a thread dies with them in hand:
+so one long-lived thread does it all, and clears its streams when it ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from tui_tuner.engine.protocol import JobHandle, JobStatus
+from tui_tuner.engine.requests import ChatTurn, DescribeModel, Lane, PreviewData, Request, RunExperiment
+from tui_tuner.engine.results import ChatReply
+from tui_tuner.errors import TunerError
+from tui_tuner.runs.control import StopRequested
+
+_LANES: tuple[Lane, ...] = ("mlx", "side")
+
+
+class LocalEngine:
+    """Runs requests in this process, in order, one at a time per lane."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)
+        self._queues: dict[Lane, deque[JobHandle]] = {lane: deque() for lane in _LANES}
+        self._active: dict[str, JobHandle | None] = dict.fromkeys(_LANES)
+        self._handles: list[JobHandle] = []
+        self._numbers = itertools.count(1)
+        self._callbacks: list[Callable[[], None]] = []
+        self._threads: list[threading.Thread] = []
+        self._closing = False
+
+    def start(self) -> None:
+        """Starts the two workers, once."""
+        with self._lock:
+            if self._threads or self._closing:
+                return
+            # The interpreter hands the lock on every 0.5 ms instead of 5: a screen redrawing beside a thread that makes
+            # a token every 2 ms would otherwise take more than half of its time.
+            sys.setswitchinterval(0.0005)
+            self._threads = [
+                threading.Thread(target=self._work, args=(lane,), name=f"tui-tuner-{lane}", daemon=False)
+                for lane in _LANES
+            ]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, request: Request) -> JobHandle:
+        """Queues a request.
+
+        Raises:
+            TunerError: when the engine is shutting down.
+        """
+        with self._wake:
+            if self._closing:
+                raise TunerError("the program is shutting down and takes no new work", code="shutting-down")
+            handle = JobHandle(next(self._numbers), request, submitted=time.time())
+            self._handles.append(handle)
+            self._queues[request.lane].append(handle)
+            self._wake.notify_all()
+        self._changed()
+        return handle
+
+    def handles(self) -> list[JobHandle]:
+        """All jobs of this session, oldest first."""
+        with self._lock:
+            return list(self._handles)
+
+    def active(self, lane: str = "mlx") -> JobHandle | None:
+        """The job a lane is working on."""
+        with self._lock:
+            return self._active.get(lane)
+
+    def subscribe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Calls back, from any thread, whenever a job changes; returns the way out."""
+        with self._lock:
+            self._callbacks.append(callback)
+
+        def unsubscribe() -> None:
+            with self._lock, contextlib.suppress(ValueError):
+                self._callbacks.remove(callback)
+
+        return unsubscribe
+
+    def shutdown(self, timeout: float = 30.0) -> bool:
+        """Asks every job to stop, takes no more, and waits; False when a worker is still busy after `timeout` seconds."""
+        with self._wake:
+            self._closing = True
+            for handle in self._handles:
+                if not handle.status.ended:
+                    handle.control.stop("shutdown")
+            self._wake.notify_all()
+        deadline = time.monotonic() + timeout
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0.0))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def _changed(self) -> None:
+        with self._lock:
+            callbacks = list(self._callbacks)
+        for callback in callbacks:
+            try:
+                callback()
+            except Exception:
+                # A watcher that went away must not take the work with it.
+                traceback.print_exc()
+
+    def _next(self, lane: Lane) -> JobHandle | None:
+        with self._wake:
+            while not self._queues[lane]:
+                if self._closing:
+                    return None
+                self._wake.wait()
+            handle = self._queues[lane].popleft()
+            self._active[lane] = handle
+            return handle
+
+    def _work(self, lane: Lane) -> None:
+        perform = _Performer()
+        try:
+            while (handle := self._next(lane)) is not None:
+                self._do(lane, handle, perform)
+        finally:
+            perform.close()
+
+    def _do(self, lane: Lane, handle: JobHandle, perform: Callable[[JobHandle], Any]) -> None:
+        handle.started = time.time()
+        handle.status = JobStatus.RUNNING
+        self._changed()
+        try:
+            handle.control.check()
+            handle.result = perform(handle)
+            stopped = handle.control.stop_requested
+            handle.status = JobStatus.STOPPED if stopped else JobStatus.DONE
+        except StopRequested:
+            handle.status = JobStatus.STOPPED
+        except TunerError as error:
+            handle.error = error
+            handle.status = JobStatus.FAILED
+        except BaseException as error:  # a job must never end the worker, whatever a library raises
+            traceback.print_exc()
+            handle.error = TunerError(f"an unexpected error: {type(error).__name__}: {error}", code="internal")
+            handle.status = JobStatus.FAILED
+        finally:
+            if isinstance(handle.request, ChatTurn):
+                handle.request.sink.finish()
+            handle.ended = time.time()
+            with self._lock:
+                self._active[lane] = None
+            handle.finished.set()
+            self._changed()
+
+
+class _Performer:
+    """Does the requests of one lane; heavy libraries are imported by the request that needs them."""
+
+    def __init__(self) -> None:
+        self._shelf: Any = None
+
+    def __call__(self, handle: JobHandle) -> Any:
+        request = handle.request
+        if isinstance(request, RunExperiment):
+            from tui_tuner.engine.pipeline import run_experiment
+            from tui_tuner.runs.folder import RunFolder
+
+            return run_experiment(RunFolder.open(request.folder), handle.control, self._models())
+        if isinstance(request, ChatTurn):
+            return self._chat(handle, request)
+        if isinstance(request, DescribeModel):
+            from tui_tuner.models.describe import describe_model
+
+            return describe_model(request.path)
+        return self._preview(request)
+
+    def close(self) -> None:
+        """Lets go of models and of mlx's streams, in the thread that owns them."""
+        if self._shelf is not None:
+            self._shelf.clear()
+        if "mlx.core" in sys.modules:
+            import mlx.core as mx
+
+            mx.clear_streams()
+
+    def _models(self) -> Any:
+        if self._shelf is None:
+            from tui_tuner.engine.shelf import ModelShelf
+
+            self._shelf = ModelShelf()
+        return self._shelf
+
+    def _chat(self, handle: JobHandle, request: ChatTurn) -> ChatReply:
+        from tui_tuner.chat.session import answer
+
+        base = self._models().base(request.model)
+        model = self._models().with_adapter(base, request.adapter)
+        reply = answer(
+            model,
+            base.tokenizer,
+            request.messages,
+            max_tokens=request.max_tokens,
+            temperature=request.temperature,
+            seed=request.seed,
+            write=request.sink.write,
+            control=handle.control,
+        )
+        return ChatReply(
+            reply.text,
+            reply.prompt_tokens,
+            reply.tokens,
+            reply.tokens_per_second,
+            reply.finish,
+            reply.time_to_first_token,
+        )
+
+    def _preview(self, request: PreviewData) -> Any:
+        from tui_tuner.data.inspect import preview_data
+        from tui_tuner.models.folder import locate
+        from tui_tuner.models.load import load_tokenizer
+
+        tokenizer = load_tokenizer(locate(request.experiment.model.path, request.base))
+        return preview_data(request.experiment, tokenizer, request.base, request.limit)

@@ -1,0 +1,229 @@
+"""Adapters: put them on a module tree, save and load them in mlx-lm's own format. Called on the MLX thread only.
+
+What is written here loads unchanged in `mlx_lm.generate --adapter-path`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tui_tuner.config import AdapterSection
+from tui_tuner.errors import TunerError
+from tui_tuner.models.load import Base, fresh_tree
+from tui_tuner.runs.files import write_json
+
+WEIGHTS = "adapters.safetensors"
+CONFIG = "adapter_config.json"
+
+
+@dataclass(frozen=True)
+class Attached:
+    """What an adapter trains: numbers of weights, of layers, and the module paths within a layer."""
+
+    trainable: int
+    total: int
+    layers: int
+    modules: list[str]
+
+    def sentence(self) -> str:
+        share = 100 * self.trainable / max(self.total, 1)
+        return f"{self.trainable:,} of {self.total:,} weights train ({share:.2f} %), in {self.layers} layers"
+
+
+def trainable_modules(model: Any) -> list[str]:
+    """Paths, within a layer, of the linear modules an adapter can go on, in the model's own order."""
+    import mlx.nn as nn
+    from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
+
+    kinds = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)
+    found: dict[str, None] = {}
+    for layer in model.layers:
+        for name, module in layer.named_modules():
+            if isinstance(module, kinds) or hasattr(module, "to_lora"):
+                found[name] = None
+    return list(found)
+
+
+def resolve_targets(model: Any, targets: list[str]) -> list[str]:
+    """The module paths that `targets` name: full paths within a layer, or their last part.
+
+    Raises:
+        TunerError: for a target that matches nothing, with what there is.
+    """
+    available = trainable_modules(model)
+    if not targets:
+        return available
+    chosen: dict[str, None] = {}
+    for target in targets:
+        matches = [name for name in available if name == target or name.endswith(f".{target}")]
+        if not matches:
+            near = difflib.get_close_matches(target, available + [n.rsplit(".", 1)[-1] for n in available], n=1)
+            hint = f"did you mean {near[0]}?" if near else "choose from these"
+            raise TunerError(
+                f"the model has no module {target!r} to train; it has {', '.join(available)}",
+                code="target-not-found",
+                where="adapter.targets",
+                fix=hint,
+            )
+        chosen.update(dict.fromkeys(matches))
+    return [name for name in available if name in chosen]
+
+
+def attach(model: Any, adapter: AdapterSection) -> Attached:
+    """Freezes a module tree and puts a fresh adapter on it (or unfreezes layers, for the method `full`).
+
+    The random start of the adapter is drawn from mlx's generator: seed it first.
+
+    Raises:
+        TunerError: for more layers than there are, targets that match nothing, or weights that cannot be trained.
+    """
+    import mlx.nn as nn
+    from mlx.utils import tree_flatten
+    from mlx_lm.tuner.utils import linear_to_lora_layers
+
+    count = len(model.layers)
+    if adapter.layers > count:
+        raise TunerError(
+            f"{adapter.layers} layers are asked for, but the model has {count}",
+            code="too-many-layers",
+            where="adapter.layers",
+            fix=f"set it to {count} or less (0 means all)",
+        )
+    layers = adapter.layers or count
+    model.freeze()
+    if adapter.method == "full":
+        modules = trainable_modules(model)
+        if any(isinstance(m, nn.QuantizedLinear) for _, m in model.named_modules()):
+            raise TunerError(
+                "full fine-tuning needs unquantized weights, and this model is quantized",
+                code="full-on-quantized",
+                where="adapter.method",
+                fix="choose lora or dora, or de-quantize the model first",
+            )
+        for layer in model.layers[-layers:]:
+            layer.unfreeze()
+    else:
+        modules = resolve_targets(model, adapter.targets)
+        parameters = {**lora_parameters(adapter), "keys": modules}
+        linear_to_lora_layers(model, layers, parameters, use_dora=adapter.method == "dora")
+    trainable = sum(v.size for _, v in tree_flatten(model.trainable_parameters()))
+    if not trainable:
+        raise TunerError(
+            "the adapter would train nothing", code="trains-nothing", where="adapter", fix="check rank and targets"
+        )
+    return Attached(trainable, total_parameters(model), layers, modules)
+
+
+def total_parameters(model: Any) -> int:
+    """Number of weights of a model, quantized ones counted unpacked, adapters included."""
+    from mlx_lm.utils import get_total_parameters
+
+    return int(get_total_parameters(model))
+
+
+def lora_parameters(adapter: AdapterSection) -> dict[str, Any]:
+    """mlx-lm's `lora_parameters` of an adapter section, without the keys."""
+    return {"rank": adapter.rank, "scale": adapter.scale, "dropout": adapter.dropout}
+
+
+def write_adapter_config(
+    folder: Path, adapter: AdapterSection, attached: Attached, model_path: str, extra: dict[str, Any]
+) -> None:
+    """Writes the `adapter_config.json` that mlx-lm's `load_adapters` reads; `extra` is kept beside it."""
+    parameters = None if adapter.method == "full" else {**lora_parameters(adapter), "keys": attached.modules}
+    write_json(
+        folder / CONFIG,
+        {
+            "model": model_path,
+            "fine_tune_type": adapter.method,
+            "num_layers": attached.layers,
+            "lora_parameters": parameters,
+            **extra,
+        },
+    )
+
+
+def load_adapter(base: Base, folder: Path, weights: str = WEIGHTS) -> Any:
+    """A module tree of its own on the base's arrays with a saved adapter on it, ready to generate.
+
+    Args:
+        base: the loaded base; it is not changed.
+        folder: a stock adapter folder.
+        weights: file name within it, for an earlier checkpoint.
+
+    Raises:
+        TunerError: when files are missing or the adapter was made for another base.
+    """
+    import mlx.core as mx
+    from mlx.utils import tree_flatten
+
+    config = read_adapter_config(folder)
+    path = folder / weights
+    if not path.is_file():
+        raise TunerError(
+            "there are no adapter weights yet",
+            code="adapter-not-found",
+            where=str(path),
+            fix="train first, or give another folder",
+        )
+    tree = fresh_tree(base)
+    try:
+        tensors = mx.load(str(path))
+    except (RuntimeError, ValueError) as error:
+        raise TunerError("the adapter's weights are damaged", code="adapter-damaged", where=str(path)) from error
+    try:
+        put_adapter(tree, config)
+        own = dict(tree_flatten(tree.parameters()))
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise TunerError(
+            f"the adapter does not fit this model ({error})", code="adapter-mismatch", where=str(folder)
+        ) from error
+    for name, tensor in tensors.items():
+        if name not in own or own[name].shape != tensor.shape:
+            raise TunerError(
+                f"the adapter was made for another model: {name} does not fit",
+                code="adapter-mismatch",
+                where=str(folder),
+                fix=f"use the model it was trained on ({config.get('model', 'not recorded')})",
+            )
+    tree.load_weights(list(tensors.items()), strict=False)
+    tree.eval()
+    mx.eval(tree.parameters())
+    return tree
+
+
+def put_adapter(tree: Any, config: dict[str, Any]) -> None:
+    """Puts an untrained adapter of a stock `adapter_config.json` on a module tree."""
+    from mlx_lm.tuner.utils import linear_to_lora_layers
+
+    method = config.get("fine_tune_type", "lora")
+    if method != "full":
+        linear_to_lora_layers(tree, config["num_layers"], config["lora_parameters"], use_dora=method == "dora")
+
+
+def read_adapter_config(folder: Path) -> dict[str, Any]:
+    """A stock adapter folder's configuration as a dictionary."""
+    path = folder / CONFIG
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise TunerError(
+            f"the folder has no {CONFIG}, so it is no adapter",
+            code="adapter-not-found",
+            where=str(folder),
+            fix="give the folder that training wrote, such as runs/NAME/adapters",
+        ) from error
+    except ValueError as error:
+        raise TunerError(f"{CONFIG} is not valid JSON", code="adapter-damaged", where=str(path)) from error
+    if not isinstance(config, dict) or "num_layers" not in config:
+        raise TunerError(
+            "the adapter's configuration is not one of mlx-lm's",
+            code="adapter-format",
+            where=str(path),
+            fix="adapters of other tools must be converted first",
+        )
+    return config

@@ -1,0 +1,184 @@
+"""What a model is, read from its configuration and the headers of its weight files. Loads no weight, needs no mlx."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from pathlib import Path
+from typing import Any
+
+from tui_tuner.errors import TunerError
+from tui_tuner.models.facts import ModelFacts
+from tui_tuner.models.folder import check_folder, locate, read_model_config, weight_files
+
+_HEADER_LIMIT = 100 << 20  # bytes; the safetensors format's own limit for a header
+_SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
+_EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "tok_embeddings", "embeddings")
+
+
+def describe_model(path: str, base: Path | None = None) -> ModelFacts:
+    """The facts of a model given as `embedded:NAME`, folder or hub name; what is wrong with it is in `problems`.
+
+    Raises:
+        TunerError: when there is no such model, or no readable config.json in it.
+    """
+    folder = locate(path, base)
+    config = read_model_config(folder)
+    nested = config.get("text_config")
+    text: dict[str, Any] = nested if isinstance(nested, dict) else config
+    problems: list[str] = []
+    tensors: dict[str, tuple[str, list[int]]] = {}
+    size = 0
+    try:
+        check_folder(folder)
+        files = weight_files(folder)
+        size = sum(file.stat().st_size for file in files)
+        for file in files:
+            tensors.update(read_header(file))
+    except TunerError as error:
+        problems.append(error.sentence())
+    tokens, template = _tokenizer_facts(folder, problems)
+    heads = _int(text, "num_attention_heads", "n_head", "n_heads")
+    quantization = config.get("quantization") or config.get("quantization_config") or {}
+    return ModelFacts(
+        path=str(folder),
+        architecture=str(config["model_type"]),
+        parameters=_parameters(tensors, quantization),
+        layers=_int(text, "num_hidden_layers", "n_layer", "n_layers"),
+        hidden=_int(text, "hidden_size", "n_embd", "d_model"),
+        heads=heads,
+        kv_heads=_int(text, "num_key_value_heads", "n_head_kv") or heads,
+        vocabulary=_int(text, "vocab_size"),
+        context=_int(text, "max_position_embeddings", "n_positions", "max_seq_len"),
+        dtype=_common_dtype(tensors),
+        quantization=_quantization_words(quantization),
+        bytes=size,
+        chat_template=template,
+        modules=_modules(tensors, quantization),
+        problems=problems,
+        tokens=tokens,
+    )
+
+
+def read_header(file: Path) -> dict[str, tuple[str, list[int]]]:
+    """Names of a safetensors file's tensors, with data type and shape.
+
+    Raises:
+        TunerError: when the file is cut short or is no safetensors file.
+    """
+    damaged = TunerError(
+        "the weight file is damaged or cut short", code="model-bad-weights", where=str(file), fix="download it again"
+    )
+    with file.open("rb") as handle:
+        raw = handle.read(8)
+        if len(raw) < 8:
+            raise damaged
+        (length,) = struct.unpack("<Q", raw)
+        if length > min(_HEADER_LIMIT, file.stat().st_size):
+            raise damaged
+        try:
+            header = json.loads(handle.read(length))
+            found = {
+                n: (str(t["dtype"]), [int(d) for d in t["shape"]]) for n, t in header.items() if n != "__metadata__"
+            }
+            end = max((int(t["data_offsets"][1]) for n, t in header.items() if n != "__metadata__"), default=0)
+        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+            raise damaged from error
+    if 8 + length + end > file.stat().st_size:
+        raise damaged
+    return found
+
+
+def _int(config: dict[str, Any], *names: str) -> int:
+    for name in names:
+        value = config.get(name)
+        if isinstance(value, int) and not isinstance(value, bool):
+            return value
+    return 0
+
+
+def _packed(name: str, tensors: dict[str, tuple[str, list[int]]]) -> bool:
+    return name.endswith(".weight") and name.removesuffix("weight") + "scales" in tensors
+
+
+def _bits(name: str, quantization: dict[str, Any]) -> int:
+    own = quantization.get(name.removesuffix(".weight"))
+    bits = own.get("bits") if isinstance(own, dict) else quantization.get("bits")
+    return bits if isinstance(bits, int) and bits > 0 else 4
+
+
+def _unpacked_shape(name: str, tensors: dict[str, tuple[str, list[int]]], quantization: dict[str, Any]) -> list[int]:
+    shape = list(tensors[name][1])
+    if _packed(name, tensors) and shape:
+        shape[-1] = shape[-1] * 32 // _bits(name, quantization)  # quantized values are packed into 32-bit words
+    return shape
+
+
+def _parameters(tensors: dict[str, tuple[str, list[int]]], quantization: dict[str, Any]) -> int:
+    counted = (n for n in tensors if not n.endswith((".scales", ".biases")))
+    return sum(math.prod(_unpacked_shape(name, tensors, quantization)) for name in counted)
+
+
+def _common_dtype(tensors: dict[str, tuple[str, list[int]]]) -> str:
+    names = {"F32": "float32", "F16": "float16", "BF16": "bfloat16", "F64": "float64"}
+    sizes: dict[str, int] = {}
+    for dtype, shape in tensors.values():
+        if dtype in names:
+            sizes[dtype] = sizes.get(dtype, 0) + math.prod(shape)
+    return names[max(sizes, key=lambda d: sizes[d])] if sizes else "unknown"
+
+
+def _quantization_words(quantization: dict[str, Any]) -> str:
+    if not quantization:
+        return "none"
+    words = []
+    if isinstance(quantization.get("bits"), int):
+        words.append(f"{quantization['bits']} bits")
+    if isinstance(quantization.get("group_size"), int):
+        words.append(f"group {quantization['group_size']}")
+    mode = quantization.get("mode") or quantization.get("quant_method")
+    if mode and mode != "affine":
+        words.append(str(mode))
+    return ", ".join(words) or "yes"
+
+
+def _modules(tensors: dict[str, tuple[str, list[int]]], quantization: dict[str, Any]) -> list[tuple[str, str]]:
+    """Linear modules of the first layer, by their path within it, with their shape as `out × in`."""
+    found: list[tuple[str, str]] = []
+    for name in sorted(tensors):
+        _, marker, inner = name.partition(".layers.0.")
+        if not marker or not inner.endswith(".weight") or any(e in inner for e in _EMBEDDINGS):
+            continue
+        shape = _unpacked_shape(name, tensors, quantization)
+        if len(shape) == 2:
+            found.append((inner.removesuffix(".weight"), f"{shape[0]} × {shape[1]}"))
+    return found
+
+
+def _tokenizer_facts(folder: Path, problems: list[str]) -> tuple[dict[str, str], str]:
+    config: dict[str, Any] = {}
+    path = folder / "tokenizer_config.json"
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+        config = loaded if isinstance(loaded, dict) else {}
+    except FileNotFoundError:
+        problems.append("there is no tokenizer_config.json: special tokens and chat template are unknown")
+    except (ValueError, OSError):
+        problems.append("tokenizer_config.json cannot be read: special tokens and chat template are unknown")
+    template = config.get("chat_template") or ""
+    separate = folder / "chat_template.jinja"
+    if separate.is_file():
+        template = separate.read_text(encoding="utf-8", errors="replace")
+    if isinstance(template, list):  # several named templates: the default one, else the first
+        named = {t.get("name"): t.get("template") for t in template if isinstance(t, dict)}
+        template = named.get("default") or next(iter(named.values()), "")
+    if not template:
+        problems.append("the tokenizer has no chat template: only rows with a `text` field can be trained")
+    tokens = {}
+    for role in _SPECIAL:
+        value = config.get(role)
+        text = value.get("content") if isinstance(value, dict) else value
+        if isinstance(text, str):
+            tokens[role.removesuffix("_token")] = text
+    return tokens, str(template)

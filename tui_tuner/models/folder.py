@@ -1,0 +1,140 @@
+"""Checks a model folder before anything is loaded, so that every fault is one sentence and not a library's traceback.
+
+It reads headers and small JSON files only; weights are never loaded here, and pickled weights are never opened.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tui_tuner.errors import TunerError
+from tui_tuner.models.hub import fetch, is_repository_name
+from tui_tuner.paths import resolve_model
+
+_LFS = b"version https://git-lfs"
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tiktoken.model")
+
+
+def locate(path: str, base: Path | None = None) -> Path:
+    """The folder of a model given as `embedded:NAME`, a path (relative to `base`), or a hub name.
+
+    Raises:
+        TunerError: when it is none of these, or the hub cannot give it.
+    """
+    resolved = resolve_model(path, base)
+    folder = Path(resolved)
+    if folder.is_dir():
+        return folder
+    if folder.is_file():
+        raise TunerError("the model is a file, not a folder", code="model-not-a-folder", where=str(folder))
+    if is_repository_name(path) and not path.startswith((".", "/", "~")):
+        return fetch(path)
+    raise TunerError(
+        "there is no such model folder",
+        code="model-not-found",
+        where=path,
+        fix="give a folder that holds config.json and *.safetensors, or a hub name such as owner/name",
+    )
+
+
+def read_model_config(folder: Path) -> dict[str, Any]:
+    """The model's `config.json`, checked to be an object with a `model_type`."""
+    path = folder / "config.json"
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError as error:
+        raise TunerError(
+            "the folder has no config.json, so it is no model",
+            code="model-no-config",
+            where=str(folder),
+            fix="give the folder that holds config.json and the weights",
+        ) from error
+    if raw.startswith(_LFS):
+        raise TunerError(
+            "config.json is a Git-LFS pointer, not the file itself",
+            code="lfs-pointer",
+            where=str(path),
+            fix="run `git lfs pull` in that folder",
+        )
+    try:
+        config = json.loads(raw)
+    except ValueError as error:
+        raise TunerError(
+            f"config.json is not valid JSON ({error})", code="model-bad-config", where=str(path)
+        ) from error
+    if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
+        raise TunerError(
+            "config.json names no model_type", code="model-bad-config", where=str(path), fix="download the model again"
+        )
+    return config
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The safetensors files of a model, checked against its index and for pointers in place of weights."""
+    files = sorted(folder.glob("model*.safetensors"))
+    if not files:
+        pickled = [p.name for p in folder.iterdir() if p.suffix in {".bin", ".pt", ".pth", ".ckpt"}]
+        if pickled:
+            raise TunerError(
+                f"the weights are pickled ({pickled[0]}), which can run code when opened, and are refused",
+                code="model-pickle",
+                where=str(folder),
+                fix="take a version with safetensors weights",
+            )
+        raise TunerError(
+            "the folder has no weights (model*.safetensors)",
+            code="model-no-weights",
+            where=str(folder),
+            fix="download the model again, or give another folder",
+        )
+    index = folder / "model.safetensors.index.json"
+    if index.exists():
+        try:
+            wanted = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
+        except (ValueError, KeyError, AttributeError, TypeError) as error:
+            raise TunerError("the index of the weights is damaged", code="model-bad-index", where=str(index)) from error
+        missing = sorted(str(name) for name in wanted if not (folder / str(name)).is_file())
+        if missing:
+            raise TunerError(
+                f"{len(missing)} of {len(wanted)} weight files are missing, the first is {missing[0]}",
+                code="model-missing-shards",
+                where=str(folder),
+                fix="download the model again",
+            )
+    for file in files:
+        with file.open("rb") as handle:
+            if handle.read(len(_LFS)) == _LFS:
+                raise TunerError(
+                    f"{file.name} is a Git-LFS pointer, not the weights",
+                    code="lfs-pointer",
+                    where=str(folder),
+                    fix="run `git lfs pull` in that folder",
+                )
+    return files
+
+
+def check_folder(folder: Path) -> dict[str, Any]:
+    """Everything that can be known to be wrong with a model folder without loading it; returns its configuration.
+
+    Raises:
+        TunerError: for the first fault found.
+    """
+    config = read_model_config(folder)
+    weight_files(folder)
+    if config.get("model_file"):
+        raise TunerError(
+            f"the model brings code of its own ({config['model_file']}), which is not run",
+            code="model-remote-code",
+            where=str(folder),
+            fix="take a model of an architecture that mlx-lm knows",
+        )
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise TunerError(
+            "the folder has no tokenizer (tokenizer.json or tokenizer.model)",
+            code="model-no-tokenizer",
+            where=str(folder),
+            fix="copy the tokenizer's files from the original model",
+        )
+    return config

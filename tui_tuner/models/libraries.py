@@ -1,0 +1,45 @@
+"""Importing the heavy libraries, once, quietly and without side effects that outlive the import.
+
+mlx_lm and transformers take seconds to import, lower the process's limit on open files, and can trip over each other
+when two threads import them at once. Whatever needs them calls `ready` first.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterator
+
+_lock = threading.Lock()
+_done = False
+
+
+def ready() -> None:
+    """Imports mlx, mlx_lm and transformers unless that was done; safe from any thread."""
+    global _done
+    with _lock:
+        if _done:
+            return
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        with open_file_limit_kept():
+            import mlx_lm.utils  # noqa: F401
+        _done = True
+
+
+@contextlib.contextmanager
+def open_file_limit_kept() -> Iterator[None]:
+    """Puts the process's limit on open files back to what it was: importing mlx_lm lowers it."""
+    try:
+        import resource
+    except ImportError:  # not on this platform: nothing to keep
+        yield
+        return
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)

@@ -1,0 +1,196 @@
+"""What exact resume needs, on disk: written atomically, verified on reading, the newest few and the best kept.
+
+A checkpoint is one safetensors file in `state/` (trainable weights, optimizer state, gradients in accumulation, and the
+random key as arrays; everything else as JSON in its metadata) and the same weights in `adapters/` in mlx-lm's format.
+`state/index.json` names each file with its SHA-256, so that a damaged one is noticed and the one before it is used.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import shutil
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tui_tuner.errors import TunerError
+from tui_tuner.runs.files import replacing, write_json
+
+_INDEX = "index.json"
+_ALMOST_NOTHING = 1 << 20  # bytes
+
+
+@dataclass
+class Progress:
+    """Everything of a training run's position that is no array.
+
+    Losses in nats per token, times in seconds. `window_*` are the sums since the last report.
+    """
+
+    step: int = 0
+    trained_tokens: int = 0
+    window_loss: float = 0.0
+    window_tokens: int = 0
+    window_steps: int = 0
+    window_seconds: float = 0.0
+    best_loss: float | None = None
+    best_step: int | None = None
+    order: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A checkpoint in memory: the position and the arrays by group."""
+
+    progress: Progress
+    weights: dict[str, Any]
+    optimizer: dict[str, Any]
+    gradients: dict[str, Any]
+    key: Any
+
+
+@dataclass
+class _Entry:
+    step: int
+    file: str
+    sha256: str
+    best: bool
+
+
+class CheckpointStore:
+    """The checkpoints of one run.
+
+    Args:
+        state: the run's `state/` folder.
+        adapters: the run's `adapters/` folder.
+        keep: how many of the newest to keep beside the best, at least 1.
+    """
+
+    def __init__(self, state: Path, adapters: Path, keep: int) -> None:
+        self._state, self._adapters, self._keep = state, adapters, max(keep, 1)
+        self._entries = self._read_index()
+
+    def save(self, snapshot: Snapshot, *, best: bool = False) -> Path:
+        """Writes a checkpoint and returns the adapter file's path.
+
+        Raises:
+            TunerError: `no-space` or `not-writable`; what was there before is unharmed.
+        """
+        step = snapshot.progress.step
+        self._state.mkdir(parents=True, exist_ok=True)
+        self._adapters.mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, Any] = {"rng.key": snapshot.key}
+        for group in ("weights", "optimizer", "gradients"):
+            arrays.update({f"{group}.{name}": value for name, value in getattr(snapshot, group).items()})
+        metadata = {"progress": json.dumps(asdict(snapshot.progress))}
+        file = self._state / f"{step:07d}.safetensors"
+        adapter = self._adapters / f"{step:07d}_adapters.safetensors"
+        digest = _save_arrays(file, arrays, metadata)
+        _save_arrays(adapter, snapshot.weights, {})
+        _copy(adapter, self._adapters / "adapters.safetensors")
+        if best:
+            _copy(adapter, self._adapters / "best_adapters.safetensors")
+        entries = [e for e in self._entries if e.step < step]
+        if best:
+            for entry in entries:
+                entry.best = False
+        entries.append(_Entry(step, file.name, digest, best))
+        self._entries = self._prune(entries)
+        write_json(self._state / _INDEX, [asdict(e) for e in self._entries])
+        self._sweep()
+        return adapter
+
+    def load(self) -> tuple[Snapshot, list[str]] | None:
+        """The newest undamaged checkpoint and a sentence for each one passed over; None when there is none.
+
+        Raises:
+            TunerError: when there were checkpoints and all are damaged.
+        """
+        problems: list[str] = []
+        for entry in sorted(self._entries, key=lambda e: -e.step):
+            path = self._state / entry.file
+            reason = _damage(path, entry.sha256)
+            if reason is None:
+                return _read_snapshot(path), problems
+            problems.append(f"checkpoint of step {entry.step} {reason}")
+        if problems:
+            raise TunerError(
+                f"no checkpoint of this run can be read ({'; '.join(problems)})",
+                code="checkpoints-damaged",
+                where=str(self._state),
+                fix="start a new run with the same configuration",
+            )
+        return None
+
+    def _prune(self, entries: list[_Entry]) -> list[_Entry]:
+        newest = {e.step for e in sorted(entries, key=lambda e: -e.step)[: self._keep]}
+        return [e for e in entries if e.best or e.step in newest]
+
+    def _sweep(self) -> None:
+        """Removes files of checkpoints that are no longer in the index, and what a killed writer left."""
+        kept = {e.step for e in self._entries}
+        for folder, suffix in ((self._state, ".safetensors"), (self._adapters, "_adapters.safetensors")):
+            for path in folder.glob(f"[0-9]*{suffix}"):
+                number = path.name.removesuffix(suffix)
+                if number.isdigit() and int(number) not in kept:
+                    path.unlink(missing_ok=True)
+            for path in folder.glob(".tmp-*"):
+                path.unlink(missing_ok=True)
+
+    def _read_index(self) -> list[_Entry]:
+        try:
+            return [_Entry(**entry) for entry in json.loads((self._state / _INDEX).read_text(encoding="utf-8"))]
+        except FileNotFoundError:
+            return []
+        except (ValueError, TypeError) as error:
+            raise TunerError(
+                "the index of the checkpoints is damaged",
+                code="checkpoints-damaged",
+                where=str(self._state / _INDEX),
+                fix="start a new run with the same configuration",
+            ) from error
+
+
+def _save_arrays(path: Path, arrays: dict[str, Any], metadata: dict[str, str]) -> str:
+    import mlx.core as mx
+
+    with replacing(path) as part:
+        try:
+            mx.save_safetensors(str(part), arrays, metadata=metadata)
+        except RuntimeError as error:
+            # mlx reports a failed write as a RuntimeError without a number, so the disk itself is asked.
+            full = shutil.disk_usage(path.parent).free < _ALMOST_NOTHING
+            raise OSError(errno.ENOSPC if full else errno.EIO, str(error)) from error
+        digest = _sha256(part)
+    return digest
+
+
+def _copy(source: Path, target: Path) -> None:
+    with replacing(target) as part:
+        shutil.copyfile(source, part)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _damage(path: Path, digest: str) -> str | None:
+    if not path.is_file():
+        return "is missing"
+    return None if _sha256(path) == digest else "is damaged"
+
+
+def _read_snapshot(path: Path) -> Snapshot:
+    import mlx.core as mx
+
+    arrays, metadata = mx.load(str(path), return_metadata=True)
+    groups: dict[str, dict[str, Any]] = {"weights": {}, "optimizer": {}, "gradients": {}}
+    for name, value in arrays.items():
+        group, _, rest = name.partition(".")
+        if group in groups:
+            groups[group][rest] = value
+    mx.eval(list(arrays.values()))
+    return Snapshot(Progress(**json.loads(metadata["progress"])), **groups, key=arrays["rng.key"])

@@ -1,0 +1,122 @@
+"""One training step and one validation pass, compiled, on the MLX thread. No events, files or control in here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any
+
+from tui_tuner.training.batches import Batch
+
+
+def to_arrays(batch: Batch) -> tuple[Any, Any]:
+    """A batch as mlx arrays: tokens (rows, width) and lengths (rows, 2), both int32."""
+    import mlx.core as mx
+
+    return mx.array(batch.tokens), mx.array(batch.lengths)
+
+
+def stock_loss() -> Callable[..., Any]:
+    """mlx-lm's loss: mean cross-entropy in nats over the counted positions, and their number.
+
+    It counts one padding token after each row that is shorter than its batch (`steps <= lengths` is one too many);
+    kept, because equality with mlx-lm is what this loss is for.
+    """
+    from mlx_lm.tuner.trainer import default_loss
+
+    return default_loss  # type: ignore[no-any-return]
+
+
+def squared_norm(gradients: Any) -> Any:
+    """Sum of squares of all gradients, in float32: a scalar array."""
+    import mlx.core as mx
+    from mlx.utils import tree_flatten
+
+    return sum(
+        (mx.square(g.astype(mx.float32)).sum() for _, g in tree_flatten(gradients)),
+        start=mx.array(0.0),
+    )
+
+
+def compile_step(model: Any, optimizer: Any, loss: Callable[..., Any], accumulation: int) -> Callable[..., Any]:
+    """The step function: `(tokens, lengths), gradients so far, update?` → loss, tokens, gradients so far, norm.
+
+    The norm is that of the (averaged) gradient the update used, 0 in a step without update. The arithmetic is that of
+    `mlx_lm.tuner.trainer.train`; the norm is read beside it and changes nothing.
+    """
+    import mlx.core as mx
+    import mlx.nn as nn
+    from mlx.nn.utils import average_gradients
+    from mlx.utils import tree_map
+
+    value_and_grad = nn.value_and_grad(model, loss)
+    state = [model.state, optimizer.state, mx.random.state]
+
+    @partial(mx.compile, inputs=state, outputs=state)
+    def step(arrays: tuple[Any, Any], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
+        (value, tokens), gradient = value_and_grad(model, *arrays)
+        if previous is not None:
+            gradient = tree_map(lambda x, y: x + y, gradient, previous)
+        norm = mx.array(0.0)
+        if update:
+            gradient = average_gradients(gradient)
+            if accumulation > 1:
+                gradient = tree_map(lambda x: x / accumulation, gradient)
+            norm = mx.sqrt(squared_norm(gradient))
+            optimizer.update(model, gradient)
+            gradient = None
+        return value, tokens, gradient, norm
+
+    def run(arrays: tuple[Any, Any], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
+        result = step(arrays, previous, update)
+        mx.eval(state, result)
+        return result  # type: ignore[no-any-return]
+
+    return run
+
+
+def validate(
+    model: Any, batches: Iterable[Batch], loss: Callable[..., Any], between: Callable[[int], None]
+) -> tuple[float, int]:
+    """Token-weighted mean loss (nats per token) over batches, and the number of counted tokens.
+
+    Args:
+        between: called after each batch with how many are done; it may raise to end the pass.
+    """
+    import mlx.core as mx
+
+    model.eval()
+    total, count = mx.array(0.0), mx.array(0)
+    try:
+        for done, batch in enumerate(batches, 1):
+            value, tokens = loss(model, *to_arrays(batch))
+            total += value * tokens
+            count += tokens
+            mx.eval(total, count)
+            between(done)
+    finally:
+        model.train()
+    tokens_seen = int(count.item())
+    # The division in float32, as in mlx-lm: float64 would differ from its figure in the last digits.
+    return (float((total / count).item()) if tokens_seen else float("nan")), tokens_seen
+
+
+@contextlib.contextmanager
+def checkpointed_layers(model: Any, active: bool) -> Iterator[None]:
+    """Recomputes activations in the backward pass while open (gradient checkpointing).
+
+    mlx-lm patches the layer's class for good, and twice when asked twice; this puts the class back.
+    """
+    if not active:
+        yield
+        return
+    from mlx_lm.tuner.trainer import grad_checkpoint
+
+    kind = type(model.layers[0])
+    original = kind.__call__
+    grad_checkpoint(model.layers[0])
+    try:
+        yield
+    finally:
+        kind.__call__ = original
