@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def slow(points: list[tuple[int, float]], width: int, height: int, low: float, h
                 rise = row - before[1]
                 path.append((between, before[1] + (2 * rise * (between - before[0]) + across) // (2 * across)))
             path.append((column, row))
-            for (c1, r1), (c2, r2) in zip(path, path[1:], strict=False):
+            for (c1, r1), (c2, r2) in pairwise(path):
                 if c1 == c2:
                     run(c1, r1, r2)
                     continue
@@ -94,7 +95,7 @@ def test_a_curve_lights_the_dots_of_the_slow_reference(
 def test_an_unbroken_curve_has_no_hole(values: list[float], width: int, height: int) -> None:
     canvas = fast(list(range(len(values))), values, width, height, (0.0, len(values) - 1.0))
     assert all(canvas.columns)
-    for left, right in zip(canvas.columns, canvas.columns[1:], strict=False):
+    for left, right in pairwise(canvas.columns):
         assert left & (right | right << 1 | right >> 1), "neighbouring columns touch"
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tui_tuner.ui.charts.scale import Scale, finite_range, fit, ticks
 from tui_tuner.ui.charts.units import format_value
 
+units = st.sampled_from(["plain", "integer", "bytes", "seconds", "percent"])
 sane = st.floats(-1e12, 1e12, allow_nan=False)
 
 
@@ -21,7 +22,7 @@ def texts(low: float, high: float, limit: int, **more: object) -> list[str]:
 
 
 @settings(max_examples=400, deadline=None)
-@given(sane, st.floats(1e-9, 1e12), st.integers(1, 20), st.sampled_from(["plain", "integer", "bytes", "seconds", "percent"]))
+@given(sane, st.floats(1e-9, 1e12), st.integers(1, 20), units)
 def test_ticks_rise_stay_inside_and_differ(low: float, span: float, limit: int, unit: str) -> None:
     if low + span - low < 1e-9 * abs(low):
         return

@@ -58,7 +58,7 @@ class Steerable(Widget, can_focus=True):
     cursor: reactive[float | None] = reactive(None)
     """Where the crosshair stands on x, or None. Set it to keep several charts in step."""
 
-    class CursorMoved(Message):
+    class CursorMoved(Message, namespace="line_chart"):
         """The person moved the crosshair, or took it away (``x`` None). Setting ``cursor`` in code posts nothing."""
 
         def __init__(self, chart: Steerable, x: float | None) -> None:

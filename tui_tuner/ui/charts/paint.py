@@ -86,7 +86,7 @@ def paint(scene: Scene, width: int, height: int) -> tuple[list[list[Span]], Plot
     lines = [fit_line(line, width) for line in _head(scene, width, height)]
     rows = height - len(lines)
     if rows <= 0 or width <= 0:
-        return lines[:height], Plot(0, len(lines), 0, 0, scene.window)
+        return [*lines, *([] for _ in range(rows))][:height], Plot(0, len(lines), 0, 0, scene.window)
     found = _extremes(scene, scene.look.log_y)
     grid = Grid(width, rows)
     if found is None:

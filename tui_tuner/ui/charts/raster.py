@@ -105,7 +105,7 @@ def column_edges(low: float, high: float, width: int) -> Floats:
     ``low < high``. A point is in column ``c`` when ``edges[c] <= x < edges[c + 1]``; the outer edges lie half a column
     outside the range, as the rounding of :func:`dot_columns` has it.
     """
-    edges: Floats = low + (np.arange(width + 1) - 0.5) * ((high - low) / max(1, width - 1))
+    edges: Floats = low + (np.arange(width + 1, dtype=np.float64) - 0.5) * ((high - low) / max(1, width - 1))
     return edges
 
 
