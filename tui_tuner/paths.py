@@ -11,6 +11,7 @@ import re
 import sys
 import unicodedata
 from pathlib import Path
+from typing import Literal
 
 from tui_tuner.errors import TunerError
 
@@ -67,19 +68,34 @@ def runs_dir(override: Path | None = None) -> Path:
     First of: `override`, `TUI_TUNER_RUNS`, the setting `runs_dir`, `runs` in the source tree when the working directory
     is inside it, `~/tui-tuner/runs`.
     """
+    return _work_dir("runs", override)
+
+
+def models_dir(override: Path | None = None) -> Path:
+    """The folder that models are converted and fused into, absolute; it need not exist.
+
+    First of: `override`, `TUI_TUNER_MODELS`, the setting `models_dir`, `models` in the source tree when the working
+    directory is inside it, `~/tui-tuner/models`.
+    """
+    return _work_dir("models", override)
+
+
+def _work_dir(what: Literal["runs", "models"], override: Path | None) -> Path:
     if override is not None:
         return _absolute(override)
-    if chosen := os.environ.get("TUI_TUNER_RUNS"):
+    if chosen := os.environ.get(f"TUI_TUNER_{what.upper()}"):
         return _absolute(chosen)
     # Settings ask this module where their file lies, so they can only be asked back late.
     from tui_tuner.settings import load_settings
 
-    if setting := load_settings().runs_dir:
-        return _absolute(setting)
+    settings = load_settings()
+    if setting := settings.runs_dir if what == "runs" else settings.models_dir:
+        # Settings hold wherever the app is started, so a relative folder counts from home.
+        return _absolute(Path.home() / os.path.expanduser(setting))  # noqa: PTH111
     root = checkout_dir()
     if root is not None and Path.cwd().resolve().is_relative_to(root):
-        return root / "runs"
-    return Path.home() / "tui-tuner" / "runs"
+        return root / what
+    return Path.home() / "tui-tuner" / what
 
 
 def resolve_model(path: str, base: Path | None) -> str:
@@ -152,4 +168,5 @@ def find_local(text: str, base: Path | None) -> Path | None:
 
 
 def _absolute(path: str | Path) -> Path:
-    return Path(os.path.abspath(Path(path).expanduser()))  # noqa: PTH100  a link keeps its own name
+    # Unlike Path's, these leave a link its own name and an unknown user's home as it is written.
+    return Path(os.path.abspath(os.path.expanduser(path)))  # noqa: PTH100, PTH111

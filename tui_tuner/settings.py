@@ -7,6 +7,7 @@ starting and must never be written over unasked: the defaults hold, a warning sa
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import tomllib
 from pathlib import Path
@@ -32,9 +33,9 @@ class Settings(BaseModel):
     theme: str = Field("textual-dark", min_length=1)
     """The colour theme, by its name in the command palette."""
     runs_dir: str = ""
-    """The folder that runs land in; empty is the usual place."""
+    """The folder that runs land in; empty is the usual place, and a relative one counts from the home folder."""
     models_dir: str = ""
-    """The folder that models are converted and fused into, and looked for in; empty is the usual place."""
+    """The folder that models are converted and fused into; empty is the usual place."""
     smoothing: float = Field(0.6, ge=0, lt=1)
     """How strongly the training loss is smoothed in charts; 0 is not at all."""
     animations: bool = True
@@ -87,10 +88,10 @@ def load_settings(path: Path | None = None) -> Settings:
     try:
         settings = Settings(**known)
     except ValidationError as error:
-        bad = {str(problem["loc"][0]): problem["msg"] for problem in error.errors()}
+        bad = {str(problem["loc"][0]) for problem in error.errors()}
         settings = Settings(**{key: value for key, value in known.items() if key not in bad})
-        reasons = "; ".join(f"{key} = {known[key]!r}: {message}" for key, message in bad.items())
-        warning = f"{path} holds values that were not used ({reasons}); their defaults hold"
+        named = ", ".join(f"{key} = {known[key]!r:.60}" for key in known if key in bad)
+        warning = f"{path} holds values that cannot be used ({named}); their defaults hold"
     settings._warning = warning
     settings._unknown = {key: value for key, value in data.items() if key not in Settings.model_fields}
     return settings
@@ -99,7 +100,7 @@ def load_settings(path: Path | None = None) -> Settings:
 def save_settings(settings: Settings, path: Path | None = None) -> Path:
     """Write the settings whole or not at all, and return their file.
 
-    A file that could not be read is put aside as `settings.toml.broken` first.
+    A file that could not be used as it is stays beside it as `settings.toml.broken`.
 
     Raises:
         TunerError: `not-writable` when the folder or file cannot be written.
@@ -109,7 +110,7 @@ def save_settings(settings: Settings, path: Path | None = None) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and load_settings(path).warning:
-            path.replace(path.with_name(path.name + ".broken"))
+            shutil.copyfile(path, path.with_name(path.name + ".broken"))
         _write(path, tomli_w.dumps(document))
     except OSError as error:
         raise TunerError(

@@ -34,7 +34,7 @@ def key_lines(text: str) -> dict[Path, int]:
     scanner = _Scanner(text)
     try:
         scanner.document()
-    except _Lost:
+    except (_Lost, RecursionError):
         pass
     return scanner.lines
 
@@ -47,6 +47,8 @@ class _Scanner:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
+        self.counted = 0
+        self.counted_to = 0
         self.lines: dict[Path, int] = {}
         self.arrays: dict[Path, int] = {}
 
@@ -163,7 +165,9 @@ class _Scanner:
         return match.group()
 
     def line(self) -> int:
-        return self.text.count("\n", 0, self.at) + 1
+        self.counted += self.text.count("\n", self.counted_to, self.at)
+        self.counted_to = self.at
+        return self.counted + 1
 
 
 def _unquote(text: str) -> str:

@@ -111,7 +111,7 @@ class AdapterSection(Section):
     """The rank of the update: how many directions each adapted matrix may change in. Raise it (16 to 64) when the
     training loss stays high, lower it when the model learns the data by heart. Not used by "full"."""
     scale: Number = Field(20.0, gt=0)
-    """The factor in front of the update, mlx-lm's `scale`. Elsewhere it is alpha / rank: alpha 160 at rank 8 is scale
+    """The factor in front of the update, mlx-lm's `scale`; elsewhere it is alpha / rank: alpha 160 at rank 8 is scale
     20. Lower it when the loss jumps. Not used by "full"."""
     dropout: Number = Field(0.0, ge=0, lt=1)
     """The share of the adapter's inputs that is set to zero at random while training. Try 0.05 to 0.1 when the
@@ -199,11 +199,14 @@ class TrainSection(Section):
                 f"is more than train.iters ({self.iters}), so that no update would ever happen",
                 "lower it, or raise train.iters",
             )
-        if self.warmup >= self.iters:
+        updates = self.iters // self.grad_accumulation
+        if self.warmup >= updates:
+            count = f"{updates} updates" if updates > 1 else "1 update"
+            how = f"train.iters is {self.iters}"
+            if self.grad_accumulation > 1:
+                how += f", train.grad_accumulation {self.grad_accumulation}"
             raise ConflictError(
-                "warmup",
-                f"is not shorter than the run (train.iters is {self.iters})",
-                "lower it, or raise train.iters",
+                "warmup", f"is not shorter than the run of {count} ({how})", "lower it, or raise train.iters"
             )
         return self
 

@@ -6,7 +6,6 @@ Nothing here may guess at a key: a wrong one is refused with the nearest right o
 
 from __future__ import annotations
 
-import copy
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from pydantic import ValidationError
 
 from tui_tuner.config import describe
 from tui_tuner.config.model import Experiment
-from tui_tuner.config.problems import Origin, as_error, explain, unknown_key
+from tui_tuner.config.problems import Origin, as_error, explain, inert, unknown_key
 from tui_tuner.errors import TunerError
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -34,7 +33,7 @@ def apply_overrides(data: Mapping[str, Any], overrides: Sequence[str]) -> dict[s
     Raises:
         TunerError: usage, for a text that is no `key=value`, an unknown key, or a value that cannot be read.
     """
-    changed = copy.deepcopy(dict(data))
+    changed = {name: dict(table) if isinstance(table, Mapping) else table for name, table in data.items()}
     for text in overrides:
         info, value = parse_override(text)
         table = changed.setdefault(info.section, {})
@@ -48,10 +47,10 @@ def parse_override(text: str) -> tuple[describe.FieldInfo, Any]:
     """The field that a `key=value` text names, and the value; errors as in `apply_overrides`."""
     key, equals, raw = text.partition("=")
     key = key.strip()
-    where = f"--set {text}"
+    where = f"--set {inert(text)}"
     if not equals or not key:
         raise TunerError(
-            "is no change of the form key=value",
+            "a change needs the form key=value",
             code="bad-override",
             where=where,
             fix="write it like train.iters=50",
@@ -65,8 +64,8 @@ def parse_override(text: str) -> tuple[describe.FieldInfo, Any]:
         raise TunerError(message, code="unknown-key", where=where, fix=fix, usage=True)
     if not raw.strip():
         fix = f"give it {info.wanted}"
-        if info.kind in ("text", "texts", "choices"):
-            fix += f", or {key}={'[]' if info.kind != 'text' else chr(34) * 2} for none"
+        if info.default in ("", []):
+            fix += f", or {key}={info.default_text} for none"
         raise TunerError(f"{key} has no value", code="bad-override", where=where, fix=fix, usage=True)
     return info, _read(info, raw, where)
 

@@ -26,7 +26,7 @@ class Preset:
         name: the file's name without `.toml`.
         path: the file, absolute; its folder is the base of relative paths in it.
         title: the first comment line; the name when there is none.
-        description: the rest of the header comment; paragraphs are parted by an empty line.
+        description: the rest of the header comment, with its line breaks.
     """
 
     name: str
@@ -56,8 +56,7 @@ def list_presets() -> list[Preset]:
 def find_preset(name_or_path: str) -> Preset:
     """The preset of that name, or in that file.
 
-    What ends in `.toml` or holds a `/` is a path; anything else is a name. A name that is not found but is a file of
-    the working directory is refused as a name, with the path to write.
+    What ends in `.toml` or holds a `/` is a path; anything else is a name.
 
     Raises:
         TunerError: usage; names the nearest preset, or all of them when none is near.
@@ -71,7 +70,9 @@ def find_preset(name_or_path: str) -> Preset:
                 return _preset(path)
     names = [preset.name for preset in list_presets()]
     near = nearest(text, names)
-    if near:
+    if text and _is_file(Path(text + SUFFIX)):
+        fix = f"to name the file, write {text}{SUFFIX}"
+    elif near:
         fix = f'did you mean "{near}"?'
     elif names:
         fix = f"the presets are {', '.join(names)}; or give the path of a {SUFFIX} file"
@@ -93,18 +94,31 @@ def load_preset(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Exper
 def _by_path(text: str) -> Preset:
     try:
         path = Path(text).expanduser()
-        exists = path.is_file()
-    except (OSError, ValueError, RuntimeError):
-        path, exists = Path(text), False
-    if exists and path.suffix == SUFFIX:
-        return _preset(path.absolute())
-    if exists:
-        raise TunerError("is no preset", code="no-preset", where=text, fix=f"name a {SUFFIX} file", usage=True)
+    except RuntimeError:  # no such user
+        path = Path(text)
+    if _is_file(path):
+        if path.suffix == SUFFIX:
+            return _preset(path)
+        raise TunerError("it is no preset", code="no-preset", where=text, fix=f"name a {SUFFIX} file", usage=True)
     names = [preset.name for preset in list_presets()]
     stem = text.rstrip("/").rpartition("/")[2].removesuffix(SUFFIX)
     near = stem if stem in names else nearest(stem, names)
-    fix = f'did you mean the preset "{near}"?' if near else "check the path"
+    if _is_file(path.with_name(path.name + SUFFIX) if path.name else path):
+        fix = f"did you mean {text}{SUFFIX}?"
+    elif _is_file(path / "config.toml"):
+        fix = f"did you mean {text.rstrip('/')}/config.toml?"
+    elif near:
+        fix = f'did you mean the preset "{near}"?'
+    else:
+        fix = "check the path"
     raise TunerError("there is no such file", code="no-preset", where=text, fix=fix, usage=True)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # too long, a zero byte
+        return False
 
 
 def _files(folder: Path) -> list[Path]:
@@ -129,16 +143,15 @@ def _preset(path: Path) -> Preset:
 def header(text: str) -> tuple[str, str]:
     """Title and description from the comment that a TOML text starts with.
 
-    The header ends at the first line that is no comment. An empty comment line parts paragraphs.
+    The header ends at the first line that is no comment. Its lines keep their breaks and their spacing.
     """
     comment: list[str] = []
     for line in text.strip().splitlines():
         if not line.startswith("#"):
             break
-        comment.append(line.lstrip("#").strip())
+        comment.append(line.lstrip("#").removeprefix(" ").rstrip())
     while comment and not comment[0]:
         comment.pop(0)
     if not comment:
         return "", ""
-    paragraphs = "\n".join(comment[1:]).strip().split("\n\n")
-    return comment[0], "\n\n".join(" ".join(part.split()) for part in paragraphs if part.strip())
+    return comment[0].strip(), "\n".join(comment[1:]).strip("\n")

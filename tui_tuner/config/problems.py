@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tui_tuner.config import describe
-from tui_tuner.config.suggest import nearest, nearest_key
+from tui_tuner.config.suggest import nearest, nearest_key, nearest_section, note
 from tui_tuner.config.types import ConflictError
 from tui_tuner.errors import TunerError
 
@@ -98,24 +98,39 @@ def _sentences(told: Sequence[str]) -> str:
 
 def shown(value: Any) -> str:
     """A value as TOML writes it, cut when it is long, with nothing in it that a terminal would act on."""
-    text = describe.in_toml(value)
-    text = "".join(char if char.isprintable() else f"\\u{ord(char):04X}" for char in text)
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+    try:
+        return inert(describe.in_toml(value))
+    except RecursionError:
+        return "a value nested very deeply"
 
 
-def unknown_key(key: str) -> tuple[str, str]:
-    """What to say about a key that does not exist: message and fix."""
-    section, _, _ = key.partition(".")
+def inert(text: str) -> str:
+    """A text cut when it is long, with nothing in it that a terminal would act on."""
+    text = text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+    return "".join(char if char.isprintable() else f"\\u{ord(char):04X}" for char in text)
+
+
+def unknown_key(key: str, *, table: bool = False) -> tuple[str, str]:
+    """What to say about a key that does not exist: message and fix.
+
+    Args:
+        key: the dotted key.
+        table: whether it holds keys of its own, so that a section was meant.
+    """
+    section = key.partition(".")[0]
     tables = [info.name for info in describe.sections()]
-    near = nearest_key(key, describe.key_names())
-    if "." not in key and near is None and (table := nearest(key, tables)):
-        return f'there is no section "{key}"', f"did you mean {table}?"
-    what = "key" if "." in key or near else "section"
-    fix = f"did you mean {near}?" if near else ""
-    if not fix and section in tables and "." in key:
-        names = [name.partition(".")[2] for name in describe.key_names() if name.startswith(f"{section}.")]
+    if table and "." not in key:
+        near = nearest_section(key, tables)
+        fix = f"did you mean [{near}]?" if near else f"the sections are {', '.join(tables)}"
+        return f'there is no section "{inert(key)}"', fix
+    if near := nearest_key(key, describe.key_names()):
+        fix = f"did you mean {near}{f' ({more})' if (more := note(key)) else ''}?"
+    elif section in tables:
+        names = [info.name for info in describe.fields() if info.section == section]
         fix = f"[{section}] has {', '.join(names)}"
-    return f'there is no {what} "{shown(key)[1:-1]}"', fix or f"the sections are {', '.join(tables)}"
+    else:
+        fix = f"keys stand in the sections {', '.join(tables)}"
+    return f'there is no key "{inert(key)}"', fix
 
 
 def _place(problem: Problem, origin: Origin) -> str:
@@ -129,12 +144,12 @@ def _problem(location: Location, entry: ErrorDetails, origin: Origin) -> Problem
     conflict = cause if isinstance(cause, ConflictError) else None
     value = entry["input"]
     if conflict and conflict.key:
-        value = getattr(value, conflict.key, value)
+        value = value.get(conflict.key) if isinstance(value, Mapping) else getattr(value, conflict.key)
         location = (*location, conflict.key)
     key = ".".join(part for part in location[:2] if isinstance(part, str))
     message, fix = _words(key, location, value, entry["type"], conflict)
     if text := origin.overrides.get(key):
-        return Problem(key, message, fix, f"--set {text}")
+        return Problem(key, message, fix, f"--set {inert(text)}")
     # A key that is not there has no line; that of its table is where it belongs.
     line = origin.line(location)
     where = f"{origin.where}, line {line}" if line is not None and origin.where else origin.where
@@ -145,7 +160,7 @@ def _words(key: str, location: Location, value: Any, kind: str, conflict: Confli
     """Message and fix of one finding."""
     info = describe.field(key)
     if kind == "extra_forbidden":
-        return unknown_key(".".join(str(part) for part in location))
+        return unknown_key(".".join(str(part) for part in location), table=isinstance(value, Mapping))
     if kind == "missing":
         return _missing(key)
     if info is None:
@@ -153,7 +168,7 @@ def _words(key: str, location: Location, value: Any, kind: str, conflict: Confli
     item = f", item {location[2] + 1}," if len(location) > 2 and isinstance(location[2], int) else ""
     subject = f"{key}{item} is {shown(value)}"
     if conflict:
-        if value in ("", []) or conflict.message == "is empty":
+        if isinstance(value, (list, tuple)) or (isinstance(value, str) and not value.strip()):
             return f"{key}{item} {conflict.message}", conflict.fix
         return f"{subject}, which {conflict.message}", conflict.fix
     wanted = info.wanted

@@ -47,34 +47,66 @@ ELSEWHERE = {
     "warmup_steps": "train.warmup",
 }
 
+# Where the name is not the only difference.
+NOTES = {
+    "alpha": "scale is alpha / rank",
+    "lora_alpha": "scale is alpha / rank",
+    "epochs": "an epoch is rows / batch_size iterations",
+    "num_train_epochs": "an epoch is rows / batch_size iterations",
+    "use_dora": 'method = "dora"',
+}
 
-def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that `word` was most likely meant to be, or None when none is near."""
+# Sections, likewise.
+SECTIONS_ELSEWHERE = {
+    "benchmark": "evaluation",
+    "dora": "adapter",
+    "lora": "adapter",
+    "lora_parameters": "adapter",
+    "optimizer": "train",
+    "peft": "adapter",
+    "prompts": "probes",
+    "training_args": "train",
+}
+
+
+def nearest(word: str, choices: Iterable[str], closeness: float = 0.6) -> str | None:
+    """The choice that `word` was most likely meant to be, or None when none is as near as `closeness` (0 to 1)."""
     by_plain = {_plain(choice): choice for choice in choices}
-    close = difflib.get_close_matches(_plain(word), by_plain, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(_plain(word), by_plain, n=1, cutoff=closeness)
     return by_plain[close[0]] if close else None
 
 
 def nearest_key(key: str, keys: Iterable[str]) -> str | None:
     """The key (`section.name`) that `key` was most likely meant to be.
 
-    The name alone counts for more than the section: `adapter.iters` and plain `iters` both mean `train.iters`.
+    A slip inside the section comes first; else the name alone counts for more than the section: `adapter.iters` and
+    plain `iters` both mean `train.iters`.
     """
     known = list(keys)
     section, _, leaf = _plain(key).rpartition(".")
     by_leaf: dict[str, list[str]] = {}
     for choice in known:
         by_leaf.setdefault(choice.rpartition(".")[2], []).append(choice)
-    if leaf in ELSEWHERE and f"{section}.{leaf}" not in known:
+    if leaf in ELSEWHERE:
         return ELSEWHERE[leaf]
+    siblings = [choice.rpartition(".")[2] for choice in known if choice.startswith(f"{section}.")]
+    if here := nearest(leaf, siblings, 0.6 if leaf not in by_leaf else 0.85):
+        return f"{section}.{here}"
     if leaf not in by_leaf:
-        here = nearest(leaf, [choice.rpartition(".")[2] for choice in known if choice.startswith(f"{section}.")])
-        if here:
-            return f"{section}.{here}"
         leaf = nearest(leaf, by_leaf) or ""
     if owners := by_leaf.get(leaf):
         return nearest(key, owners) or (owners[0] if len(owners) == 1 else None)
     return nearest(key, known)
+
+
+def note(key: str) -> str:
+    """How the value of another tool's key is brought over, or empty when it is the same."""
+    return NOTES.get(_plain(key).rpartition(".")[2], "")
+
+
+def nearest_section(section: str, sections: Iterable[str]) -> str | None:
+    """The section that `section` was most likely meant to be."""
+    return SECTIONS_ELSEWHERE.get(_plain(section)) or nearest(section, sections)
 
 
 def _plain(word: str) -> str:

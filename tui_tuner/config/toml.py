@@ -79,17 +79,17 @@ def read_text(path: Path) -> str:
     """
     try:
         if path.is_dir():
-            raise _unreadable(path, "is a folder, not a TOML file", "name the file in it")
+            raise _unreadable(path, "it is a folder, not a TOML file", "name the file in it")
         if not path.exists():
             raise _unreadable(path, "there is no such file", "check the path")
         if not path.is_file():
-            raise _unreadable(path, "is no regular file", "name a TOML file")
+            raise _unreadable(path, "it is no regular file", "name a TOML file")
         if path.stat().st_size > _LARGEST_FILE:
-            raise _unreadable(path, "is larger than 1 MiB and so no experiment", "name a TOML file")
+            raise _unreadable(path, "it is larger than 1 MiB and so no experiment", "name a TOML file")
         raw = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise _unreadable(path, f"cannot be read: {reason}", "check the path and its permissions") from None
+        raise _unreadable(path, f"it cannot be read: {reason}", "check the path and its permissions") from None
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -108,21 +108,45 @@ def _parse(text: str, where: str) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         message = str(error)
         position = _POSITION.search(message)
-        what = message[: position.start()] if position else message
+        what, fix = _syntax(message, message[: position.start()] if position else message)
         if position and position.group(1):
             place = f"line {position.group(1)}, column {position.group(2)}"
         else:
             place = f"line {len(text.splitlines()) or 1}"
         raise TunerError(
-            f"it is not valid TOML: {what[:1].lower()}{what[1:]}",
+            f"it is not valid TOML: {what}",
             code="bad-toml",
             where=f"{where}, {place}",
-            fix='write lines such as iters = 100 or name = "text" under a [section]',
+            fix=fix,
         ) from None
     except (RecursionError, ValueError) as error:
         # ValueError: an integer of more digits than Python reads.
         what = "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise TunerError(f"it is not valid TOML: {what}", code="bad-toml", where=where) from None
+
+
+# How tomllib's message starts, and what it means to somebody who has never read a grammar.
+_SYNTAX = (
+    ("Cannot overwrite", "a key is given twice", "give it once"),
+    ("Cannot declare", "a section is given twice", "put its keys under one heading"),
+    ("Expected '=' after", "a key has no equals sign", "write it as key = value"),
+    ("Illegal character '\\n'", "a text has no closing quote", "close it on the same line, or use three quotes"),
+    ("Unterminated string", "a text has no closing quote", "add the closing quote"),
+    ("Unclosed array", "a list has no closing bracket", "add ] at its end"),
+    ("Expected ']'", "a section's heading has no closing bracket", "write it as [section]"),
+    ("Unescaped '\\'", "a text has a backslash that is no escape", "double it, or put the text in single quotes"),
+    ("Invalid value (at end", "the file ends in the middle of a value", "finish the value"),
+    ("Invalid value", "this is no value", "put text in double quotes; write numbers, true and false without"),
+)
+
+
+def _syntax(message: str, without_place: str) -> tuple[str, str]:
+    """What is wrong in plain words, and what to do; tomllib's own words when they are not known."""
+    for start, what, fix in _SYNTAX:
+        if message.startswith(start):
+            return what, fix
+    words = f"{without_place[:1].lower()}{without_place[1:]}"
+    return words, 'write lines such as iters = 100 or name = "text" under a [section]'
 
 
 def _anchored(overrides: Sequence[str]) -> list[str]:
