@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
 
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -64,17 +65,18 @@ class _Decoder:
         return TunerError(f"the JSON {what}", code="bad-json", where=f"{self.path}, line {line}")
 
     def notes(self) -> list[str]:
-        return [f"{self.constants:,} NaN or infinite values are read as null"] if self.constants else []
+        words = many(self.constants, "NaN or infinite value is", "NaN or infinite values are")
+        return [f"{words} read as null"] if self.constants else []
 
 
 def syntax_error(path: Path, error: json.JSONDecodeError, first_line: int) -> TunerError:
     """A decoder's complaint in plain words. `first_line` is the line of the file that the decoded text starts on."""
     rest = error.doc[error.pos : error.pos + 1]
     said = error.msg
-    fix = "mend the line or take it out"
+    code, fix = "bad-json", "mend the line or take it out"
     if not rest:
         message = "the JSON breaks off in the middle of a value"
-        fix = "fetch the file again, or take the last row out"
+        code, fix = "cut-json", "fetch the file again, or take the row out"
     elif rest == "'" or (said.startswith("Expecting property name") and "'" in error.doc[error.pos : error.pos + 2]):
         message, fix = "the JSON has single quotes", 'put names and texts in double quotes (")'
     elif (rest in "]}" and error.doc[: error.pos].rstrip().endswith(",")) or said.startswith("Illegal trailing comma"):
@@ -90,7 +92,7 @@ def syntax_error(path: Path, error: json.JSONDecodeError, first_line: int) -> Tu
     else:
         message = f"the JSON is malformed ({said[0].lower()}{said[1:]})"
     return TunerError(
-        message, code="bad-json", where=f"{path}, line {first_line + error.lineno - 1}, column {error.colno}", fix=fix
+        message, code=code, where=f"{path}, line {first_line + error.lineno - 1}, column {error.colno}", fix=fix
     )
 
 
@@ -104,15 +106,15 @@ def json_lines(lines: Iterable[str], path: Path) -> Found:
     decoder = _Decoder(path)
     blank = 0
     for number, line in enumerate(lines, 1):
-        text = line.strip(" \t\r\n\x00\ufeff")
+        text = line.strip(" \t\r\n\ufeff")
         if not text:
             blank += 1
             continue
         # The column must count what was stripped in front, so the line itself is decoded where it can be.
-        found.rows.append(_object(decoder.line(line.strip("\r\n\x00\ufeff"), number), path, number))
+        found.rows.append(_object(decoder.line(line.strip("\r\n\ufeff"), number), path, number))
         found.lines.append(number)
     if blank and found.rows:
-        found.notes.append(f"{blank:,} blank lines are skipped")
+        found.notes.append(f"{many(blank, 'blank line is', 'blank lines are')} skipped")
     found.notes.extend(decoder.notes())
     return found
 

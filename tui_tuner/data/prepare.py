@@ -18,6 +18,7 @@ from tui_tuner.data.shapes import unusable_shape
 from tui_tuner.data.source import Records, read_jsonl, read_records
 from tui_tuner.data.split import sample, split_records
 from tui_tuner.data.template import Template, has_column, has_value, unknown_column
+from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.files import write_atomic, write_failure
 
@@ -144,7 +145,7 @@ def _from_templates(templates: list[tuple[Template, Template]], records: Records
         empty = sum(has_column(record, path) and not has_value(record, path) for record in records.rows)
         if empty:
             notes.append(
-                f'"{path}" is empty in {empty:,} of {len(records.rows):,} records and is written as nothing there;'
+                f'"{path}" is empty in {empty:,} of {many(len(records.rows), "record", "records")}, written as nothing;'
                 f" {{{path} or 0}} would write 0"
             )
 
@@ -196,12 +197,12 @@ def _divide(records: Records, made: list[list[Row]], data: DataSection, seed: in
     )
     copies = len(made) - len(set(identities))
     if copies:
-        notes.append(f"{copies:,} of {len(made):,} records are copies of others")
+        notes.append(f"{many(copies, 'record is a copy', 'records are copies')} of others ({len(made):,} in all)")
     if split.left_out:
-        notes.append(f"{len(split.left_out):,} copies of held-out records are left out of training")
+        notes.append(f"{many(len(split.left_out), 'copy', 'copies')} of held-out records left out of training")
     unused = len(made) - sum(map(len, (split.train, split.valid, split.test, split.left_out)))
     if unused:
-        notes.append(f"{unused:,} of {len(made):,} records are not used, because data.train asks for {data.train:,}")
+        notes.append(f"{many(unused, 'record is', 'records are')} not used, because data.train asks for {data.train:,}")
     return [[row for index in part for row in made[index]] for part in (split.train, split.valid, split.test)]
 
 
@@ -249,8 +250,8 @@ def _note_overlap(prepared: Prepared) -> None:
     for name, rows in (("validation", prepared.valid), ("test", prepared.test)):
         shared = sum(_question(row) in trained for row in rows)
         if shared:
-            what = "are" if row_kind(rows[0]) == "text" else "ask what is"
-            prepared.notes.append(f"{shared:,} of {len(rows):,} {name} rows {what} in the training rows too")
+            what = many(shared, f"{name} row asks", f"{name} rows ask")
+            prepared.notes.append(f"{what} what a training row asks too ({len(rows):,} in all)")
 
 
 def _located(error: TunerError, where: str) -> TunerError:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from tui_tuner.data.decode import Lines
 from tui_tuner.data.jsonrows import Found, json_document, json_lines
-from tui_tuner.data.tables import delimited
+from tui_tuner.data.tables import SAMPLE_LINES, delimited, is_delimited
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import resolve_data
 
@@ -27,7 +28,7 @@ _SPLIT_NAMES = {
     "test": "test",
 }
 _JSON_ENDINGS = (".jsonl", ".ndjson", ".json")
-_ENDINGS = (*_JSON_ENDINGS, ".csv", ".tsv", ".tab", ".txt")
+_TABLE_ENDINGS = (".csv", ".tsv", ".tab")
 
 
 @dataclass
@@ -126,10 +127,17 @@ def _read_file(path: Path) -> Found:
         raise TunerError("holds nothing but blank lines", code="no-rows", where=str(path), fix="bring a file with rows")
     lines = Lines(path)
     suffix = path.suffix.lower()
-    if suffix in _JSON_ENDINGS or (suffix not in _ENDINGS[3:6] and first[0] in "[{"):
+    if suffix in _JSON_ENDINGS or (suffix not in _TABLE_ENDINGS and first[0] in "[{"):
         found = _read_json(path, lines, first)
-    else:
+    elif suffix in _TABLE_ENDINGS or is_delimited(list(islice(Lines(path), SAMPLE_LINES)), path):
         found = delimited(lines, path)
+    else:
+        raise TunerError(
+            "is plain text without columns",
+            code="unsupported-format",
+            where=str(path),
+            fix="bring JSONL, JSON, CSV or TSV; each row names its columns",
+        )
     _refuse_no_rows(found, path)
     found.notes.extend(lines.notes())
     return found
@@ -139,29 +147,26 @@ def _read_json(path: Path, lines: Lines, first: str) -> Found:
     """Line by line where the first line is a whole object, else as one document."""
     if first[0] == "[":
         return json_document("".join(lines), path)
-    if not _is_whole_object(first, path):
-        if first[0] != "{":
-            # Neither an object nor an array: the line reader names what it is instead.
-            return json_lines(lines, path)
-        return json_document("".join(lines), path)
     try:
         found = json_lines(lines, path)
     except TunerError as line_error:
-        # Objects one after another, of which the first happens to fit on its line.
+        # Perhaps objects one after another that take several lines each: then the first line stops short. In a file
+        # whose first line is whole, or damaged otherwise, the line's own error says more than the document's.
         try:
             return json_document("".join(Lines(path)), path)
-        except TunerError:
-            raise line_error from None
+        except TunerError as error:
+            raise (error if _stops_short(first, path) else line_error) from None
     if len(found.rows) == 1 and path.suffix.lower() == ".json":
         return json_document("".join(Lines(path)), path)
     return found
 
 
-def _is_whole_object(line: str, path: Path) -> bool:
+def _stops_short(line: str, path: Path) -> bool:
     try:
-        return bool(json_lines([line], path).rows)
-    except TunerError:
-        return False
+        json_lines([line], path)
+    except TunerError as error:
+        return error.code == "cut-json"
+    return False
 
 
 def _read_folder(folder: Path) -> Records:
@@ -169,7 +174,7 @@ def _read_folder(folder: Path) -> Records:
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
         name = _SPLIT_NAMES.get(path.stem.lower())
-        if name is None or path.suffix.lower() not in _ENDINGS or not path.is_file():
+        if name is None or path.suffix.lower() not in _JSON_ENDINGS + _TABLE_ENDINGS or not path.is_file():
             continue
         if name in files:
             raise TunerError(

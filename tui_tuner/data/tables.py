@@ -14,10 +14,11 @@ from itertools import islice
 from pathlib import Path
 
 from tui_tuner.data.jsonrows import Found
+from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
 
 _DELIMITERS = (",", ";", "\t", "|")
-_SAMPLE_LINES = 200
+SAMPLE_LINES = 200
 _LARGEST_FIELD = 1 << 30
 
 
@@ -36,7 +37,7 @@ def delimited(lines: Iterable[str], path: Path) -> Found:
     # Python's own limit of 131,072 characters a value is too small for documents; raising it affects nobody else.
     csv.field_size_limit(_LARGEST_FIELD)
     stream = iter(lines)
-    first = list(islice(stream, _SAMPLE_LINES))
+    first = list(islice(stream, SAMPLE_LINES))
     delimiter = find_delimiter(first, path)
     records = _records(_chain(first, stream), delimiter, path)
     found = Found(format="tsv" if delimiter == "\t" else "csv")
@@ -73,6 +74,16 @@ def find_delimiter(lines: list[str], path: Path) -> str:
     return best
 
 
+def is_delimited(lines: list[str], path: Path) -> bool:
+    """Whether the first lines of a text make a table: two columns or more, and as many values in each record."""
+    delimiter = find_delimiter(lines, path)
+    try:
+        widths = {len(cells) for cells in csv.reader(lines, delimiter=delimiter) if cells}
+    except csv.Error:
+        return False
+    return len(widths) == 1 and widths.pop() > 1
+
+
 def _chain(first: list[str], rest: Iterator[str]) -> Iterator[str]:
     yield from first
     yield from rest
@@ -96,7 +107,7 @@ def _records(lines: Iterator[str], delimiter: str, path: Path) -> Iterator[_Reco
             return
         except csv.Error as error:
             raise _bad(f"the record can't be read ({error})", path, start, "save the file again as plain CSV") from None
-        if len(taken) > 1 and _breaks_off(taken, delimiter):
+        if (len(taken) > 1 or taken[0].count('"') % 2) and _breaks_off(taken, delimiter):
             raise _bad("a quote is opened here and never closed", path, start, 'write "" for a quote inside quotes')
         taken.clear()
         yield _Record(cells, start)
@@ -167,7 +178,7 @@ class _Table:
                 del row[name]
         notes = found.notes
         if dropped:
-            notes.append(f"{len(dropped)} columns with neither name nor values are left out")
+            notes.append(f"{many(len(dropped), 'column', 'columns')} with neither name nor values left out")
         unnamed = [self.names[i] for i, given in enumerate(self.given) if not given and self.used[i]]
         if unnamed:
             notes.append(f"columns without a name are called {', '.join(unnamed[:5])}")
@@ -176,11 +187,13 @@ class _Table:
         if sum(_is_number(name) for name in self.given) * 2 > len(self.given):
             notes.append("the first record looks like values, not like column names; give the file a header")
         if self.requoted:
-            notes.append(f"{self.requoted:,} records that were quoted as a whole are taken apart")
+            notes.append(f"{many(self.requoted, 'record that was', 'records that were')} quoted as a whole taken apart")
         if self.short:
-            notes.append(f"{self.short:,} records have fewer values than columns; what lacks is empty")
+            notes.append(
+                f"{many(self.short, 'record has', 'records have')} fewer values than columns; what lacks is empty"
+            )
         if self.blank:
-            notes.append(f"{self.blank:,} blank lines are skipped")
+            notes.append(f"{many(self.blank, 'blank line is', 'blank lines are')} skipped")
 
 
 def _is_number(text: str) -> bool:

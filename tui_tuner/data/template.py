@@ -93,7 +93,10 @@ class Template:
             TunerError: the record has no such column and the field no default, or the value is an object
                 (code "unknown-column" or "not-text").
         """
-        return "".join(part if isinstance(part, str) else _rendered(part, record) for part in self.parts)
+        try:
+            return "".join(part if isinstance(part, str) else _rendered(part, record) for part in self.parts)
+        except RecursionError:
+            raise TunerError("a list is nested too deeply to be written", code="not-text") from None
 
 
 def has_value(record: Mapping[str, Any], path: str) -> bool:

@@ -98,7 +98,7 @@ def paired_share_interval(before: Values, after: Values) -> tuple[float, float]:
     x, y = int(before.sum()), int(after.sum())
     both = int(np.count_nonzero((before == 1) & (after == 1)))
     neither = n - x - y + both
-    cross = both * neither - (x - both) * (y - both)
+    cross: float = both * neither - (x - both) * (y - both)
     if cross > 0:
         cross = max(cross - n / 2, 0)
     product = x * (n - x) * y * (n - y)
