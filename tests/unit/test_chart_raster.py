@@ -158,10 +158,10 @@ def test_coarse_glyphs_are_blank_only_for_the_empty_cell(name: str) -> None:
     assert [code for code in range(256) if chr(GLYPHS[name][code]) == " "] == [0]
 
 
-def test_the_topmost_curve_owns_a_cell_and_shares_its_dots() -> None:
+def test_the_topmost_curve_owns_a_cell_and_shows_its_own_dots_only() -> None:
     first, second, raw = (np.array([[code]], dtype=np.uint8) for code in (0x01, 0x10, 0x80))
     cells, owner = merge([first, second], [False, False])
-    assert (cells[0, 0], owner[0, 0]) == (0x11, 1)
+    assert (cells[0, 0], owner[0, 0]) == (0x10, 1)
     cells, owner = merge([first, raw], [False, True])
     assert (cells[0, 0], owner[0, 0]) == (0x01, 0), "raw values stay behind, wherever they are in the list"
     cells, owner = merge([np.zeros((1, 1), np.uint8), raw], [False, True])

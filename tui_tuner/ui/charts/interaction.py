@@ -161,7 +161,7 @@ class Steerable(Widget, can_focus=True):
         inside = plot.left <= offset.x < plot.left + plot.width and plot.top <= offset.y < plot.top + plot.height
         return plot.x_at(offset.x) if inside else None
 
-    def _on_mouse_move(self, event: events.MouseMove) -> None:
+    def on_mouse_move(self, event: events.MouseMove) -> None:
         under = self._x_under(event)
         if under is None:
             self._leave()

@@ -7,6 +7,7 @@ and their markers may cover one another; everything else gives way to data. This
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -135,8 +136,10 @@ def _why_empty(scene: Scene) -> str:
 
 
 def _say(grid: Grid, text: str) -> None:
-    text = shorten(plain(text), grid.width)
-    grid.put(max(0, (grid.height - 1) // 2), max(0, (grid.width - len(text)) // 2), text, EMPTY)
+    """A few words in the middle, on as many lines as they need and there are."""
+    lines = textwrap.wrap(plain(text), max(1, min(grid.width - 2, 60)))[: grid.height]
+    for number, line in enumerate(lines):
+        grid.put((grid.height - len(lines)) // 2 + number, max(0, (grid.width - len(line)) // 2), line, EMPTY)
 
 
 class _Area:

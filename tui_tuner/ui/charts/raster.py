@@ -168,11 +168,6 @@ class Canvas:
         if start <= end and 0 <= column < self.width:
             self.columns[column] |= ((1 << (end - start + 1)) - 1) << start
 
-    def dots(self, columns: Ints, rows: Ints) -> None:
-        """Light single dots."""
-        for column, row in zip(columns.tolist(), rows.tolist(), strict=True):
-            self.run(column, row, row)
-
     def strokes(self, column: Ints, stroke: Ints, first: Ints, last: Ints, top: Ints, bottom: Ints) -> None:
         """Draw a reduced curve whose values have become dot rows.
 
@@ -248,19 +243,16 @@ class Canvas:
 def merge(layers: Sequence[Cells], background: Sequence[bool]) -> tuple[Cells, NDArray[np.int16]]:
     """Lay cell layers over each other, the last one topmost; return the merged cells and who owns each (-1: nobody).
 
-    A cell can have only one colour, so it belongs to the topmost layer with a dot in it. Dots of the other foreground
-    layers in that cell are kept and take its colour: where curves touch, none of them shows a hole. A background layer
-    (raw values behind a smoothed curve) shows only in cells that no foreground layer touches, so that it never thickens
-    the curve in front of it.
+    A cell can have only one colour, so it belongs to the topmost layer with a dot in it and shows that layer's dots
+    alone: dots of a covered curve would take a colour that is not theirs and move the curve in front to where it never
+    was. Background layers (raw values behind a smoothed curve) lie below all others, wherever they are in the list.
     """
     if not layers:
         raise ValueError("nothing to merge")
-    front = np.zeros_like(layers[0])
-    behind = np.zeros_like(layers[0])
+    merged = np.zeros_like(layers[0])
     owner = np.full(layers[0].shape, -1, dtype=np.int16)
-    order = sorted(range(len(layers)), key=lambda index: not background[index])
-    for index in order:
-        target = behind if background[index] else front
-        target |= layers[index]
-        owner[layers[index] != 0] = index
-    return np.where(front != 0, front, behind), owner
+    for index in sorted(range(len(layers)), key=lambda index: not background[index]):
+        lit = layers[index] != 0
+        merged[lit] = layers[index][lit]
+        owner[lit] = index
+    return merged, owner

@@ -44,11 +44,6 @@ class Viewport:
             return self.low, self.high
         return self.right - self.span, self.right
 
-    @property
-    def key(self) -> tuple[float, float]:
-        """What a cached picture of this view depends on."""
-        return self.window
-
     def zoom(self, factor: float, anchor: float | None = None) -> None:
         """Show ``1/factor`` of the present window, with ``anchor`` (default: the tail, or else the middle) in place."""
         if not factor > 0:
