@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui_tuner.config import Experiment, dump_experiment, experiment_from_text, field, fields, load_experiment
+from tui_tuner.config import Experiment, anchored, dump_experiment, experiment_from_text, field, fields, load_experiment
 from tui_tuner.config.describe import FieldInfo, in_toml
 from tui_tuner.errors import TunerError
 
@@ -247,6 +247,20 @@ def test_paths_typed_in_overrides_count_from_the_working_directory(
     made = load_experiment(preset, ["data.source=rows.jsonl", "model.path=org/model"])
     assert made.data.source == str(tmp_path / "here" / "rows.jsonl")
     assert made.model.path == "org/model"
+
+
+def test_anchored_paths_mean_the_same_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "preset").mkdir()
+    (tmp_path / "preset" / "d").write_text("{}")
+    monkeypatch.chdir(tmp_path)
+    made = experiment_from_text(BASE, "x")
+    tied = anchored(made, tmp_path / "preset")
+    assert tied.data.source == str(tmp_path / "preset" / "d")
+    assert tied.model.path == "m"
+    assert made.data.source == "d"
+    (tmp_path / "embedded:players").mkdir()
+    made.data.source = "embedded:players"
+    assert anchored(made, tmp_path).data.source == "embedded:players"
 
 
 def test_overridden_value_is_blamed_on_the_override() -> None:

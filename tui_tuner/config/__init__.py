@@ -5,6 +5,7 @@ Nothing here imports a training library: the config form and the command line's 
 
 from __future__ import annotations
 
+from tui_tuner.config.anchor import anchored
 from tui_tuner.config.describe import FieldInfo, SectionInfo, field, fields, sections
 from tui_tuner.config.model import (
     AdapterSection,
@@ -34,6 +35,7 @@ __all__ = [
     "RunSection",
     "SectionInfo",
     "TrainSection",
+    "anchored",
     "apply_overrides",
     "dump_experiment",
     "experiment_from_text",

@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.config import describe
+from tui_tuner.config.anchor import anchored_overrides
 from tui_tuner.config.locate import key_lines
 from tui_tuner.config.model import Experiment
-from tui_tuner.config.overrides import apply_overrides, by_key, parse_override, validated
+from tui_tuner.config.overrides import apply_overrides, by_key, validated
 from tui_tuner.config.problems import Origin
 from tui_tuner.errors import TunerError
-from tui_tuner.paths import find_local
 
 _LARGEST_FILE = 1 << 20
 _POSITION = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
-_PATH_KEYS = ("model.path", "data.source")
 _COMMENT_WIDTH = 110
 
 
@@ -36,7 +35,7 @@ def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
     Raises:
         TunerError: names the file, the line, the key, its value and what is allowed; or the override's text.
     """
-    return experiment_from_text(read_text(path), str(path), _anchored(overrides))
+    return experiment_from_text(read_text(path), str(path), anchored_overrides(overrides))
 
 
 def experiment_from_text(text: str, where: str, overrides: Sequence[str] = ()) -> Experiment:
@@ -147,18 +146,6 @@ def _syntax(message: str, without_place: str) -> tuple[str, str]:
             return what, fix
     words = f"{without_place[:1].lower()}{without_place[1:]}"
     return words, 'write lines such as iters = 100 or name = "text" under a [section]'
-
-
-def _anchored(overrides: Sequence[str]) -> list[str]:
-    """The overrides, with paths that exist under the working directory made absolute."""
-    anchored = []
-    for text in overrides:
-        if text.partition("=")[0].strip() in _PATH_KEYS:
-            info, value = parse_override(text)
-            if isinstance(value, str) and (found := find_local(value, None)):
-                text = f"{info.key}={describe.in_toml(str(found))}"
-        anchored.append(text)
-    return anchored
 
 
 def _comment(text: str) -> list[str]:
