@@ -171,6 +171,9 @@ class RunView:
             if again:
                 self._forget_results()
             return
+        # What was at work when the run broke off is so no longer; it comes again when its turn comes.
+        for name in [name for name, stage in self.stages.items() if stage.status == "running"]:
+            del self.stages[name]
         from_step = number(event.get("from_step"))
         if from_step is None:
             return
