@@ -7,6 +7,7 @@ their first visit, and nothing here may import a heavy library, wait for a job, 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -54,6 +55,7 @@ class TunerApp(App[int]):
         state: what all screens share.
         jobs: the engine as screens should use it.
         stopping: whether the app is waiting for the engine to come to an end.
+        clock: seconds since the epoch; tests freeze it.
         mishaps: exceptions that were turned into notices; tests look here.
     """
 
@@ -86,6 +88,7 @@ class TunerApp(App[int]):
         self.settings = settings
         self.stop_timeout = stop_timeout
         self.stopping = False
+        self.clock: Callable[[], float] = time.time
         self.mishaps: list[Exception] = []
         self._wanted = (preset, autostart, run)
         self._unsubscribe: Callable[[], None] = lambda: None

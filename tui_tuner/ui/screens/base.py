@@ -98,7 +98,12 @@ class WorkbenchScreen(Screen[None]):
             bar.refresh()
 
     def call_hook(self, name: str) -> None:
-        """Calls a hook by its name; what it raises is reported, not passed on."""
+        """Calls a hook by its name; what it raises is reported, not passed on.
+
+        A screen that is still being built is left alone: it is told everything when it is shown.
+        """
+        if not self.is_mounted:
+            return
         try:
             if name == "run":
                 self.on_run_changed(self.view)

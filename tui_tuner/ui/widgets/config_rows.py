@@ -149,3 +149,19 @@ def means(key: str, experiment: Experiment, rows: int | None) -> str:
         wordings = len(experiment.data.prompt)
         return "Each record makes one example." if wordings == 1 else f"Each record makes {wordings} examples."
     return ""
+
+
+def toml(text: str) -> Content:
+    """TOML text with comments, tables and keys told apart."""
+    out: list[Content] = []
+    for raw in text.split("\n"):
+        shown = visible(raw)
+        if shown.startswith("#"):
+            out.append(Content.styled(shown, "italic $text-muted"))
+        elif shown.startswith("["):
+            out.append(Content.styled(shown, "bold $text-primary"))
+        elif (at := shown.find(" = ")) > 0:
+            out.append(Content.assemble((shown[:at], "$text-accent"), (" = ", "$text-muted"), shown[at + 3 :]))
+        else:
+            out.append(Content(shown))
+    return lines(out)

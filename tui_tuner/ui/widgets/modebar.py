@@ -11,6 +11,7 @@ from textual.widget import Widget
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.actions import MODES
+from tui_tuner.ui.reading import time_left
 from tui_tuner.ui.status import status_content
 from tui_tuner.ui.text import clip, clip_middle
 
@@ -27,7 +28,7 @@ class ModeBar(Widget):
         self._mode = mode
 
     def render(self) -> Content:
-        return Content("\n").join([self._tabs(), self._context()])
+        return Content("\n").join([self._tabs(), self._what_runs()])
 
     def _tabs(self) -> Content:
         roomy = self.size.width >= 96
@@ -48,7 +49,7 @@ class ModeBar(Widget):
         line = Content("").join(parts)
         return line if line.cell_length <= self.size.width else line.truncate(self.size.width)
 
-    def _context(self) -> Content:
+    def _what_runs(self) -> Content:
         app: TunerApp = self.app  # type: ignore[assignment]
         width = self.size.width - 2
         follower = app.state.follower
@@ -72,7 +73,7 @@ class ModeBar(Widget):
         if view.steps:
             facts.append(f"step {view.step:,}/{view.steps:,}")
         if follower.state is RunState.RUNNING:
-            eta = view.eta_seconds()
+            eta = time_left(view, self.app.clock())  # type: ignore[attr-defined]
             if eta is not None:
                 facts.append(f"{fmt.duration(eta)} left")
         right = " · ".join(facts)

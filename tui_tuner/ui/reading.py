@@ -1,0 +1,123 @@
+"""What a run says, in the words and numbers of the train screen. Pure functions of view, state and the time of day."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from textual.content import Content
+
+from tui_tuner.runs.state import RunState
+from tui_tuner.ui import format as fmt
+from tui_tuner.ui.status import RUN_STATES
+from tui_tuner.ui.text import inert
+from tui_tuner.ui.widgets.progress import Progress
+from tui_tuner.ui.widgets.tiles import Tile
+
+if TYPE_CHECKING:
+    from tui_tuner.engine.protocol import JobHandle
+    from tui_tuner.runs.view import RunView
+
+ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
+RESUMABLE = (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+_DOING = {
+    "check": "checking",
+    "data": "preparing the data",
+    "baseline": "measuring before",
+    "train": "training",
+    "evaluate": "measuring after",
+    "verdict": "comparing",
+}
+
+
+def time_left(view: RunView, now: float) -> float | None:
+    """Seconds that the stage at work still takes, counted from `now`; None while unknown."""
+    left = view.eta_seconds()
+    return None if left is None else max(0.0, left - (view.elapsed_at(now) - view.elapsed))
+
+
+def progress_of(view: RunView, state: RunState, job: JobHandle | None, now: float) -> Progress:
+    """The progress line of a run.
+
+    Args:
+        view: the run.
+        state: its state.
+        job: the job of this process that works on it, or None.
+        now: seconds since the epoch.
+    """
+    sign, style = RUN_STATES[state]
+    active = state in ACTIVE
+    stage = view.running_stage if active else None
+    text = "waiting for its turn" if state is RunState.QUEUED else state.value
+    done, total = view.step, view.steps
+    if state is RunState.RUNNING:
+        text = _DOING.get(stage.name, stage.name) if stage is not None else "running"
+        if stage is not None and stage.name != "train" and stage.total:
+            done, total = stage.done, stage.total
+    if job is not None and job.control.stop_requested:
+        sign, text, style = "◌", "stopping, saving …", "$text-warning"
+    elif job is not None and job.control.paused and state is RunState.RUNNING:
+        text = "pausing …"
+    began = view.started is not None
+    elapsed = (view.elapsed_at(now) if active else view.elapsed) if began else None
+    left = time_left(view, now) if state is RunState.RUNNING else None
+    return Progress(f"{sign} {text}", done, total, elapsed, left, style, active)
+
+
+def banner_of(view: RunView, state: RunState, job: JobHandle | None) -> Content:
+    """One line: whether all is well, or what happened and what to do now."""
+    if state is RunState.FAILED:
+        reason = str((view.finished or {}).get("reason") or "it gave no reason; its folder's engine.log may")
+        return Content.assemble(("✗ ", "bold $text-error"), inert(reason, "$text-error"), ("  r tries again", "$text-muted"))
+    if state is RunState.INTERRUPTED:
+        step = max((int(c["step"]) for c in view.checkpoints), default=0)
+        where = f"its checkpoint at step {step:,}" if step else "the start: there is no checkpoint yet"
+        return _line("↯", "$text-warning", "It ended without saying so.", f"r resumes exactly from {where}")
+    if state is RunState.STOPPED:
+        return _line("■", "$text-warning", f"Stopped and saved at step {view.step:,}.", "r resumes exactly there")
+    if state is RunState.FINISHED:
+        return _line("✓", "$text-success", "Finished.", "6 talks to the result · 5 shows every row · 7 all runs")
+    if state is RunState.PAUSED:
+        return _line("‖", "$text-warning", "Paused between two steps.", "space goes on · s stops and saves")
+    if state is RunState.QUEUED:
+        return _line("◌", "$text-muted", "Waiting for the run before it.", "7 shows all runs")
+    return _health(view, here=job is not None)
+
+
+def _line(sign: str, style: str, fact: str, todo: str) -> Content:
+    return Content.assemble((f"{sign} {fact}", f"bold {style}"), (f"  {todo}", "$text-muted"))
+
+
+def _health(view: RunView, here: bool) -> Content:
+    """How a running run is doing: its last warning, or that there is none."""
+    if view.advice:
+        last = view.advice[-1]
+        style = "$text-error" if last.get("severity") == "error" else "$text-warning"
+        return Content.assemble(("▲ ", f"bold {style}"), inert(last.get("text", ""), style))
+    if view.skipped:
+        last = view.skipped[-1]
+        return Content.assemble(
+            (f"▲ {len(view.skipped)} steps skipped, ", "$text-warning"), inert(last.get("reason", ""), "$text-warning")
+        )
+    todo = "space pauses · s stops and saves" if here else "another process works on it; this screen follows"
+    return _line("✓", "$text-success", "No warnings.", todo)
+
+
+def tiles_of(view: RunView) -> list[Tile]:
+    """The numbers of a run, most important first."""
+    train, validation = view.train, view.validation
+    best = view.best_validation
+    last_validation = validation.last("loss")
+    return [
+        Tile("train loss", fmt.number(train.last("loss")), train.column("loss")),
+        Tile(
+            "val. loss",
+            fmt.number(last_validation),
+            validation.column("loss"),
+            "" if best is None or math.isnan(last_validation) else ("best" if last_validation <= best else f"best {fmt.number(best)}"),
+        ),
+        Tile("tokens/s", fmt.count(train.last("tokens_per_second")), train.column("tokens_per_second")),
+        Tile("learn. rate", fmt.rate(train.last("learning_rate")), train.column("learning_rate")),
+        Tile("grad. norm", fmt.number(train.last("grad_norm"), 3), train.column("grad_norm")),
+        Tile("peak memory", fmt.size(train.last("peak_memory")), train.column("peak_memory")),
+    ]

@@ -1,0 +1,241 @@
+"""The run at a glance: where it is, whether it is healthy, when it is done, and what can be done.
+
+It shows any run folder in any state, live or long finished, and asks the engine only through the app's jobs. It must
+never read a file itself, and never redraw what did not change.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from textual.app import ComposeResult
+from textual.containers import Container, Horizontal, Vertical
+from textual.content import Content
+from textual.widgets import Static
+
+from tui_tuner.runs.state import RunState
+from tui_tuner.ui.actions import bindings
+from tui_tuner.ui.charts.units import Unit
+from tui_tuner.ui.leaving import Question
+from tui_tuner.ui.reading import ACTIVE, RESUMABLE, banner_of, progress_of, tiles_of
+from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.text import inert
+from tui_tuner.ui.widgets.losschart import LossChart, MetricChart
+from tui_tuner.ui.widgets.progress import ProgressLine
+from tui_tuner.ui.widgets.result import result_content
+from tui_tuner.ui.widgets.stagelist import StageList
+from tui_tuner.ui.widgets.story import Story, advice_content, log_content, log_key, samples_content
+from tui_tuner.ui.widgets.tiles import Tiles
+
+if TYPE_CHECKING:
+    from tui_tuner.engine.protocol import JobHandle
+    from tui_tuner.runs.view import RunView
+
+SMOOTHING = (0.0, 0.6, 0.9, 0.97)
+_METRICS: tuple[tuple[str, str, Unit], ...] = (("learning_rate", "learning rate", "plain"), ("tokens_per_second", "tokens/s", "plain"),
+            ("grad_norm", "gradient norm", "plain"), ("peak_memory", "peak memory", "bytes"))  # fmt: skip
+
+
+class TrainScreen(WorkbenchScreen):
+    """Stages, curves, numbers, story and result of the run being looked at."""
+
+    MODE = "train"
+    BINDINGS = bindings("train")  # noqa: RUF012
+    CSS_PATH = "train.tcss"
+    INTRO = (
+        "A run goes through six stages: check, data, baseline, train, evaluate, verdict. The curve is the loss in nats "
+        "per token: train is measured on the batches being learned, validation on rows the model never learns from. "
+        "When validation turns up while train goes on down, the model has begun to learn by heart."
+    )
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._chosen = False
+        self._run: object = None
+
+    def compose_body(self) -> ComposeResult:
+        yield Static(id="empty", classes="empty")
+        with Vertical(id="run"):
+            yield ProgressLine(id="progress")
+            yield Static(id="banner")
+            yield StageList(id="stage-line")
+            with Horizontal(id="middle"):
+                with Container(id="loss-box", classes="pane"):
+                    yield LossChart(id="loss")
+                with Vertical(id="side"):
+                    with Container(id="stages-box", classes="pane"):
+                        yield StageList(id="stages")
+                    with Container(id="tiles-box", classes="pane"):
+                        yield Tiles(id="tiles")
+            yield Tiles(id="tile-line")
+            with Horizontal(id="metrics"):
+                for column, title, unit in _METRICS:
+                    with Container(classes="pane"):
+                        yield MetricChart(title, unit, id=f"metric-{column}")
+            with Horizontal(id="lower"):
+                yield Story(["result"], id="result")
+                yield Story(["log", "samples", "advice"], id="story")
+
+    def on_mount(self) -> None:
+        self.query_one("#stages-box").border_title = "Stages"
+        self.query_one("#tiles-box").border_title = "Now"
+        chart = self.query_one(LossChart)
+        chart.smoothing = getattr(self.tuner.settings, "smoothing", 0.6)
+        chart.focus()
+
+    def on_resize(self) -> None:
+        self.when_shown(lambda: self.call_hook("run"))
+
+    @property
+    def _state(self) -> RunState | None:
+        follower = self.tuner.state.follower
+        return follower.state if follower is not None and follower.ready else None
+
+    @property
+    def _job(self) -> JobHandle | None:
+        run = self.tuner.state.run
+        return None if run is None else self.tuner.jobs.of(run.path)
+
+    # -- drawing ------------------------------------------------------------------------------------------------
+
+    def on_run_changed(self, view: RunView | None) -> None:
+        state = self._state
+        self.query_one("#empty").display = view is None
+        self.query_one("#run").display = view is not None
+        if view is None or state is None:
+            self.query_one("#empty", Static).update(self._nothing())
+            return
+        if self.tuner.state.run is not self._run:
+            self._run, self._chosen = self.tuner.state.run, False
+            for chart in self.query(MetricChart):
+                chart.clear_series()
+            self.query_one(LossChart).start_over()
+        job = self._job
+        self.query_one(ProgressLine).show(progress_of(view, state, job, self.tuner.clock()))
+        self.query_one("#banner", Static).update(banner_of(view, state, job))
+        for stages in self.query(StageList):
+            stages.show(view.stages, ended=state not in ACTIVE)
+        self.query_one(LossChart).show(view)
+        tiles = tiles_of(view)
+        for widget in self.query(Tiles):
+            widget.show(tiles)
+        for column, _title, _unit in _METRICS:
+            chart = self.query_one(f"#metric-{column}", MetricChart)
+            if chart.size:
+                chart.set_series(column.replace("_", " "), view.train.column("step"), view.train.column(column))
+        self._tell_story(view, state)
+
+    def on_engine_changed(self) -> None:
+        self.on_run_changed(self.view)
+
+    def on_experiment_changed(self) -> None:
+        if self.view is None:
+            self.query_one("#empty", Static).update(self._nothing())
+
+    def _tell_story(self, view: RunView, state: RunState) -> None:
+        """Fills the two panes below; in a narrow window there is only one, with all views."""
+        story, result = self.query_one("#story", Story), self.query_one("#result", Story)
+        narrow = self.has_class("-narrow")
+        views = ["result", "log", "samples", "advice"] if narrow else ["log", "samples", "advice"]
+        wanted = "result" if narrow and view.verdict is not None else "log"
+        if views != story.views or (not self._chosen and story.current != wanted):
+            story.choose(views, story.current if self._chosen and story.current in views else wanted)
+        for pane in (story, result):
+            width = pane.size.width - 4
+            if width <= 0:
+                continue
+            if pane.current == "log":
+                pane.show(log_key(view), log_content(view))
+            elif pane.current == "samples":
+                pane.show(len(view.samples), samples_content(view))
+            elif pane.current == "advice":
+                pane.show(len(view.advice), advice_content(view))
+            else:
+                pane.show((len(view.evaluations), view.verdict is None, width), result_content(view, width))
+
+    def _nothing(self) -> Content:
+        state = self.tuner.state
+        if state.follower is not None:
+            return Content.styled("Reading the run …", "$text-muted")
+        if state.experiment is not None:
+            return Content.assemble(
+                inert(state.experiment.run.name, "bold"),
+                " is set up and has not been started.\n\n",
+                ("f5", "bold $text-primary"), " starts it    ",
+                ("3", "bold $text-primary"), " changes its settings    ",
+                ("2", "bold $text-primary"), " shows its data",
+            )  # fmt: skip
+        return Content.assemble(
+            "No run is open.\n\n",
+            ("0", "bold $text-primary"), " goes home to the quickstart and presets    ",
+            ("7", "bold $text-primary"), " shows all runs",
+        )  # fmt: skip
+
+    # -- actions ------------------------------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in ("pause", "stop", "evaluate_now", "checkpoint_now"):
+            job = self._job if self.is_mounted else None
+            return job is not None and not job.control.stop_requested
+        if action == "resume":
+            return self._state in RESUMABLE and self._job is None
+        if action in ("log_scale", "smoothing", "next_panel"):
+            return self.view is not None
+        return True
+
+    def action_pause(self) -> None:
+        job = self._job
+        if job is not None:
+            (job.control.proceed if job.control.paused else job.control.pause)()
+            self.call_hook("run")
+
+    def action_stop(self) -> None:
+        """Asks first: it is one key, and an hour may hang on it."""
+        job = self._job
+        if job is None:
+            return
+
+        def answered(answer: str | None) -> None:
+            if answer == "stop":
+                job.control.stop()
+                self.call_hook("run")
+                self.refresh_bars()
+
+        self.app.push_screen(
+            Question(
+                "Stop this run?",
+                "What it has learned so far is saved.",
+                [("stop", "Stop and save", "After the current step; you can resume it exactly."), ("no", "Keep going", "")],
+            ),
+            answered,
+        )
+
+    def action_resume(self) -> None:
+        run = self.tuner.state.run
+        if run is not None:
+            self.tuner.resume_run(run)
+
+    def action_evaluate_now(self) -> None:
+        self._request("evaluate", "The validation loss is measured after the current step.")
+
+    def action_checkpoint_now(self) -> None:
+        self._request("checkpoint", "A checkpoint is written after the current step.")
+
+    def _request(self, what: str, said: str) -> None:
+        job = self._job
+        if job is not None:
+            job.control.request(what)
+            self.tuner.notice(said)
+
+    def action_log_scale(self) -> None:
+        chart = self.query_one(LossChart)
+        chart.log_y = not chart.log_y
+
+    def action_smoothing(self) -> None:
+        chart = self.query_one(LossChart)
+        chart.smoothing = next((step for step in SMOOTHING if step > chart.smoothing + 1e-9), SMOOTHING[0])
+
+    def action_next_panel(self) -> None:
+        self._chosen = True
+        self.query_one("#story", Story).step()
+        self.call_hook("run")
