@@ -114,6 +114,7 @@ def _refuse(message: str, where: str, fix: str = "") -> TunerError:
 def _kind_word(value: Any) -> str:
     words = {
         type(None): "null",
+        str: "text",
         bool: "true or false",
         int: "a number",
         float: "a number",

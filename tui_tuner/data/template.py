@@ -22,7 +22,7 @@ from typing import Any
 
 from tui_tuner.errors import TunerError
 
-_OR = re.compile(r"""^(?P<path>.*?)\s+or\s+(?P<default>"[^"]*"|'[^']*'|[^\s"']+)$""", re.DOTALL)
+_OR = re.compile(r"""^(?P<path>.*?)\s+or\s+(?P<default>"[^"]*"|'[^']*'|[^\s"']+)\s*$""", re.DOTALL)
 _PIECE = re.compile(r"\{\{|\}\}|\{|\}")
 
 
@@ -136,7 +136,9 @@ def _bad(text: str, position: int, message: str, fix: str) -> TunerError:
 
 
 def _field(inner: str, text: str, position: int) -> Field:
-    match = _OR.match(inner.strip())
+    match = _OR.match(inner)
+    if not match and re.search(r"\sor\s", inner):
+        raise _bad(text, position, "the text after or needs quotes", 'write {column or "two words"}')
     path = (match["path"] if match else inner).strip()
     if not path:
         raise _bad(text, position, "a field names no column", "write {column}, or {{}} for a pair of braces")
