@@ -10,6 +10,7 @@ import difflib
 import os
 import threading
 import tomllib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -114,9 +115,9 @@ def find_run(name_or_path: str | Path, runs_dir: Path) -> RunFolder:
     if text in names:
         return RunFolder.open(Path(runs_dir) / text)
     if text == LAST:
-        summaries = list_runs(runs_dir)
-        if summaries:
-            return RunFolder(summaries[0].path)
+        for summary in list_runs(runs_dir):
+            with suppress(TunerError):  # the newest that is a run, whatever broken folder is newer
+                return RunFolder.open(summary.path)
     fitting = [name for name in names if text and name.startswith(text)]
     if len(fitting) == 1:
         return RunFolder.open(Path(runs_dir) / fitting[0])
@@ -293,9 +294,9 @@ def _not_found(text: str, names: list[str], runs_dir: Path) -> TunerError:
     if not names:
         fix = "there are no runs yet: begin one with `tui-tuner run`, or name the folder with --runs-dir"
     else:
-        # People remember what they called a run rather than when they began it.
-        stems = {name: stem_of(name) for name in names}
-        near = difflib.get_close_matches(text, [*names, *stems.values()], n=3, cutoff=0.5)
-        close = [name for name in names if name in near or stems[name] in near]
+        # People remember what they called a run rather than when they began it; the newest of a name goes first.
+        stems = {name: stem_of(name).casefold() for name in reversed(names)}
+        near = difflib.get_close_matches(stem_of(text).casefold(), set(stems.values()), n=3)
+        close = sorted((name for name in stems if stems[name] in near), key=lambda name: near.index(stems[name]))
         fix = f"did you mean {_some(close)}?" if close else "list the runs with `tui-tuner runs`"
     return TunerError(f"there is no run “{text}”", code="run-not-found", where=str(runs_dir), fix=fix, usage=True)

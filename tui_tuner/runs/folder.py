@@ -83,7 +83,7 @@ class RunFolder:
                     where=str(path),
                     fix="name a folder that `tui-tuner runs` lists",
                 )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RuntimeError) as error:  # a name too long, a NUL, ~ of nobody
             raise TunerError(f"cannot be opened ({error})", code="not-readable", where=str(path)) from error
         return cls(absolute)
 
