@@ -17,12 +17,12 @@ from .clock import WorkClock
 from .columns import Columns, count, number
 from .eta import remaining_seconds
 from .events import EVENT_FIELDS, Event
+from .latest import LatestEvents, step_of
 from .stages import StageStatus, apply_progress, apply_stage
 from .state import RunState, StateTracker
 
 LOG_LIMIT: Final = 2_000
 _KEEP: Final = 20_000  # entries of samples, checkpoints and the like; a run has far fewer, a broken log may have more
-_LOOK_BACK: Final = 200  # entries among which an earlier one of the same step is looked for
 _RESULT_STAGES: Final = ("evaluate", "verdict")
 
 
@@ -33,7 +33,7 @@ class RunView:
         version: rises with every change, so that a screen can tell whether to draw.
         train, validation: `Columns`, one row a report, by `step`; losses in nats per token.
         stages: by name, in order of appearance.
-        samples, checkpoints, advice, controls, skipped: the events themselves, oldest first.
+        advice, controls: the events themselves, oldest first.
         logs: the last 2,000 log events.
         evaluations: by label ("before", "after"), then by metric: {"value", "low", "high"}.
         evaluation_rows: by label, how many rows were scored.
@@ -54,30 +54,13 @@ class RunView:
         self._tracker = StateTracker()
         self._clock = WorkClock()
         self._forget_results()
-        self._handlers: dict[str, Callable[[Event], None]] = {
-            "run_started": self._on_run_started,
-            "stage": lambda event: apply_stage(self.stages, event),
-            "progress": lambda event: apply_progress(self.stages, event),
-            "train": self._on_train,
-            "validation": self._on_validation,
-            "sample": self._on_sample,
-            "checkpoint": self._on_checkpoint,
-            "skipped_step": self._on_skipped_step,
-            "advice": lambda event: _keep(self.advice, event, _KEEP),
-            "control": lambda event: _keep(self.controls, event, _KEEP),
-            "evaluation": self._on_evaluation,
-            "verdict": self._on_verdict,
-            "log": lambda event: _keep(self.logs, event, LOG_LIMIT),
-            "run_finished": self._on_run_finished,
-        }
 
     def extend(self, events: Iterable[Event]) -> bool:
         """Take further events into account, in the order they were written; returns whether anything changed."""
         changed = False
-        handlers = self._handlers
         for event in events:
             kind = event.get("type")
-            handler = handlers.get(kind) if isinstance(kind, str) else None
+            handler = _HANDLERS.get(kind) if isinstance(kind, str) else None
             if handler is None:
                 self.unknown += 1
                 continue
@@ -88,7 +71,7 @@ class RunView:
                 else:
                     self._clock.note(moment)
             self._tracker.add(event)
-            handler(event)
+            handler(self, event)
             changed = True
         self.version += changed
         return changed
@@ -118,6 +101,21 @@ class RunView:
         """The last step that is known to be done."""
         last = self.train.last_step
         return int(max(last if len(self.train) else 0.0, self._step_floor))
+
+    @property
+    def samples(self) -> list[Event]:
+        """What the model said to the fixed prompts, oldest first."""
+        return self._samples.as_list()
+
+    @property
+    def checkpoints(self) -> list[Event]:
+        """The checkpoints that were written, oldest first; their files may have made room for later ones."""
+        return self._checkpoints.as_list()
+
+    @property
+    def skipped(self) -> list[Event]:
+        """The steps that changed nothing, oldest first."""
+        return self._skipped.as_list()
 
     @property
     def elapsed(self) -> float:
@@ -154,94 +152,20 @@ class RunView:
         self.train = Columns(EVENT_FIELDS["train"][1:])
         self.validation = Columns(EVENT_FIELDS["validation"][1:])
         self.stages: dict[str, StageStatus] = {}
-        self.samples: list[Event] = []
-        self.checkpoints: list[Event] = []
-        self.skipped: list[Event] = []
+        self._samples = LatestEvents(_KEEP)
+        self._checkpoints = LatestEvents(_KEEP)
+        self._skipped = LatestEvents(_KEEP)
         self.evaluations: dict[str, dict[str, dict[str, Any]]] = {}
         self.evaluation_rows: dict[str, int] = {}
         self.verdict: dict[str, Any] | None = None
         self.from_step = 0
         self._step_floor = 0.0
 
-    def _on_run_started(self, event: Event) -> None:
-        again = self.started is not None
-        self.started = event
-        self.finished = None
-        if event.get("resumed") is not True:
-            if again:
-                self._forget_results()
-            return
-        # What was at work when the run broke off is so no longer; it comes again when its turn comes.
-        for name in [name for name, stage in self.stages.items() if stage.status == "running"]:
-            del self.stages[name]
-        from_step = number(event.get("from_step"))
-        if from_step is None:
-            return
-        self.from_step = max(0, int(from_step))
-        self._step_floor = float(self.from_step)
-        self.train.cut_after(from_step)
-        self._drop_beyond(from_step)
-        if from_step < self.steps:
-            # More training follows, so what was measured after the earlier training is of other weights.
-            self.evaluations.pop("after", None)
-            self.evaluation_rows.pop("after", None)
-            self.verdict = None
-            for stage in _RESULT_STAGES:
-                self.stages.pop(stage, None)
-
-    def _on_train(self, event: Event) -> None:
-        before = self.train.last_step
-        if not self.train.append(event):
-            return
-        step = self.train.last_step
-        if step <= before:
-            self._step_floor = 0.0
-            self._drop_beyond(step)
-
-    def _on_validation(self, event: Event) -> None:
-        self.validation.append(event)
-
-    def _on_sample(self, event: Event) -> None:
-        step = number(event.get("step"))
-        prompt, text = event.get("prompt"), event.get("text")
-        if step is None or not isinstance(prompt, str) or not isinstance(text, str):
-            return
-        _supersede(self.samples, step, lambda old: old.get("prompt") == prompt)
-        _keep(self.samples, event, _KEEP)
-
-    def _on_checkpoint(self, event: Event) -> None:
-        step = number(event.get("step"))
-        if step is None or not isinstance(event.get("path", ""), str):
-            return
-        _supersede(self.checkpoints, step, lambda old: old.get("path") == event.get("path"))
-        _keep(self.checkpoints, event, _KEEP)
-
-    def _on_skipped_step(self, event: Event) -> None:
-        if number(event.get("step")) is not None:
-            _keep(self.skipped, event, _KEEP)
-
-    def _on_evaluation(self, event: Event) -> None:
-        label = event.get("label")
-        if isinstance(label, str):
-            self.evaluations[label] = _metrics(event.get("metrics"))
-            self.evaluation_rows[label] = count(event.get("n"))
-
-    def _on_verdict(self, event: Event) -> None:
-        sentence = event.get("sentence")
-        self.verdict = {
-            "metrics": _metrics(event.get("metrics")),
-            "sentence": sentence if isinstance(sentence, str) else "",
-        }
-
-    def _on_run_finished(self, event: Event) -> None:
-        self.finished = event
-        self._clock.end()
-
     def _drop_beyond(self, step: float) -> None:
         """Drop what an overtaken piece of training left beyond `step`."""
         self.validation.cut_after(step)
-        for kept in (self.samples, self.checkpoints, self.skipped):
-            kept[:] = [event for event in kept if event.get("step", 0) <= step]
+        for kept in (self._samples, self._checkpoints, self._skipped):
+            kept.cut_after(step)
 
     def _started_text(self, field: str) -> str:
         value = (self.started or {}).get(field)
@@ -254,15 +178,83 @@ def _keep(kept: list[Event], event: Event, limit: int) -> None:
         del kept[: len(kept) - limit]
 
 
-def _supersede(kept: list[Event], step: float, same: Callable[[Event], bool]) -> None:
-    """Drop the entry of the same step and kind that a new one replaces; it is looked for among the latest only."""
-    for index in range(len(kept) - 1, max(-1, len(kept) - 1 - _LOOK_BACK), -1):
-        old_step = kept[index].get("step", 0)
-        if old_step < step:
-            return
-        if old_step == step and same(kept[index]):
-            del kept[index]
-            return
+def _on_run_started(view: RunView, event: Event) -> None:
+    again = view.started is not None
+    view.started = event
+    view.finished = None
+    if event.get("resumed") is not True:
+        if again:
+            view._forget_results()
+        return
+    # What was at work when the run broke off is so no longer; it comes again when its turn comes.
+    for name in [name for name, stage in view.stages.items() if stage.status == "running"]:
+        del view.stages[name]
+    from_step = number(event.get("from_step"))
+    if from_step is None:
+        return
+    view.from_step = max(0, int(from_step))
+    view._step_floor = float(view.from_step)
+    view.train.cut_after(from_step)
+    view._drop_beyond(from_step)
+    if from_step < view.steps:
+        # More training follows, so what was measured after the earlier training is of other weights.
+        view.evaluations.pop("after", None)
+        view.evaluation_rows.pop("after", None)
+        view.verdict = None
+        for stage in _RESULT_STAGES:
+            view.stages.pop(stage, None)
+
+
+def _on_train(view: RunView, event: Event) -> None:
+    before = view.train.last_step
+    if not view.train.append(event):
+        return
+    step = view.train.last_step
+    if step <= before:
+        view._step_floor = 0.0
+        view._drop_beyond(step)
+
+
+def _on_validation(view: RunView, event: Event) -> None:
+    view.validation.append(event)
+
+
+def _on_sample(view: RunView, event: Event) -> None:
+    step, prompt = step_of(event), event.get("prompt")
+    if step is not None and isinstance(prompt, str) and isinstance(event.get("text"), str):
+        view._samples.add(step, prompt, event)
+
+
+def _on_checkpoint(view: RunView, event: Event) -> None:
+    step, path = step_of(event), event.get("path", "")
+    if step is not None and isinstance(path, str):
+        view._checkpoints.add(step, path, event)
+
+
+def _on_skipped_step(view: RunView, event: Event) -> None:
+    step = step_of(event)
+    if step is not None:
+        view._skipped.add(step, None, event)
+
+
+def _on_evaluation(view: RunView, event: Event) -> None:
+    label = event.get("label")
+    if isinstance(label, str):
+        view.evaluations[label] = _metrics(event.get("metrics"))
+        view.evaluation_rows[label] = count(event.get("n"))
+
+
+def _on_verdict(view: RunView, event: Event) -> None:
+    sentence = event.get("sentence")
+    view.verdict = {
+        "metrics": _metrics(event.get("metrics")),
+        "sentence": sentence if isinstance(sentence, str) else "",
+    }
+
+
+def _on_run_finished(view: RunView, event: Event) -> None:
+    view.finished = event
+    view._clock.end()
 
 
 def _metrics(value: Any) -> dict[str, dict[str, Any]]:
@@ -274,3 +266,21 @@ def _metrics(value: Any) -> dict[str, dict[str, Any]]:
         for name, metric in value.items()
         if isinstance(name, str) and isinstance(metric, dict)
     }
+
+
+_HANDLERS: Final[dict[str, Callable[[RunView, Event], None]]] = {
+    "run_started": _on_run_started,
+    "stage": lambda view, event: apply_stage(view.stages, event),
+    "progress": lambda view, event: apply_progress(view.stages, event),
+    "train": _on_train,
+    "validation": _on_validation,
+    "sample": _on_sample,
+    "checkpoint": _on_checkpoint,
+    "skipped_step": _on_skipped_step,
+    "advice": lambda view, event: _keep(view.advice, event, _KEEP),
+    "control": lambda view, event: _keep(view.controls, event, _KEEP),
+    "evaluation": _on_evaluation,
+    "verdict": _on_verdict,
+    "log": lambda view, event: _keep(view.logs, event, LOG_LIMIT),
+    "run_finished": _on_run_finished,
+}
