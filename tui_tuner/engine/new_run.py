@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner import __version__
-from tui_tuner.config import Experiment, dump_experiment
+from tui_tuner.config import Experiment, anchored, dump_experiment
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import resolve_data, resolve_model
 from tui_tuner.runs.files import read_json, write_atomic, write_json
@@ -39,7 +39,7 @@ def create_run(
     if name:
         experiment = experiment.model_copy(update={"run": experiment.run.model_copy(update={"name": name})})
     folder = RunFolder.create(runs_dir, experiment.run.name)
-    write_atomic(folder.config, dump_experiment(experiment))
+    write_atomic(folder.config, dump_experiment(anchored(experiment, base)))
     write_json(
         folder.meta,
         {

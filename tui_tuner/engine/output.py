@@ -39,7 +39,7 @@ class _Router(io.TextIOBase):
         return bool(self.theirs.isatty()) if threading.get_ident() != self._thread and self.theirs else False
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:
         return "utf-8"
 
     def fileno(self) -> int:
