@@ -73,6 +73,28 @@ def _quantiles(means: Values, low: float, high: float) -> tuple[float, float]:
     return float(ends[0]), float(ends[1])
 
 
+def expanded(confidence: float, n: int) -> float:
+    """The nominal confidence with which a bootstrap interval of `n` rows covers `confidence` (Hesterberg 2015).
+
+    A bootstrap takes the sample's spread for the true one and so comes out short by about t/z √(n/(n−1)): 10 % at 20
+    rows, 3 % at 60, 1 % at 200. Student's quantile is by its expansion in 1/(n−1) (Abramowitz and Stegun 26.7.5).
+
+    Args:
+        confidence: wanted share of intervals that hold the true mean.
+        n: rows, at least 2.
+    """
+    normal, freedom = NormalDist(), n - 1
+    z = normal.inv_cdf((1 + confidence) / 2)
+    t = (
+        z
+        + (z**3 + z) / (4 * freedom)
+        + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+        + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * freedom**3)
+    )
+    # With two or three rows the tail would be too thin for any number of resamples: all of them are inside.
+    return 1 - 2 * max(normal.cdf(-t * math.sqrt(n / freedom)), 1e-6)
+
+
 def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
     """Interval of a share (Wilson 1927), sound for few rows and for shares of 0 and 1, too."""
     z = NormalDist().inv_cdf((1 + confidence) / 2)

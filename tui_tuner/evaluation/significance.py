@@ -21,6 +21,7 @@ from tui_tuner.evaluation.resample import (
     Values,
     bca_interval,
     bootstrap_means,
+    expanded,
     paired_share_interval,
     sign_flip_p,
     wilson_interval,
@@ -30,6 +31,7 @@ Verdict = Literal["better", "worse", "no measurable change"]
 RowValues = Sequence[float] | NDArray[Any]
 
 ALPHA = 0.05
+CONFIDENCE = 0.95
 _POWER = 0.8
 _FEWEST_ROWS = 6
 """With fewer rows no sign pattern has p below 0.05, however large the differences."""
@@ -115,7 +117,7 @@ def mean_interval(values: RowValues, resamples: int = 10_000, seed: int = 0) -> 
     elif rows.size == 1:
         low, high = min(0.0, mean), max(1.0, mean)
     else:
-        low, high = bca_interval(rows, bootstrap_means(rows, resamples, np.random.default_rng(seed)))
+        low, high = _bootstrap_interval(rows, resamples, np.random.default_rng(seed))
     return Interval(mean, min(low, mean), max(high, mean))
 
 
@@ -211,6 +213,11 @@ def _checked(values: RowValues, what: str) -> Values:
     return rows
 
 
+def _bootstrap_interval(rows: Values, resamples: int, generator: np.random.Generator) -> tuple[float, float]:
+    """Bias-corrected, accelerated, and widened for the number of rows; at least two."""
+    return bca_interval(rows, bootstrap_means(rows, resamples, generator), expanded(CONFIDENCE, rows.size))
+
+
 def _are_shares(rows: Values) -> bool:
     return bool(np.all((rows == 0) | (rows == 1)))
 
@@ -224,7 +231,7 @@ def _difference_interval(
             return paired_share_interval(before, after)
         if difference.size == 1:
             return min(-1.0, float(difference[0])), max(1.0, float(difference[0]))
-    return bca_interval(difference, bootstrap_means(difference, resamples, generator))
+    return _bootstrap_interval(difference, resamples, generator)
 
 
 def _rows_to_settle(result: Paired) -> int | None:
