@@ -163,6 +163,8 @@ def test_a_log_that_was_replaced_is_read_anew(tmp_path: Path) -> None:
     folder.events.unlink()
     begin(folder, 5.0)
     assert (summarise(folder).step, summarise(folder).best) == (10, 5.0)
+    folder.events.write_bytes(b"")
+    assert (summarise(folder).step, summarise(folder).state) == (0, RunState.QUEUED)
 
 
 # -- finding ----------------------------------------------------------------------------------------------------------

@@ -484,6 +484,20 @@ def test_a_tail_starts_over_on_another_log(tmp_path: Path, way: str) -> None:
     assert tail.generation == 1
 
 
+def test_a_tail_starts_over_on_a_log_that_only_begins_alike(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    events = written(path, 20)
+    tail = EventTail(path)
+    tail.poll()
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(b"".join(line + b"\n" for line in path.read_bytes().split(b"\n")[:10]))
+    with EventLog(other) as log:
+        others = [log.append("log", text=f"other {number}") for number in range(40)]
+    other.replace(path)
+    assert tail.poll() == [*events[:10], *others]
+    assert tail.generation == 1
+
+
 def test_a_tail_starts_over_when_the_log_was_cut_below_what_it_read(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
     events = written(path, 3)

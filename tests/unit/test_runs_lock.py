@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -121,6 +122,29 @@ def test_of_processes_that_try_at_once_one_wins(folder: RunFolder, stale: bool) 
         finally:
             for process in processes:
                 end(process)
+
+
+def test_a_stale_lock_is_judged_and_taken_over_by_one_at_a_time(folder: RunFolder) -> None:
+    """Whoever is at it keeps the others from deleting, as stale, the lock that was just made."""
+    plant(folder, pid=dead_pid())
+    guard = os.open(folder.path, os.O_RDONLY)
+    fcntl.flock(guard, fcntl.LOCK_EX)
+    before = folder.lock.read_bytes()
+    lock, through = RunLock(folder), threading.Event()
+
+    def take() -> None:
+        lock.acquire()
+        through.set()
+
+    thread = threading.Thread(target=take, daemon=True)
+    thread.start()
+    assert not through.wait(0.2)
+    assert folder.lock.read_bytes() == before
+    os.close(guard)
+    thread.join(20.0)
+    assert through.is_set()
+    assert lock.held
+    lock.release()
 
 
 def test_the_lock_of_a_killed_process_is_taken_over(folder: RunFolder) -> None:

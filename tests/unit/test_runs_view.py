@@ -290,6 +290,8 @@ def test_the_gap_before_a_resumption_is_no_work() -> None:
     view.extend([train(2, 520.0), event("run_finished", 521.0, status="finished"), event("log", 900.0, text="later")])
     assert view.elapsed == 31.0
     assert view.elapsed_at(900.0) == 31.0
+    view.extend([started(1000.0, resumed=True, from_step=2), train(3, 1002.0)])
+    assert view.elapsed == 33.0
 
 
 def test_a_clock_that_is_set_back_takes_no_time_away() -> None:
