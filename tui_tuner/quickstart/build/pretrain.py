@@ -32,7 +32,7 @@ class Recipe:
     heads: int = 4
     intermediate: int = 256
     context: int = 512
-    steps: int = 4000
+    steps: int = 3500
     batch: int = 32
     peak_rate: float = 3e-3
     warmup: int = 100
