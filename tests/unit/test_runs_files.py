@@ -6,6 +6,9 @@ import errno
 import json
 import math
 import os
+import signal
+import subprocess
+import sys
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ import numpy as np
 import pytest
 
 from tui_tuner.errors import TunerError
-from tui_tuner.runs import read_json, replacing, write_atomic, write_json
+from tui_tuner.runs import read_json, remove_leftovers, replacing, write_atomic, write_json
 
 
 def failing(code: int) -> Any:
@@ -112,6 +115,29 @@ def test_replacing_keeps_the_suffix_and_the_old_file_when_the_block_fails(tmp_pa
         raise ZeroDivisionError
     assert path.read_bytes() == b"one"
     assert len(list(tmp_path.iterdir())) == 1
+
+
+LEAVE = """
+import os, signal, sys
+from pathlib import Path
+from tui_tuner.runs import replacing
+with replacing(Path(sys.argv[1])) as temporary:
+    temporary.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_kill_left_can_be_removed(tmp_path: Path) -> None:
+    path = tmp_path / "adapters.safetensors"
+    path.write_bytes(b"old")
+    done = subprocess.run([sys.executable, "-c", LEAVE, str(path)], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
+    assert path.read_bytes() == b"old"
+    assert remove_leftovers(tmp_path) == 1
+    assert remove_leftovers(tmp_path) == 0
+    assert [entry.name for entry in tmp_path.iterdir()] == [path.name]
+    assert remove_leftovers(tmp_path / "none") == 0
 
 
 class Colour(StrEnum):

@@ -9,7 +9,7 @@ from .catalogue import RunSummary, find_run, list_runs, summarise
 from .columns import Columns
 from .control import JobControl, StopRequested
 from .events import EVENT_FIELDS, Event, EventLog, EventTail, read_events
-from .files import read_json, replacing, write_atomic, write_json
+from .files import read_json, remove_leftovers, replacing, write_atomic, write_json
 from .folder import RunFolder
 from .lock import Holder, RunLock, holder
 from .stages import StageStatus
@@ -37,6 +37,7 @@ __all__ = [
     "list_runs",
     "read_events",
     "read_json",
+    "remove_leftovers",
     "replacing",
     "summarise",
     "write_atomic",

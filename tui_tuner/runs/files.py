@@ -21,6 +21,7 @@ from typing import Any
 
 from ..errors import TunerError
 
+_TEMPORARY = ".tmp-"
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _NOT_WRITABLE = {errno.EACCES, errno.EPERM, errno.EROFS}
 # Some file systems cannot flush a folder, or not in Apple's way; that is no reason to fail a write that succeeded.
@@ -106,7 +107,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         TunerError: `no-space`, `not-writable` or `not-found`, naming `path`.
     """
-    temporary = path.with_name(f".tmp-{secrets.token_hex(6)}{path.suffix}")
+    temporary = path.with_name(f"{_TEMPORARY}{secrets.token_hex(6)}{path.suffix}")
     try:
         yield temporary
         descriptor = os.open(temporary, os.O_RDONLY)
@@ -121,6 +122,20 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Delete the temporary files that a kill left in `folder` (not below it); returns how many there were.
+
+    For the only writer of that folder: a temporary file of another writer may still be in use.
+    """
+    removed = 0
+    with suppress(OSError):
+        for path in folder.glob(f"{_TEMPORARY}*"):
+            with suppress(OSError):
+                path.unlink()
+                removed += 1
+    return removed
 
 
 def write_atomic(path: Path, data: bytes | str) -> None:
