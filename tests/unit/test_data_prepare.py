@@ -97,7 +97,8 @@ def test_an_answer_without_text_names_its_line(tmp_path: Path) -> None:
     with pytest.raises(TunerError) as caught:
         prepared_from(tmp_path, PLAYERS, prompt=["{name}?"], completion=["{yards}"])
     assert caught.value.where == f"{tmp_path / 'rows.jsonl'}, line 1 (row 1)"
-    assert caught.value.message == '"completion" is empty (10 of 40 rows can\'t be used)'
+    assert caught.value.message == 'the template "{yards}" gives no text here (10 of 40 rows can\'t be used)'
+    assert "{yards or 0}" in caught.value.fix
 
 
 def test_rows_are_taken_as_they_are(tmp_path: Path) -> None:

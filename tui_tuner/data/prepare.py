@@ -154,9 +154,23 @@ def _from_templates(templates: list[tuple[Template, Template]], records: Records
             rows = [{"prompt": ask.render(record), "completion": answer.render(record)} for ask, answer in templates]
         except TunerError as error:
             raise _located(error, where) from None
+        for row, wording in zip(rows, templates, strict=True):
+            for text, template in zip(row.values(), wording, strict=True):
+                if not text.strip() and template.fields:
+                    raise _rendered_to_nothing(template, where)
         return [checked_row(row, "completion", where) for row in rows]
 
     return make
+
+
+def _rendered_to_nothing(template: Template, where: str) -> TunerError:
+    path = min(template.fields)
+    return TunerError(
+        f'the template "{template.text}" gives no text here',
+        code="bad-row",
+        where=where,
+        fix=f"write what an empty value means, such as {{{path} or 0}}, or take the row out",
+    )
 
 
 def _as_they_are(records: Records, notes: list[str]) -> Maker:
