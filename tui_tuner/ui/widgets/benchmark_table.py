@@ -20,8 +20,9 @@ from tui_tuner.ui.widgets.data_list import cell
 from tui_tuner.ui.widgets.data_pane import lines, notice, wrap
 
 _LABELS = {"exact_match": "Exact match", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
+_OUTCOMES = (("wins", "won"), ("ties", "tied"), ("losses", "lost"))
 MINUS = "−"
-WIDE = 118
+WIDE = 112
 """Cells from which the table has room for p, wins and the verdict in words."""
 
 
@@ -97,10 +98,9 @@ def table(
     wide = width >= WIDE
     bars = min(width - WIDE - 2, 60) if width >= WIDE + 24 else 0
     muted = "bold $text-muted"
-    head = [cell("", 2), cell("metric", 12, style=muted), cell("before", 18, style=muted), cell("after", 18, style=muted)]
-    head.append(cell("after − before", 21, style=muted))
-    if wide:
-        head += [cell("p", 9, style=muted), cell("won/tied/lost", 15, style=muted)]
+    titles = [("", 2), ("metric", 12), ("before", 18), ("after", 18), ("after − before", 21)]
+    titles += [("p", 9), ("won/tied/lost", 15)] if wide else []
+    head = [cell(title, cells, style=muted) for title, cells in titles]
     if bars:
         head += [_axis(bars), Content("  ")]
     out = [Content.assemble(*head)]
@@ -141,7 +141,7 @@ def interval_bars(before: Mapping[str, Any] | None, after: Mapping[str, Any] | N
         if not figures or figures.get("value") is None:
             continue
         value = _place(figures["value"], width)
-        low, high = _place(figures.get("low", figures["value"]), width), _place(figures.get("high", figures["value"]), width)
+        low, high = (_place(figures.get(end, figures["value"]), width) for end in ("low", "high"))
         for at in range(low, high + 1):
             cells[at] = (line, style)
         cells[value] = (dot, style)
@@ -160,16 +160,16 @@ def metric_line(metric: str, figures: Mapping[str, Any] | None, width: int) -> C
     sign, _, style = verdict_of(figures)
     sentence = str(figures.get("sentence") or "")
     if width < WIDE:
-        won = f"{count(figures.get('wins'))} won, {count(figures.get('ties'))} tied, {count(figures.get('losses'))} lost"
+        won = ", ".join(f"{count(figures.get(key))} {word}" for key, word in _OUTCOMES)
         sentence = f"{label(metric)}: p {p_value(figures.get('p'))}; {won}."
     return notice(sign, sentence, style, width)
 
 
-def row_header(metric: str, width: int) -> Content:
+def row_header(width: int) -> Content:
     """The heading of the list of rows."""
     return Content.assemble(
         cell("row", 6, right=True), cell("before", 9, right=True), cell("after", 8, right=True),
-        cell("change", 10, right=True), "  ", cell(f"prompt ({label(metric)})" if metric else "prompt", max(width - 35, 4)),
+        cell("change", 10, right=True), "  ", cell("prompt", max(width - 35, 4)),
     )  # fmt: skip
 
 

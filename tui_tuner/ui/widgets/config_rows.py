@@ -129,7 +129,8 @@ def means(key: str, experiment: Experiment, rows: int | None) -> str:
         epochs = f", {seen / rows:.1f} times the {count(rows)} training rows" if rows else ""
         return f"{count(train.iters)} iterations of {batch} rows see {count(seen)} rows{epochs}."
     if key == "train.grad_accumulation":
-        return f"The weights are updated {count(train.iters // train.grad_accumulation)} times, from {batch * train.grad_accumulation} rows each."
+        updates = count(train.iters // train.grad_accumulation)
+        return f"The weights are updated {updates} times, from {batch * train.grad_accumulation} rows each."
     if key == "adapter.scale" and adapter.method != "full":
         return f"Elsewhere this is alpha {adapter.scale * adapter.rank:g} at rank {adapter.rank}."
     if key == "adapter.layers":
@@ -142,7 +143,8 @@ def means(key: str, experiment: Experiment, rows: int | None) -> str:
         saves = train.iters // train.save_every
         return f"{count(saves)} checkpoints along the way, and one at the end." if saves else "One checkpoint, at the end."
     if key == "train.eval_every":
-        return f"Measured at the start, {count(max((train.iters - 1) // train.eval_every, 0))} times in between, and at the end."
+        between = count((train.iters - 1) // train.eval_every)
+        return f"Measured at the start, {between} times in between, and at the end."
     if key == "train.warmup" and train.warmup:
         return f"{100 * train.warmup * train.grad_accumulation / train.iters:.0f} % of the run."
     if key == "data.prompt" and experiment.data.prompt:
@@ -151,17 +153,30 @@ def means(key: str, experiment: Experiment, rows: int | None) -> str:
     return ""
 
 
-def toml(text: str) -> Content:
-    """TOML text with comments, tables and keys told apart."""
+def toml(text: str, selected: str = "") -> tuple[Content, int]:
+    """TOML text without its comments, and the line of the selected key (-1 when it is not there).
+
+    Args:
+        selected: the dotted key to mark.
+    """
     out: list[Content] = []
+    found = -1
+    section = ""
     for raw in text.split("\n"):
         shown = visible(raw)
-        if shown.startswith("#"):
-            out.append(Content.styled(shown, "italic $text-muted"))
-        elif shown.startswith("["):
+        if shown.startswith("#") or (not shown and (not out or not out[-1])):
+            continue
+        if shown.startswith("["):
+            section = shown.strip("[] ")
             out.append(Content.styled(shown, "bold $text-primary"))
-        elif (at := shown.find(" = ")) > 0:
-            out.append(Content.assemble((shown[:at], "$text-accent"), (" = ", "$text-muted"), shown[at + 3 :]))
-        else:
+            continue
+        name, equals, value = shown.partition(" = ")
+        if not equals or name.startswith((" ", '"')):
             out.append(Content(shown))
-    return lines(out)
+            continue
+        line = Content.assemble((name, "$text-accent"), (equals, "$text-muted"), value)
+        if f"{section}.{name}" == selected:
+            found = len(out)
+            line = line.stylize("bold underline")
+        out.append(line)
+    return lines(out), found

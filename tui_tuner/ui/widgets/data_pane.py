@@ -1,4 +1,4 @@
-"""A titled, scrolling pane of text that is drawn for its width. It holds no state but what it was last given to draw."""
+"""A titled, scrolling pane of text that is drawn for its width. It keeps nothing but what it was last given to draw."""
 
 from __future__ import annotations
 

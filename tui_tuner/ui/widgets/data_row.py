@@ -116,7 +116,7 @@ def conversation(row: PreviewRow) -> Content:
 def legend() -> Content:
     """What the token view's signs mean."""
     return Content.assemble(
-        ("trained", TRAINED), ("  context only", CONTEXT), "  ", ("special", SPECIAL), "  ", BOUNDARY, (" boundary", CONTEXT)
+        ("trained", TRAINED), ("  context only", CONTEXT), "  ", ("special", SPECIAL), "  ", BOUNDARY, " boundary"
     )
 
 
@@ -128,7 +128,7 @@ def tokens(row: PreviewRow, width: int) -> Content:
         style = TRAINED if trained else CONTEXT
         if is_special(piece):
             style = f"{style} {SPECIAL}"
-        if at:
+        if at and parts[-1][0] != "\n":  # A broken line parts tokens well enough.
             parts.append(BOUNDARY)
         shown = visible(piece, lines=True)
         if not shown:

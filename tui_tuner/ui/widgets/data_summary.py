@@ -60,12 +60,14 @@ def lengths(preview: DataPreview, context: int, width: int) -> Content:
                 (f"{'▲ ' if over else ''}{count(figures[key])}", "bold $text-warning" if over else "bold"),
                 "   ",
             ])  # fmt: skip
-    parts.extend([("trained on ", "$text-muted"), (f"{count(preview.trainable_tokens)}", "bold $text-success"), (" tokens", "$text-muted")])
+    parts.append(("trained on ", "$text-muted"))
+    parts.append((f"{count(preview.trainable_tokens)}", "bold $text-success"))
+    parts.append((" tokens", "$text-muted"))
     return Content.assemble(*parts)
 
 
 def notes(preview: DataPreview, width: int, most: int) -> Content:
-    """What the preparation noted, a sentence each, at most `most` of them (the last line says how many are left out)."""
+    """What the preparation noted, a sentence each: at most `most`, and how many are left out."""
     shown = [notice("•", text, "$text-accent", width) for text in preview.notes[:most]]
     left = len(preview.notes) - most
     if left > 0:

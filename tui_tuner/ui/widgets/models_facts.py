@@ -148,7 +148,8 @@ def modules(facts: ModelFacts, adapter: AdapterSection | None, width: int) -> Co
     known = {name for name, _ in facts.modules}
     unknown = [target for target in adapter.targets if target not in known and adapter.method != "full"]
     out.append(Content(""))
-    out.extend(Content.styled(line, "$text-muted") for line in wrap("● trained by the experiment   ○ left frozen", width))
+    legend = "● trained by the experiment   ○ left frozen"
+    out.extend(Content.styled(line, "$text-muted") for line in wrap(legend, width))
     out.append(Content(""))
     out.extend(Content(line) for line in wrap(adapter_sentence(facts, adapter), width))
     if unknown:
