@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import codecs
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui_tuner.data.jsonrows import json_document, json_lines
@@ -72,7 +73,7 @@ def test_a_relative_source_is_looked_for_beside_the_preset(tmp_path: Path) -> No
 
 def test_unicode_line_separators_do_not_end_a_line(tmp_path: Path) -> None:
     row = {"text": "one\u2028two\u2029three\x85four\x0bfive\x1csix"}
-    content = json.dumps(row, ensure_ascii=False).replace("\\u000b", "\\u000b") + "\n"
+    content = json.dumps(row, ensure_ascii=False) + "\n"
     assert "\u2028" in content
     assert read_records(write(tmp_path / "a.jsonl", content * 2)).rows == [row, row]
 
@@ -181,6 +182,9 @@ def test_a_missing_file_is_named_with_its_nearest_neighbour(tmp_path: Path) -> N
     assert caught.value.code == "no-such-data"
     with pytest.raises(TunerError, match="no such file"):
         read_records("x" * 5000, tmp_path)
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(TunerError, match="neither a file nor a folder"):
+        read_records("pipe", tmp_path)
 
 
 def test_a_folder_brings_its_splits_in_any_case_and_format(tmp_path: Path) -> None:
@@ -237,6 +241,7 @@ JSON_VALUES = st.recursive(
 OBJECTS = st.lists(st.dictionaries(st.text(), JSON_VALUES, max_size=4), min_size=1, max_size=6)
 
 
+@settings(deadline=None)
 @given(rows=OBJECTS, ascii=st.booleans())
 def test_any_rows_come_back_from_lines(rows: list[dict[str, object]], ascii: bool) -> None:
     text = "".join(json.dumps(row, ensure_ascii=ascii) + "\n" for row in rows)
@@ -244,6 +249,7 @@ def test_any_rows_come_back_from_lines(rows: list[dict[str, object]], ascii: boo
     assert (found.rows, found.lines) == (rows, list(range(1, len(rows) + 1)))
 
 
+@settings(deadline=None)
 @given(rows=OBJECTS, indent=st.sampled_from([None, 1]), held=st.booleans())
 def test_any_rows_come_back_from_a_document(rows: list[dict[str, object]], indent: int | None, held: bool) -> None:
     found = json_document(json.dumps({"n": 1, "data": rows} if held else rows, indent=indent), Path("a.json"))
@@ -251,6 +257,7 @@ def test_any_rows_come_back_from_a_document(rows: list[dict[str, object]], inden
     assert found.lines == sorted(found.lines)
 
 
+@settings(deadline=None)
 @given(text=st.text(alphabet="{}[]\":, \n\\ab1eE.-+tfn'", max_size=40))
 def test_any_text_is_read_or_refused(text: str) -> None:
     for read in (lambda: json_document(text, Path("a")), lambda: json_lines(text.split("\n"), Path("a"))):

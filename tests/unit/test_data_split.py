@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui_tuner.data.split import sample, shuffled, split_records
@@ -29,6 +29,7 @@ def test_global_generators_are_left_alone() -> None:
     assert after == (random.random(), np.random.random())
 
 
+@settings(deadline=None)
 @given(
     identities=st.lists(st.integers(0, 12), min_size=3, max_size=60),
     train=st.integers(0, 8),

@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui_tuner.data.jsonrows import Found
@@ -107,6 +107,14 @@ def test_an_open_quote_is_named_where_it_opens() -> None:
         read('a,b\n1,"2\n')
 
 
+@pytest.mark.parametrize("text", ["a,b\rc,d\r", "a,b\n1\r2,3\n", 'a,b\n"""x\ry""z"\n'])
+def test_bare_carriage_returns_are_refused_or_kept(text: str) -> None:
+    try:
+        assert read(text).rows == [{"a": '"x\ry"z', "b": ""}]
+    except TunerError as error:
+        assert error.message == "the record has a bare carriage return"
+
+
 def test_documents_longer_than_pythons_limit_are_read() -> None:
     text = "word " * 60_000
     assert read(f'a,b\n1,"{text}"\n').rows[0]["b"] == text
@@ -115,6 +123,7 @@ def test_documents_longer_than_pythons_limit_are_read() -> None:
 CELLS = st.text(alphabet=st.characters(exclude_characters="\x00\r", exclude_categories=("Cs",)), max_size=12)
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.lists(CELLS, min_size=3, max_size=3), min_size=1, max_size=8), tabs=st.booleans())
 def test_what_python_writes_comes_back(rows: list[list[str]], tabs: bool) -> None:
     kept = [row for row in rows if any(cell.strip() for cell in row)]

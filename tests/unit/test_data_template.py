@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui_tuner.data.template import Template, has_column, has_value
@@ -143,6 +143,7 @@ VALUES = st.recursive(
 COLUMNS = st.text(alphabet="ab. 01", min_size=1, max_size=4)
 
 
+@settings(deadline=None)
 @given(
     text=st.text(max_size=40) | st.text(alphabet="{}ab.01 or\"'\n", max_size=30),
     record=st.dictionaries(COLUMNS, VALUES, max_size=5),
@@ -159,11 +160,13 @@ def test_any_text_parses_and_renders_or_is_refused(text: str, record: dict[str, 
             assert rendered == text.replace("{{", "{").replace("}}", "}")
 
 
+@settings(deadline=None)
 @given(text=st.text())
 def test_doubled_braces_give_any_text_back(text: str) -> None:
     assert Template.parse(text.replace("{", "{{").replace("}", "}}")).render({}) == text
 
 
+@settings(deadline=None)
 @given(record=st.dictionaries(st.sampled_from(["a", "b", "c"]), st.text(max_size=4), min_size=3))
 def test_values_with_braces_are_not_read_again(record: dict[str, str]) -> None:
     assert Template.parse("{a}|{b}|{c}").render(record) == f"{record['a']}|{record['b']}|{record['c']}"

@@ -81,7 +81,7 @@ def test_no_rows_give_an_empty_array() -> None:
     assert (values.shape, values.dtype) == ((0,), np.float64)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(pairs=st.lists(st.tuples(st.text(max_size=30), st.text(max_size=30)), max_size=5))
 def test_every_value_is_between_0_and_1(pairs: list[tuple[str, str]]) -> None:
     said, right = [one for one, _ in pairs], [other for _, other in pairs]

@@ -132,6 +132,7 @@ def test_holm() -> None:
     assert holm([]) == []
 
 
+@settings(deadline=None)
 @given(ps=st.lists(st.floats(0, 1), max_size=8))
 def test_holm_never_makes_p_smaller_nor_changes_the_order(ps: list[float]) -> None:
     corrected = holm(ps)
@@ -218,7 +219,7 @@ def test_seeds_decide_and_global_generators_are_left_alone() -> None:
     assert mean_interval(before, seed=1) == mean_interval(before, seed=1) != mean_interval(before, seed=2)
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, deadline=None)
 @given(
     rows=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=30),
     higher=st.booleans(),

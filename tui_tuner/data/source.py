@@ -85,6 +85,8 @@ def read_records(source: str, base: Path | None = None) -> Records:
             return _read_folder(path)
         if not path.exists():
             raise _not_there(source, base)
+        if not path.is_file():  # a pipe or a device might never end
+            raise TunerError("is neither a file nor a folder", code="no-such-data", where=str(path), usage=True)
     except OSError:  # a name too long, or a folder that may not be looked into
         raise _not_there(source, base) from None
     found = _read_file(path)

@@ -106,7 +106,8 @@ def _records(lines: Iterator[str], delimiter: str, path: Path) -> Iterator[_Reco
         except StopIteration:
             return
         except csv.Error as error:
-            raise _bad(f"the record can't be read ({error})", path, start, "save the file again as plain CSV") from None
+            what = "has a bare carriage return" if "new-line" in str(error) else f"can't be read ({error})"
+            raise _bad(f"the record {what}", path, start, "save the file again as CSV with usual line ends") from None
         if (len(taken) > 1 or taken[0].count('"') % 2) and _breaks_off(taken, delimiter):
             raise _bad("a quote is opened here and never closed", path, start, 'write "" for a quote inside quotes')
         taken.clear()
@@ -143,7 +144,10 @@ class _Table:
 
     def _unquoted(self, cell: str) -> list[str]:
         """The cells of a record that was quoted as a whole."""
-        return next(csv.reader([cell], delimiter=self.delimiter), [])
+        try:
+            return next(csv.reader([cell], delimiter=self.delimiter), [])
+        except csv.Error:
+            return []
 
     def add(self, record: _Record, found: Found) -> None:
         """Take one record as a row. Raises TunerError when it has more values than there are columns."""
