@@ -61,7 +61,7 @@ class TunerApp(App[int]):
 
     TITLE = "tui_tuner"
     CSS_PATH = "app.tcss"
-    BINDINGS = bindings(None)  # noqa: RUF012
+    BINDINGS = bindings(None)
     MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {mode: factory(mode) for mode in MODES}
     DEFAULT_MODE = "home"
     COMMANDS = {WorkbenchCommands}  # noqa: RUF012
@@ -106,7 +106,7 @@ class TunerApp(App[int]):
 
     def _begin(self) -> None:
         preset, autostart, run = self._wanted
-        self._unsubscribe = self.engine.subscribe(lambda: self.post_message(EngineChanged()))
+        self._unsubscribe = self.engine.subscribe(self._engine_spoke)
         self.engine.start()
         self.set_interval(BEAT, self.beat)
         try:
@@ -121,6 +121,10 @@ class TunerApp(App[int]):
                 self.start_run()
         except Exception as error:
             self.report(error)
+
+    def _engine_spoke(self) -> None:
+        """Called on worker threads: says that something changed, and no more."""
+        self.post_message(EngineChanged())
 
     def on_unmount(self) -> None:
         """Lets go of the engine."""
@@ -145,7 +149,12 @@ class TunerApp(App[int]):
         self.switch_mode(mode)
 
     def set_experiment(
-        self, experiment: Experiment | None, *, preset: Preset | None = None, base: Path | None = None, edited: bool = False
+        self,
+        experiment: Experiment | None,
+        *,
+        preset: Preset | None = None,
+        base: Path | None = None,
+        edited: bool = False,
     ) -> None:
         """Makes `experiment` the one that would be run next.
 
@@ -216,7 +225,8 @@ class TunerApp(App[int]):
         self.mishaps.append(error)
         self.log.error(repr(error))
         where = MODES.get(self.current_mode, ("", "app", ""))[1]
-        self.notice(f"Something in {where} went wrong ({type(error).__name__}: {error}); runs are not affected.", "error")
+        what = f"{type(error).__name__}: {error}"
+        self.notice(f"Something in {where} went wrong ({what}); runs are not affected.", "error")
         if os.environ.get("TUI_TUNER_DEBUG"):
             raise error
 
@@ -268,7 +278,7 @@ class TunerApp(App[int]):
     def action_start_run(self) -> None:
         self.start_run()
 
-    def action_back(self) -> None:
+    async def action_back(self) -> None:
         from tui_tuner.ui.screens.base import WorkbenchScreen
 
         screen = self.screen

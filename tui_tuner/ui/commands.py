@@ -66,7 +66,8 @@ class WorkbenchCommands(Provider):
         from tui_tuner.runs.catalogue import list_runs
 
         for run in list_runs(self.tuner.runs_dir)[:30]:
-            yield f"Run: {run.path.name}", f"{run.state.value}, {run.step}/{run.steps} steps", partial(self._open, run.path)
+            about = f"{run.state.value}, {run.step}/{run.steps} steps"
+            yield f"Run: {run.path.name}", about, partial(self._open, run.path)
 
     def _open(self, path: Any) -> None:
         from tui_tuner.runs.folder import RunFolder

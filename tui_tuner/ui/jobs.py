@@ -37,7 +37,9 @@ class Jobs:
 
         if state.experiment is None:
             raise TunerError(
-                "there is nothing to start yet", code="no-experiment", fix="choose a preset on Home, or press 3 to configure"
+                "there is nothing to start yet",
+                code="no-experiment",
+                fix="choose a preset on Home (key 0)",
             )
         folder = create_run(state.experiment, runs_dir, base=state.base, command=_command(state))
         self.submit(folder)
@@ -71,9 +73,8 @@ class Jobs:
 
     def new_failures(self) -> Sequence[JobHandle]:
         """Runs that failed since the last call."""
-        failed = [
-            h for h in self.engine.handles() if h.error is not None and _folder_of(h) is not None and h.id not in self._told
-        ]
+        ended = [handle for handle in self.engine.handles() if handle.error is not None and handle.id not in self._told]
+        failed = [handle for handle in ended if _folder_of(handle) is not None]
         self._told.update(handle.id for handle in failed)
         return failed
 

@@ -68,7 +68,9 @@ def banner_of(view: RunView, state: RunState, job: JobHandle | None) -> Content:
     """One line: whether all is well, or what happened and what to do now."""
     if state is RunState.FAILED:
         reason = str((view.finished or {}).get("reason") or "it gave no reason; its folder's engine.log may")
-        return Content.assemble(("✗ ", "bold $text-error"), inert(reason, "$text-error"), ("  r tries again", "$text-muted"))
+        return Content.assemble(
+            ("✗ ", "bold $text-error"), inert(reason, "$text-error"), ("  r tries again", "$text-muted")
+        )
     if state is RunState.INTERRUPTED:
         step = max((int(c["step"]) for c in view.checkpoints), default=0)
         where = f"its checkpoint at step {step:,}" if step else "the start: there is no checkpoint yet"
@@ -114,10 +116,17 @@ def tiles_of(view: RunView) -> list[Tile]:
             "val. loss",
             fmt.number(last_validation),
             validation.column("loss"),
-            "" if best is None or math.isnan(last_validation) else ("best" if last_validation <= best else f"best {fmt.number(best)}"),
+            _beside(last_validation, best),
         ),
         Tile("tokens/s", fmt.count(train.last("tokens_per_second")), train.column("tokens_per_second")),
         Tile("learn. rate", fmt.rate(train.last("learning_rate")), train.column("learning_rate")),
         Tile("grad. norm", fmt.number(train.last("grad_norm"), 3), train.column("grad_norm")),
         Tile("peak memory", fmt.size(train.last("peak_memory")), train.column("peak_memory")),
     ]
+
+
+def _beside(last: float, best: float | None) -> str:
+    """What stands beside the last validation loss: that it is the best one, or what that was."""
+    if best is None or math.isnan(last):
+        return ""
+    return "best" if last <= best else f"best {fmt.number(best)}"

@@ -33,7 +33,9 @@ _NAMED = {
     0xFEFF: "‹bom›",
 }
 # C1 controls, invisible operators and digits of Unicode's tag block, lone surrogates (which cannot even be encoded).
-_ODD = re.compile("[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f\ud800-\udfff]")
+_ODD = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\U000e0000-\U000e007f\ud800-\udfff]"
+)
 
 
 def _shown(match: re.Match[str], lines: bool) -> str:

@@ -6,7 +6,7 @@ all. No key may be bound anywhere else, but for what a focused widget of Textual
 
 from __future__ import annotations
 
-from textual.binding import Binding
+from textual.binding import BindingType
 
 from tui_tuner.ui.actions.model import Action, key_text
 from tui_tuner.ui.actions.shell import APP_ACTIONS, MODES, SHELL_ACTIONS
@@ -27,7 +27,7 @@ def actions_of(mode: str) -> list[Action]:
     return [action for action in ACTIONS if mode in action.where]
 
 
-def bindings(mode: str | None) -> list[Binding]:
+def bindings(mode: str | None) -> list[BindingType]:
     """The bindings of a mode's screen, or those of the app for None."""
     return [action.binding() for action in (app_actions() if mode is None else actions_of(mode))]
 

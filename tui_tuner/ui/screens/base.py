@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from textual import events, on
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.content import Content
@@ -35,11 +36,11 @@ class WorkbenchScreen(Screen[None]):
         INTRO: a sentence or two for the help panel: what this screen is for.
     """
 
-    MODE: ClassVar[str] = ""
+    MODE: str = ""
     EMPTY: ClassVar[str] = ""
     INTRO: ClassVar[str] = ""
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide"), (150, "-huge")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall"), (46, "-towering")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
 
     @property
     def tuner(self) -> TunerApp:
@@ -66,6 +67,12 @@ class WorkbenchScreen(Screen[None]):
     def compose_body(self) -> ComposeResult:
         """The widgets between mode bar and key bar."""
         yield from ()
+
+    @on(events.Resize)
+    def _grade_size(self, event: events.Resize) -> None:
+        """Very large windows have a class on top of `-wide` and `-tall`."""
+        self.set_class(event.size.width >= 150, "-huge")
+        self.set_class(event.size.height >= 46, "-towering")
 
     def on_run_changed(self, view: RunView | None) -> None:
         """The run being looked at has new events or another state, or it is another run, or there is none (None)."""

@@ -52,7 +52,7 @@ class HomeScreen(WorkbenchScreen):
     """Quickstart, presets, recent runs."""
 
     MODE = "home"
-    BINDINGS = bindings("home")  # noqa: RUF012
+    BINDINGS = bindings("home")
     CSS_PATH = "home.tcss"
     INTRO = (
         "Choose what to do and press enter. The quickstart trains a tiny embedded model from end to end, so that you "
@@ -63,6 +63,7 @@ class HomeScreen(WorkbenchScreen):
         super().__init__()
         self._entries: dict[str, Entry] = {}
         self._shown: object = None
+        self._read_last: tuple[list[Preset], list[RunSummary]] = ([], [])
 
     def compose_body(self) -> ComposeResult:
         yield Static(_WELCOME, id="welcome")
@@ -75,12 +76,15 @@ class HomeScreen(WorkbenchScreen):
         self.query_one("#detail-box").border_title = "About"
         self.query_one(OptionList).focus()
         self._fill([], [])
+        self.call_after_refresh(self._begin)
+
+    def _begin(self) -> None:
+        """Reads only once the first frame is out: what it takes to read presets must not delay it."""
         self._load()
         self.set_interval(2.0, self._load)
 
     def on_resize(self) -> None:
-        self._shown = None
-        self._load()
+        self._fill(*self._read_last)
 
     # -- the list -----------------------------------------------------------------------------------------------
 
@@ -102,6 +106,7 @@ class HomeScreen(WorkbenchScreen):
 
     def _fill(self, presets: list[Preset], runs: list[RunSummary]) -> None:
         """Shows the lists; the highlighted line stays the one it was."""
+        self._read_last = (presets, runs)
         version = ([p.name for p in presets], [(r.run, r.state, r.step) for r in runs[:RECENT]], self.size.width)
         if version == self._shown:
             return

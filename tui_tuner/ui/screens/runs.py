@@ -12,26 +12,28 @@ from textual.widgets.data_table import RowDoesNotExist
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.actions import bindings
+from tui_tuner.ui.reading import RESUMABLE
 from tui_tuner.ui.screens.base import WorkbenchScreen
-from tui_tuner.ui.status import RUN_STATES, VERDICTS
-from tui_tuner.ui.text import clip_middle, inert
+from tui_tuner.ui.status import RUN_STATES
+from tui_tuner.ui.text import clip, clip_middle, inert
 
 if TYPE_CHECKING:
     from tui_tuner.runs.catalogue import RunSummary
     from tui_tuner.runs.folder import RunFolder
 
-RESUMABLE = (RunState.STOPPED, RunState.INTERRUPTED)
-_COLUMNS = (("state", "State", 13), ("run", "Run", 30), ("steps", "Steps", 15), ("best", "Best val. loss", 14),
-            ("verdict", "Verdict", 22), ("created", "Created", 12), ("model", "Model", 26))  # fmt: skip
+_COLUMNS = (("state", "State", 13), ("run", "Run", 28), ("steps", "Steps", 15), ("best", "Val. loss", 9),
+            ("created", "Created", 12), ("verdict", "Verdict", 20), ("model", "Model", 24))  # fmt: skip
 
 
 class RunsScreen(WorkbenchScreen):
     """The table of runs; read anew once a second, in a thread."""
 
     MODE = "runs"
-    BINDINGS = bindings("runs")  # noqa: RUF012
+    BINDINGS = bindings("runs")
     CSS_PATH = "runs.tcss"
-    EMPTY = "No runs yet.\n\nPress 0 to go home and start the quickstart,\nor f5 to start the experiment that is set up."
+    EMPTY = (
+        "No runs yet.\n\nPress 0 to go home and start the quickstart,\nor f5 to start the experiment that is set up."
+    )
     INTRO = (
         "Every run of the runs folder, newest first. A run is a folder that holds everything about it; an interrupted "
         "or stopped one goes on exactly where it was."
@@ -70,11 +72,13 @@ class RunsScreen(WorkbenchScreen):
                 continue
             columns.append((key, label, width))
             room -= width + 2
+        wide = min(12, room)
+        spare = {"run": wide, "verdict": room - wide}
         table = self._table
         cursor = self._current_key()
         table.clear(columns=True)
         for key, label, width in columns:
-            table.add_column(label, key=key, width=width + (min(14, max(0, room)) if key == "run" else 0))
+            table.add_column(label, key=key, width=width + (spare.get(key, 0)))
         self._rows.clear()
         self._show(list(self._runs.values()), cursor)
 
@@ -127,17 +131,16 @@ class RunsScreen(WorkbenchScreen):
 
     def _cells(self, run: RunSummary) -> dict[str, Content]:
         sign, style = RUN_STATES[run.state]
-        mark, colour = VERDICTS.get(run.verdict or "", ("", "$text-muted"))
         steps = f"{run.step:,}/{run.steps:,}" if run.steps else fmt.DASH
-        width = next((column.width for column in self._table.ordered_columns if column.key.value == "run"), 30)
+        widths = {str(column.key.value): column.width for column in self._table.ordered_columns}
         return {
             "state": Content.styled(f"{sign} {run.state.value}", style),
-            "run": inert(clip_middle(run.run, width)),
-            "steps": Content(f"{steps} {fmt.percent(run.step, run.steps):>5}" if run.steps else steps),
-            "best": Content(fmt.number(run.best).rjust(8)),
-            "verdict": Content.assemble((f"{mark} " if mark else "", colour), inert(run.verdict or fmt.DASH)),
+            "run": inert(clip_middle(run.run, widths.get("run", 30))),
+            "steps": Content(f"{steps:>9}{fmt.percent(run.step, run.steps):>6}" if run.steps else steps.rjust(9)),
+            "best": Content(fmt.number(run.best).rjust(7)),
+            "verdict": inert(clip(run.verdict or fmt.DASH, widths.get("verdict", 20))),
             "created": Content(fmt.ago(run.created)),
-            "model": inert(clip_middle(run.model, 26), "$text-muted"),
+            "model": inert(clip_middle(run.model, 24), "$text-muted"),
         }
 
     # -- the run under the cursor -------------------------------------------------------------------------------
@@ -162,7 +165,10 @@ class RunsScreen(WorkbenchScreen):
         """Says in one line what can be done with the run under the cursor."""
         run = self._current
         if run is not None:
-            line = Content.assemble(inert(run.run, "bold"), ("  " + _NEXT.get(run.state, ""), "$text-muted"))
+            told = run.problem or run.verdict or ""
+            line = Content.assemble(
+                inert(run.run, "bold"), ("  " + _NEXT.get(run.state, ""), "$text-muted"), "\n", inert(told)
+            )
             self.query_one("#detail", Static).update(line)
         self.refresh_bars()
 

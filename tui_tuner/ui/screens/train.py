@@ -22,9 +22,8 @@ from tui_tuner.ui.screens.base import WorkbenchScreen
 from tui_tuner.ui.text import inert
 from tui_tuner.ui.widgets.losschart import LossChart, MetricChart
 from tui_tuner.ui.widgets.progress import ProgressLine
-from tui_tuner.ui.widgets.result import result_content
 from tui_tuner.ui.widgets.stagelist import StageList
-from tui_tuner.ui.widgets.story import Story, advice_content, log_content, log_key, samples_content
+from tui_tuner.ui.widgets.story import Story
 from tui_tuner.ui.widgets.tiles import Tiles
 
 if TYPE_CHECKING:
@@ -32,15 +31,20 @@ if TYPE_CHECKING:
     from tui_tuner.runs.view import RunView
 
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
-_METRICS: tuple[tuple[str, str, Unit], ...] = (("learning_rate", "learning rate", "plain"), ("tokens_per_second", "tokens/s", "plain"),
-            ("grad_norm", "gradient norm", "plain"), ("peak_memory", "peak memory", "bytes"))  # fmt: skip
+_METRICS: tuple[tuple[str, str, Unit], ...] = (
+    ("learning_rate", "learning rate", "plain"),
+    ("tokens_per_second", "tokens/s", "plain"),
+    ("grad_norm", "gradient norm", "plain"),
+    ("peak_memory", "peak memory", "bytes"),
+)
+"""Columns of the train events that large windows draw, with their name and unit."""
 
 
 class TrainScreen(WorkbenchScreen):
     """Stages, curves, numbers, story and result of the run being looked at."""
 
     MODE = "train"
-    BINDINGS = bindings("train")  # noqa: RUF012
+    BINDINGS = bindings("train")
     CSS_PATH = "train.tcss"
     INTRO = (
         "A run goes through six stages: check, data, baseline, train, evaluate, verdict. The curve is the loss in nats "
@@ -121,9 +125,8 @@ class TrainScreen(WorkbenchScreen):
             widget.show(tiles)
         for column, _title, _unit in _METRICS:
             chart = self.query_one(f"#metric-{column}", MetricChart)
-            if chart.size:
-                chart.set_series(column.replace("_", " "), view.train.column("step"), view.train.column(column))
-        self._tell_story(view, state)
+            chart.set_series(chart.curve, view.train.column("step"), view.train.column(column))
+        self._tell_story(view)
 
     def on_engine_changed(self) -> None:
         self.on_run_changed(self.view)
@@ -132,26 +135,16 @@ class TrainScreen(WorkbenchScreen):
         if self.view is None:
             self.query_one("#empty", Static).update(self._nothing())
 
-    def _tell_story(self, view: RunView, state: RunState) -> None:
+    def _tell_story(self, view: RunView) -> None:
         """Fills the two panes below; in a narrow window there is only one, with all views."""
-        story, result = self.query_one("#story", Story), self.query_one("#result", Story)
+        story = self.query_one("#story", Story)
         narrow = self.has_class("-narrow")
+        self.set_class(view.verdict is not None, "-judged")
         views = ["result", "log", "samples", "advice"] if narrow else ["log", "samples", "advice"]
         wanted = "result" if narrow and view.verdict is not None else "log"
-        if views != story.views or (not self._chosen and story.current != wanted):
-            story.choose(views, story.current if self._chosen and story.current in views else wanted)
-        for pane in (story, result):
-            width = pane.size.width - 4
-            if width <= 0:
-                continue
-            if pane.current == "log":
-                pane.show(log_key(view), log_content(view))
-            elif pane.current == "samples":
-                pane.show(len(view.samples), samples_content(view))
-            elif pane.current == "advice":
-                pane.show(len(view.advice), advice_content(view))
-            else:
-                pane.show((len(view.evaluations), view.verdict is None, width), result_content(view, width))
+        story.choose(views, story.current if self._chosen and story.current in views else wanted)
+        for pane in self.query(Story):
+            pane.show(view)
 
     def _nothing(self) -> Content:
         state = self.tuner.state
@@ -205,7 +198,10 @@ class TrainScreen(WorkbenchScreen):
             Question(
                 "Stop this run?",
                 "What it has learned so far is saved.",
-                [("stop", "Stop and save", "After the current step; you can resume it exactly."), ("no", "Keep going", "")],
+                [
+                    ("stop", "Stop and save", "After the current step; you can resume it exactly."),
+                    ("no", "Keep going", ""),
+                ],
             ),
             answered,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import Any
 
 from textual.app import ComposeResult
@@ -13,8 +14,10 @@ from textual.widget import Widget
 from textual.widgets import Static
 
 from tui_tuner.ui.actions import MODES, Action, actions_of, app_actions, key_text
-from tui_tuner.ui.text import inert
+from tui_tuner.ui.text import inert, visible
 
+WIDTH = 84
+"""Cells of the panel, where the window has them."""
 Row = tuple[str, str]
 """Keys and what they do."""
 
@@ -58,16 +61,23 @@ class HelpPanel(ModalScreen[None]):
         box.border_title = self._title
         box.border_subtitle = "esc closes"
         with box, VerticalScroll():
-            yield Static(self._content())
+            yield Static()
 
-    def _content(self) -> Content:
+    def on_resize(self) -> None:
+        self.query_one(Static).update(self._content(min(WIDTH, self.size.width * 94 // 100) - 8))
+
+    def _content(self, room: int) -> Content:
+        """All of it, for `room` cells."""
         parts: list[Content] = []
         if self._intro:
             parts += [inert(self._intro, lines=True), Content("")]
         for heading, rows in self._groups.items():
             parts.append(Content.styled(heading, "bold $text-primary"))
             width = min(14, max(len(keys) for keys, _ in rows))
-            parts += [Content.assemble("  ", (keys.ljust(width), "bold"), "  ", inert(about)) for keys, about in rows]
+            for keys, about in rows:
+                first, *more = wrap(visible(about), max(20, room - width - 4)) or [""]
+                parts.append(Content.assemble("  ", (keys.ljust(width), "bold"), "  ", first))
+                parts += [Content(" " * (width + 4) + line) for line in more]
             parts.append(Content(""))
         return Content("\n").join(parts[:-1])
 
@@ -88,7 +98,9 @@ def _widget_rows(widget: Widget) -> list[Row]:
     for key, binding in widget._bindings:
         if isinstance(binding, Binding) and binding.description:
             about = binding.tooltip or binding.description
-            rows.setdefault((binding.action, about), []).append(binding.key_display or key_text(key))
+            shown = rows.setdefault((binding.action, about), [])
+            if (name := binding.key_display or key_text(key)) not in shown:
+                shown.append(name)
     return [(" ".join(keys), f"{about}.") for (_action, about), keys in rows.items()][:14]
 
 

@@ -14,6 +14,7 @@ class KeyBar(Widget):
 
     def __init__(self, mode: str) -> None:
         super().__init__()
+        self.auto_links = False
         self._mode = mode
 
     def render(self) -> Content:
@@ -37,7 +38,8 @@ class KeyBar(Widget):
 
     @staticmethod
     def _item(action: Action) -> Content:
-        click = Style.from_meta({"@click": action.action if action.action.startswith("app.") else f"screen.{action.action}"})
-        if not action.where and not action.action.startswith("app."):
-            click = Style.from_meta({"@click": f"app.{action.action}"})
-        return Content.assemble((action.key_text, "bold $text-primary"), f" {action.label}").stylize(click)
+        name = action.action
+        if not name.startswith("app."):
+            name = f"screen.{name}" if action.where else f"app.{name}"
+        key = (action.key_text.replace("ctrl+", "^"), "bold $text-primary")
+        return Content.assemble(key, f" {action.label}").stylize(Style.from_meta({"@click": name}))

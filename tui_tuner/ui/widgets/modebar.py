@@ -13,7 +13,7 @@ from tui_tuner.ui import format as fmt
 from tui_tuner.ui.actions import MODES
 from tui_tuner.ui.reading import time_left
 from tui_tuner.ui.status import status_content
-from tui_tuner.ui.text import clip, clip_middle
+from tui_tuner.ui.text import clip, clip_middle, visible
 
 if TYPE_CHECKING:
     from tui_tuner.ui.app import TunerApp
@@ -25,6 +25,7 @@ class ModeBar(Widget):
 
     def __init__(self, mode: str) -> None:
         super().__init__()
+        self.auto_links = False
         self._mode = mode
 
     def render(self) -> Content:
@@ -36,9 +37,9 @@ class ModeBar(Widget):
         for mode, (key, label, _about) in MODES.items():
             click = Style.from_meta({"@click": f"app.mode('{mode}')"})
             if mode == "home":
-                text = Content("tui_tuner ") if roomy else Content("⌂ ")
                 style = "bold $text-accent" if mode == self._mode else "$text-muted"
-                parts.append(Content(" ") + text.stylize(style).stylize(click))
+                text = Content.assemble((f" {key} ", "bold $text-primary"), ("tui_tuner  " if roomy else "⌂ ", style))
+                parts.append(text.stylize(click))
                 continue
             gap = "  " if roomy else " "
             if mode == self._mode:
@@ -70,13 +71,15 @@ class ModeBar(Widget):
         view = follower.view
         left = Content(" ") + status_content(follower.state)
         facts: list[str] = []
-        if view.steps:
+        if self._mode == "train":  # its own lines tell how far it is
+            facts = [visible(view.model)] if view.model else []
+        elif view.steps:
             facts.append(f"step {view.step:,}/{view.steps:,}")
-        if follower.state is RunState.RUNNING:
+        if follower.state is RunState.RUNNING and self._mode != "train":
             eta = time_left(view, self.app.clock())  # type: ignore[attr-defined]
             if eta is not None:
                 facts.append(f"{fmt.duration(eta)} left")
-        right = " · ".join(facts)
+        right = clip(" · ".join(facts), width // 2)
         room = width - left.cell_length - len(right) - 4
         name = clip_middle(follower.folder.name, max(8, room))
         line = left + Content.assemble("  ", (name, "$foreground"))

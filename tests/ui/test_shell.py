@@ -1,0 +1,193 @@
+"""Modes, keys, help, palette, themes: the frame around all screens."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.ui.conftest import Drive
+from tests.ui.fakes import RunBuilder
+from tests.ui.looking import notices, shown, until
+from tui_tuner.errors import TunerError
+from tui_tuner.ui.actions import ACTIONS, MODES, actions_of, app_actions
+from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.themes import DARK, LIGHT, THEMES
+from tui_tuner.ui.widgets.helppanel import HelpPanel
+
+
+def test_action_ids_and_keys_are_unique_within_a_mode() -> None:
+    assert len({action.id for action in ACTIONS}) == len(ACTIONS)
+    for mode in MODES:
+        keys = [key for action in actions_of(mode) for key in action.keys.split(",")]
+        assert len(keys) == len(set(keys)), mode
+
+
+@pytest.mark.parametrize("mode", list(MODES))
+async def test_every_action_of_a_mode_has_its_method(drive: Drive, mode: str) -> None:
+    async with drive() as (app, pilot):
+        app.go(mode)
+        await until(pilot, lambda: getattr(app.screen, "MODE", None) == mode)
+        assert type(app.screen).__name__ != "BrokenScreen"
+        for action in actions_of(mode):
+            name = action.action.split("(")[0]
+            assert callable(getattr(app.screen, f"action_{name}", None)), action.id
+        for action in app_actions():
+            name = action.action.split("(")[0].removeprefix("app.")
+            assert callable(getattr(app, f"action_{name}", None)), action.id
+
+
+async def test_digits_walk_through_all_modes(drive: Drive) -> None:
+    async with drive() as (app, pilot):
+        for mode in ("train", "runs", "home"):
+            await pilot.press(MODES[mode][0])
+            await until(pilot, lambda mode=mode: app.current_mode == mode)
+            assert isinstance(app.screen, WorkbenchScreen)
+
+
+async def test_escape_goes_home(drive: Drive) -> None:
+    async with drive() as (app, pilot):
+        await pilot.press("7")
+        await until(pilot, lambda: app.current_mode == "runs")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.current_mode == "home")
+
+
+async def test_help_lists_the_keys_of_the_screen_and_closes(drive: Drive) -> None:
+    async with drive() as (app, pilot):
+        await pilot.press("7", "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpPanel))
+        text = shown(app)
+        for action in actions_of("runs"):
+            assert action.help.split()[0] in text
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, HelpPanel))
+
+
+async def test_palette_finds_an_action(drive: Drive) -> None:
+    async with drive() as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: type(app.screen).__name__ == "CommandPalette")
+        await pilot.press(*"go to runs")
+        await until(pilot, lambda: "Go to Runs" in shown(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.current_mode == "runs")
+
+
+async def test_palette_takes_hostile_run_names_as_text(drive: Drive, build: Callable[..., RunBuilder]) -> None:
+    build("[red]x[$boom]", stamp="20251009-085320").begin()
+    async with drive() as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: type(app.screen).__name__ == "CommandPalette")
+        await pilot.press(*"Run: ")
+        await until(pilot, lambda: "[red]x[$boom]" in shown(app), "the run's name as it is")
+
+
+async def test_theme_switches_and_is_stored(drive: Drive) -> None:
+    from tui_tuner.settings import Settings, load_settings
+
+    async with drive(settings=Settings()) as (app, pilot):
+        assert app.theme == DARK
+        await pilot.press("t")
+        await until(pilot, lambda: app.theme == LIGHT)
+    assert load_settings().theme == LIGHT
+
+
+def _luminance(color: str) -> float:
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+def test_text_is_legible_on_every_surface(theme: object) -> None:
+    """WCAG 2.1, success criterion 1.4.3: 4.5 : 1 for text."""
+    names = ("muted", "primary", "secondary", "accent", "warning", "error", "success")
+    colors = {name: theme.variables[f"text-{name}"] for name in names} | {"foreground": theme.foreground}  # type: ignore[attr-defined]
+    for surface in (theme.background, theme.surface, theme.panel):  # type: ignore[attr-defined]
+        for name, color in colors.items():
+            assert _contrast(color, surface) >= 4.5, (name, surface)
+    cursor = theme.variables["block-cursor-background"]  # type: ignore[attr-defined]
+    assert _contrast(theme.variables["block-cursor-foreground"], cursor) >= 4.5  # type: ignore[attr-defined]
+
+
+async def test_errors_become_one_sentence_and_the_app_lives(drive: Drive) -> None:
+    async with drive() as (app, pilot):
+        app.report(TunerError("the disk is full", where="runs/x", fix="free some space"))
+        await until(pilot, lambda: notices(app) == ["runs/x: the disk is full; free some space."])
+        await pilot.press("7")
+        await until(pilot, lambda: app.current_mode == "runs")
+
+
+async def test_an_exception_in_an_action_does_not_end_the_app(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with drive(mishaps=True) as (app, pilot):
+        monkeypatch.setattr(type(app), "action_next_theme", lambda self: 1 / 0)
+        await pilot.press("t")
+        await until(pilot, lambda: len(app.mishaps) == 1)
+        await pilot.press("7")
+        await until(pilot, lambda: app.current_mode == "runs")
+
+
+async def test_an_unknown_preset_is_a_notice(drive: Drive) -> None:
+    async with drive(preset="quickstrt") as (app, pilot):
+        await until(pilot, lambda: any("quickstart" in text for text in notices(app)))
+
+
+async def test_only_the_visible_screen_is_told(
+    drive: Drive, build: Callable[..., RunBuilder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(WorkbenchScreen, "call_hook", lambda self, name: told.append(f"{self.MODE}:{name}"))
+    async with drive() as (app, pilot):
+        await pilot.press("4", "7")
+        await until(pilot, lambda: app.current_mode == "runs")
+        told.clear()
+        app.select_run(build().prepared().folder)
+        await until(pilot, lambda: "runs:run" in told)
+        assert set(told) == {"runs:run"}
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (160, 50), (40, 10)])
+async def test_every_shell_screen_draws_at_every_size(
+    drive: Drive, build: Callable[..., RunBuilder], size: tuple[int, int]
+) -> None:
+    folder = build().prepared().train(1, 60).folder
+    async with drive(size=(100, 30)) as (app, pilot):
+        app.select_run(folder)
+        for mode in ("home", "train", "runs"):
+            app.go(mode)
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: app.screen.size.width == size[0])
+            assert shown(app).strip()
+
+
+def test_importing_the_app_and_drawing_it_loads_nothing_heavy(tmp_path: Path) -> None:
+    code = """
+import asyncio, sys
+from pathlib import Path
+from tui_tuner.ui.app import TunerApp
+from tests.ui.fakes import FakeEngine
+
+async def main():
+    app = TunerApp(engine=FakeEngine(), runs_dir=Path(sys.argv[1]))
+    async with app.run_test(size=(120, 40)) as pilot:
+        for key in "123456700":
+            await pilot.press(key)
+            await pilot.pause()
+
+asyncio.run(main())
+bad = {"mlx", "mlx_lm", "transformers", "datasets", "evaluate"} & {name.split(".")[0] for name in sys.modules}
+assert not bad, bad
+"""
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
