@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import click
 import typer
 
 from tui_tuner import __version__
@@ -40,11 +39,13 @@ def run(arguments: Sequence[str]) -> int:
     try:
         result = app(list(arguments), standalone_mode=False, prog_name="tui-tuner")
         return result if isinstance(result, int) else 0
-    except click.ClickException as error:
-        where = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "tui-tuner"
-        wrong = TunerError(error.format_message(), code="usage", fix=f"see `{where} --help`", usage=True)
+    except typer.TyperException as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else "tui-tuner"
+        message = str(error.format_message()).rstrip(".")
+        wrong = TunerError(message, code="usage", fix=f"see `{where} --help`", usage=True)
         return _fail(wrong, wants_json, debug)
-    except (click.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         return _fail(TunerError("interrupted", code="interrupted"), wants_json, debug)
     except TunerError as error:
         return _fail(error, wants_json, debug)
@@ -107,7 +108,7 @@ def quickstart(
     headless: Annotated[bool, typer.Option("--headless", help="No screen, even on a terminal.")] = False,
 ) -> int:
     """The whole loop on the embedded tiny model: full screen, or headless where there is no terminal."""
-    from tui_tuner.cli.headless import has_terminal
+    from tui_tuner.cli.output import has_terminal
 
     if json or headless or name or not has_terminal():
         return _start("quickstart", overrides or (), name, runs_dir, json, debug)

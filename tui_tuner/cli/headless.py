@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -141,11 +140,3 @@ def before_after_table(document: dict[str, Any]) -> str:
 
 def _interval(metric: dict[str, float]) -> str:
     return f"{metric['value']:.3f} ({metric['low']:.3f} to {metric['high']:.3f})"
-
-
-def has_terminal() -> bool:
-    """Whether a person sits in front: both input and output are a terminal."""
-    try:
-        return sys.stdin.isatty() and sys.stdout.isatty()
-    except (ValueError, AttributeError):
-        return False

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import Any, TextIO
 
 from tui_tuner.errors import TunerError
-from tui_tuner.runs.files import plain_json
 
 
 @dataclass
@@ -36,6 +35,8 @@ class Output:
 
     def document(self, value: Any) -> None:
         """The one JSON document."""
+        from tui_tuner.runs.files import plain_json
+
         plain, _ = plain_json(value)
         self._write(self.out, json.dumps(plain, ensure_ascii=False) + "\n")
 
@@ -82,3 +83,11 @@ def _duplicate(descriptor: int, stream: TextIO) -> TextIO:
         return open(os.dup(descriptor), "w", encoding="utf-8", errors="backslashreplace", buffering=1)  # noqa: PTH123
     except (OSError, ValueError, AttributeError):
         return stream
+
+
+def has_terminal() -> bool:
+    """Whether a person sits in front: both input and output are a terminal."""
+    try:
+        return sys.stdin.isatty() and sys.stdout.isatty()
+    except (ValueError, AttributeError):
+        return False

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from tui_tuner.cli.headless import has_terminal
+from tui_tuner.cli.output import has_terminal
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import config_dir
 from tui_tuner.paths import runs_dir as runs_place

@@ -38,10 +38,6 @@ class _Router(io.TextIOBase):
     def isatty(self) -> bool:
         return bool(self.theirs.isatty()) if threading.get_ident() != self._thread and self.theirs else False
 
-    @property
-    def encoding(self) -> str:
-        return "utf-8"
-
     def fileno(self) -> int:
         return int(self._stream().fileno())
 
@@ -52,7 +48,7 @@ def printing_to(path: Path) -> Iterator[None]:
     with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as log:
         me = threading.get_ident()
         routers = (_Router(me, log, sys.stdout), _Router(me, log, sys.stderr))
-        sys.stdout, sys.stderr = routers  # type: ignore[assignment]
+        sys.stdout, sys.stderr = routers
         with _descriptors_to(log.fileno()):
             try:
                 yield

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from tui_tuner.config import Experiment
 from tui_tuner.engine.results import TokenSink
+
+if TYPE_CHECKING:
+    from tui_tuner.config import Experiment
 
 Lane = Literal["mlx", "side"]
 

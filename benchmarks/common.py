@@ -1,0 +1,126 @@
+"""What the benchmarks share: a model whose steps take long enough, rows to train on, and the app on a pseudo-terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import pty
+import random
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+
+def write_rows(folder: Path, *, train: int, valid: int, low: int = 10, high: int = 40, seed: int = 0) -> Path:
+    """A data folder of prompt/completion rows with lengths between `low` and `high` words, as mlx-lm reads it."""
+    from tests.support.models import make_rows
+
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = make_rows(train + valid, seed, low, high)
+    random.Random(seed).shuffle(rows)
+    for name, part in (("train", rows[:train]), ("valid", rows[train:])):
+        (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part))
+    return folder
+
+
+def write_preset(path: Path, model: Path, data: Path, **sections: dict[str, Any]) -> Path:
+    """A preset on that model and data."""
+    import tomli_w
+
+    values: dict[str, dict[str, Any]] = {
+        "run": {"name": "benchmark", "seed": 0},
+        "model": {"path": str(model)},
+        "data": {"source": str(data)},
+        "evaluation": {"enabled": False},
+    }
+    for section, changes in sections.items():
+        values.setdefault(section, {}).update(changes)
+    path.write_text(tomli_w.dumps(values))
+    return path
+
+
+@contextlib.contextmanager
+def app_on_terminal(
+    arguments: Sequence[str], *, columns: int = 120, rows: int = 40, environment: dict[str, str] | None = None
+) -> Iterator[tuple[int, Callable[[], bytes]]]:
+    """The app in a process of its own on a pseudo-terminal; gives the process id and a way to read what it drew."""
+    pid, master = pty.fork()
+    if pid == 0:
+        os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})})
+        os.execv(sys.executable, [sys.executable, "-m", "tui_tuner", *arguments])
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+    os.kill(pid, signal.SIGWINCH)
+    chunks: list[bytes] = []
+    lock = threading.Lock()
+
+    def drain() -> None:
+        with contextlib.suppress(OSError):
+            while data := os.read(master, 65536):
+                with lock:
+                    chunks.append(data)
+
+    reader = threading.Thread(target=drain, daemon=True)
+    reader.start()
+
+    def drawn() -> bytes:
+        with lock:
+            return b"".join(chunks)
+
+    try:
+        yield pid, drawn
+    finally:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+        with contextlib.suppress(OSError):
+            os.close(master)
+
+
+def wait_for(condition: Callable[[], bool], timeout: float, what: str) -> None:
+    """Looks every 20 ms until the condition holds.
+
+    Raises:
+        TimeoutError: naming what was waited for.
+    """
+    deadline = time.monotonic() + timeout
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout:.0f} s for {what}")
+        time.sleep(0.02)
+
+
+def run_python(code: str, *arguments: str, timeout: float = 900) -> str:
+    """Runs a piece of Python in a process of its own and gives its standard output."""
+    result = subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    if result.returncode:
+        raise RuntimeError(f"a measured process failed:\n{result.stderr[-2000:]}")
+    return result.stdout
+
+
+def verdict(name: str, value: float, bar: float, *, at_least: bool) -> bool:
+    """Prints a figure against its bar and says whether it is met."""
+    met = value >= bar if at_least else value <= bar
+    sign = "≥" if at_least else "≤"
+    print(f"{name}: {value:.3f} (bar {sign} {bar:g}): {'met' if met else 'MISSED'}")
+    return met
