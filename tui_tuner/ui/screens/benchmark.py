@@ -195,9 +195,8 @@ class BenchmarkScreen(WorkbenchScreen):
         if self.size.height >= 30:
             parts.append(Content(""))
         parts.append(drawn.table(self._metrics, before, after, told, width, self._chosen_metric))
-        detail = drawn.metric_line(self._chosen_metric, told.get(self._chosen_metric), width)
-        if detail:
-            parts.append(detail)
+        if self.size.height >= 30 and told:
+            parts.append(drawn.metric_line(told.get(self._chosen_metric), width))
         if self._problem:
             parts.append(notice("✗", self._problem, "bold $text-error", width))
         if self._pairs.damaged:
@@ -223,9 +222,15 @@ class BenchmarkScreen(WorkbenchScreen):
             len(self._rows), lambda at, width: drawn.row_line(self._rows[at], metric, width),
             header=drawn.row_header, cursor=cursor,
         )  # fmt: skip
-        rows.border_title = Content(f"Rows by {drawn.label(metric)}" if metric else "Rows")
+        rows.border_title = Content(f"Rows by {drawn.label(metric)}{self._outcome(metric)}" if metric else "Rows")
         rows.border_subtitle = Content(f"{count(len(self._rows))} rows, {answers.ORDER_NAMES[order]}")
         self._draw_row()
+
+    def _outcome(self, metric: str) -> str:
+        """How the comparison on the metric went, in numbers."""
+        verdict = (self.view.verdict or {}) if self.view is not None else {}
+        told = (verdict.get("metrics") or {}).get(metric)
+        return f" · {drawn.outcome(told)}" if told else ""
 
     def _draw_row(self) -> None:
         pane = self.query_one("#benchmark-row", TextPane)
@@ -237,11 +242,11 @@ class BenchmarkScreen(WorkbenchScreen):
         pane.border_title = Content(f"Row {row.index}")
         marks = "shared with the reference" if self._against_reference else "what changed"
         pane.border_subtitle = Content(f"marked: {visible(marks)}")
-        pane.draw(partial(_detail, row, self._against_reference))
+        pane.draw(partial(_detail, row, self._against_reference, self.size.height < 34))
 
 
-def _detail(row: Pair, against_reference: bool, width: int) -> Content:
-    return drawn.detail(row, width, against_reference=against_reference)
+def _detail(row: Pair, against_reference: bool, tight: bool, width: int) -> Content:
+    return drawn.detail(row, width, against_reference=against_reference, tight=tight)
 
 
 def _size(path: Path) -> int:

@@ -257,7 +257,9 @@ class ChatScreen(WorkbenchScreen):
         who = f" {clip_middle(model, 30)}"
         if adapter is not None:
             who += f" + {clip_middle(self._subject.title, 34)}" if self._speaking != "base" else ""
-        memory = "remembers" if self._session.memory else "each question alone"
+        memory = "on" if self._session.memory else "off"
+        if width > 100:
+            memory += ", it remembers the conversation" if self._session.memory else ", each question stands alone"
         left = Content.assemble(*parts, (visible(who), "$foreground"))
         right = Content.styled(f"memory: {memory}", "$text-muted")
         if left.cell_length + right.cell_length + 2 > width:

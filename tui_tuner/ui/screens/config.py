@@ -149,7 +149,7 @@ class ConfigScreen(WorkbenchScreen):
         rows = self.query_one(RowList)
         rows.show(
             len(self._rows), lambda at, width: config_rows.line(self._rows[at], width),
-            skip=config_rows.headings(self._rows), cursor=_place_of(before, self._rows),
+            skip=config_rows.headings(self._rows), cursor=_place_of(before, self._rows, search),
         )  # fmt: skip
         keys = sum(row.info is not None for row in self._rows)
         what = " that differ from the default" if self._changed_only else ""
@@ -197,13 +197,17 @@ class ConfigScreen(WorkbenchScreen):
         else:
             origin = "not from a preset"
         about = Content.styled(visible(f"{origin} · {changed} keys differ from the default"), "$text-muted")
-        how = "to change it: start with --set key=value, or edit the preset's file and load it again"
+        how = "change it with --set key=value at the start, or in the preset's file"
         first = Content.assemble(name, "  ", about)
         self.query_one("#config-head", Static).update(lines([first, Content.styled(how, "$text-muted")]))
 
 
-def _place_of(before: Setting | None, rows: Sequence[Setting]) -> int:
-    """Where the key that was selected is now; the top when it is gone."""
+def _place_of(before: Setting | None, rows: Sequence[Setting], search: str) -> int:
+    """Where to put the cursor: on the key whose name is searched for, else where it was, else at the top."""
+    wanted = search.strip().casefold()
+    for at, row in enumerate(rows):
+        if wanted and row.info is not None and row.info.name.startswith(wanted):
+            return at
     if before is not None and before.info is not None:
         for at, row in enumerate(rows):
             if row.info is not None and row.info.key == before.info.key:

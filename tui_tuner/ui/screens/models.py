@@ -17,7 +17,7 @@ from tui_tuner.engine.results import ModelFacts
 from tui_tuner.paths import resolve_model
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.screens.base import WorkbenchScreen
-from tui_tuner.ui.text import visible
+from tui_tuner.ui.text import clip, visible
 from tui_tuner.ui.widgets import models_facts as facts_of
 from tui_tuner.ui.widgets.config_subject import Subject, Subjects
 from tui_tuner.ui.widgets.data_lookup import Lookup
@@ -138,8 +138,8 @@ class ModelsScreen(WorkbenchScreen):
             waiting = Content.styled("◌ reading the model's configuration …", "$text-muted")
             self._say(lines([name, Content(""), waiting]), facts=False)
             return
-        head = Content.assemble(facts_of.headline(facts), (f"   {visible(source)}", "$text-muted"))
-        self._say(lines([head, facts_of.problems(facts, self._room)]), facts=True)
+        self._say(lines([facts_of.headline(facts), facts_of.problems(facts, self._room)]), facts=True)
+        self.query_one("#models-sizes").border_subtitle = Content(clip(f"of the {source}", 40))
         if self._shown == (facts, subject):
             return
         self._shown = (facts, subject)

@@ -153,16 +153,17 @@ def _place(value: object, width: int) -> int:
     return min(max(round(number * (width - 1)), 0), width - 1)
 
 
-def metric_line(metric: str, figures: Mapping[str, Any] | None, width: int) -> Content:
-    """What the selected metric's verdict says, in words, with p and wins for narrow screens."""
-    if not figures:
-        return Content("")
+def outcome(figures: Mapping[str, Any]) -> str:
+    """p, and how many rows were won, tied and lost."""
+    p = p_value(figures.get("p"))
+    rows = ", ".join(f"{count(figures.get(key))} {word}" for key, word in _OUTCOMES)
+    return f"p {p if p.startswith('<') else f'= {p}'} · {rows}"
+
+
+def metric_line(figures: Mapping[str, Any] | None, width: int) -> Content:
+    """What the selected metric's verdict says, in words."""
     sign, _, style = verdict_of(figures)
-    sentence = str(figures.get("sentence") or "")
-    if width < WIDE:
-        won = ", ".join(f"{count(figures.get(key))} {word}" for key, word in _OUTCOMES)
-        sentence = f"{label(metric)}: p {p_value(figures.get('p'))}; {won}."
-    return notice(sign, sentence, style, width)
+    return notice(sign, str((figures or {}).get("sentence") or ""), style, width)
 
 
 def row_header(width: int) -> Content:
@@ -190,30 +191,40 @@ def row_line(pair: Pair, metric: str, width: int) -> Content:
     )  # fmt: skip
 
 
-def detail(pair: Pair, width: int, *, against_reference: bool) -> Content:
+LABEL = 11
+"""Cells of the label column of the row in full."""
+
+
+def detail(pair: Pair, width: int, *, against_reference: bool, tight: bool = False) -> Content:
     """The row in full. Words that the other text lacks are struck out (before) or bold and underlined (after).
 
     Args:
         against_reference: mark in both answers what the reference has too, instead of what changed between them.
+        tight: without blank lines between the parts.
     """
-    out: list[Content] = [*_section("Prompt", "", visible(pair.prompt, lines=True))]
-    out += _section("Reference", "", visible(pair.reference, lines=True), "italic")
     first, second = pair.before, pair.after
+    texts: list[Content | None] = [None, None]
+    remark = ""
     if against_reference:
-        out += _answer("Before", first, _found(first, pair.reference))
-        out += _answer("After", second, _found(second, pair.reference))
-        out.append(Content.styled("underlined: words that the reference has too", "$text-muted"))
-        return lines(out)
-    changed = None
-    if first is not None and second is not None:
+        texts = [_found(first, pair.reference), _found(second, pair.reference)]
+        remark = "Underlined: words that the reference has too."
+    elif first is not None and second is not None:
         changed = word_diff(visible(first.prediction, lines=True), visible(second.prediction, lines=True))
-    out += _answer("Before", first, _styled(changed[0], "strike $text-error") if changed else None)
-    out += _answer("After", second, _styled(changed[1], "bold underline $text-success") if changed else None)
-    if first is not None and second is not None and first.prediction == second.prediction:
-        out.append(Content.styled("= Both answers are the same.", "$text-muted"))
-    elif changed is None and first is not None and second is not None:
-        out.append(Content.styled("The answers are too long to compare word by word.", "$text-muted"))
-    return lines(out)
+        if changed is None:
+            remark = "The answers are too long to compare word by word."
+        elif first.prediction == second.prediction:
+            remark = "= Both answers are the same."
+        else:
+            texts = [_styled(changed[0], "strike $text-error"), _styled(changed[1], "bold underline $text-success")]
+    parts = [
+        _part("Prompt", Content(visible(pair.prompt, lines=True)), width),
+        _part("Reference", Content.styled(visible(pair.reference, lines=True), "italic"), width),
+        *_answer("Before", first, texts[0], width),
+        *_answer("After", second, texts[1], width),
+    ]
+    if remark:
+        parts.append(Content.styled(remark, "$text-muted"))
+    return (Content("\n") if tight else Content("\n\n")).join(parts)
 
 
 def _found(answer: Answer | None, reference: str) -> Content | None:
@@ -231,26 +242,26 @@ def _styled(pieces: Sequence[tuple[str, bool]], style: str) -> Content:
     return Content.assemble(*((text, "" if same else style) for text, same in pieces))
 
 
-def _answer(title: str, answer: Answer | None, content: Content | None) -> list[Content]:
+def _answer(title: str, answer: Answer | None, marked: Content | None, width: int) -> list[Content]:
     if answer is None:
-        return _section(title, "", "not answered yet", "$text-muted")
+        return [_part(title, Content.styled("not answered yet", "$text-muted"), width)]
     notes = " · ".join(f"{label(name)} {score(value)}" for name, value in answer.scores.items())
     if answer.tokens:
         notes += f" · {count(answer.tokens)} tokens"
     if answer.finish == "length":
         notes += " · ▲ cut off at the token limit"
-    body = content if content is not None else Content(visible(answer.prediction, lines=True))
+    body = marked if marked is not None else Content(visible(answer.prediction, lines=True))
     if not answer.prediction:
         body = Content.styled("(an empty answer)", "italic $text-muted")
-    return [_title(title, notes), body, Content("")]
+    return [lines([_part(title, body, width), _part("", Content.styled(notes, "$text-muted"), width)])]
 
 
-def _section(title: str, notes: str, text: str, style: str = "") -> list[Content]:
-    return [_title(title, notes), Content.styled(text, style), Content("")]
-
-
-def _title(title: str, notes: str) -> Content:
-    return Content.assemble((title, "bold $text-primary"), "  ", (notes, "$text-muted"))
+def _part(title: str, body: Content, width: int) -> Content:
+    """A label and its text, wrapped under itself."""
+    rows = [row for line in body.split("\n", allow_blank=True) for row in line.wrap(max(width - LABEL, 12))]
+    first, *rest = rows or [Content("")]
+    head = Content.assemble((title.ljust(LABEL), "bold $text-primary"), first)
+    return lines([head, *(Content.assemble(" " * LABEL, row) for row in rest)])
 
 
 def sentence(text: str, width: int) -> Content:

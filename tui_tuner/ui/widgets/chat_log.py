@@ -85,8 +85,8 @@ class ExchangeView(Vertical):
         self._waiting = waiting
 
     def compose(self) -> ComposeResult:
-        question = Content.assemble(("❯ ", "bold $text-primary"), (visible(self._exchange.question, lines=True), "bold"))
-        yield Static(question, markup=False, classes="question")
+        asked = visible(self._exchange.question, lines=True)
+        yield Static(Content.assemble(("❯ ", "bold $text-primary"), (asked, "bold")), markup=False, classes="question")
         with Horizontal(classes="answers"):
             for answer in self._exchange.answers:
                 yield AnswerView(answer, self._waiting)
@@ -109,14 +109,21 @@ class ChatLog(VerticalScroll, can_focus=True):
         """Shows a new exchange and goes to its end."""
         self.query_one("#chat-hello").display = False
         self.mount(ExchangeView(exchange, waiting))
-        self.anchor()
+        self._go_to_end()
 
     def draw(self, answers: Sequence[Answer], waiting: str) -> None:
         """Redraws these answers."""
+        at_end = self.is_vertical_scroll_end
         changed = {id(answer) for answer in answers}
         for view in self.query(AnswerView):
             if id(view.answer) in changed:
                 view.draw(waiting)
+        if changed and at_end:
+            self._go_to_end()
+
+    def _go_to_end(self) -> None:
+        # Not by `anchor`: it scrolls a log that is not full yet to below its end.
+        self.call_after_refresh(self.scroll_end, animate=False)
 
     def clear(self) -> None:
         """Back to the beginning."""

@@ -99,10 +99,8 @@ def about(row: Setting, experiment: Experiment, rows: int | None, width: int) ->
     state = "● not the default" if row.changed and not info.required else ""
     out += [Content.styled(part, "$text-muted") for part in wrap(visible(f"{default}  {state}".rstrip()), width)]
     out.append(Content(""))
-    out += [
-        Content.styled(part, "$text-muted")
-        for part in wrap(f"To change it: --set {info.key}={_example(info)}, or edit the preset.", width)
-    ]
+    out.append(Content.styled("To change it, edit the preset or start with", "$text-muted"))
+    out.append(Content(f"  --set {info.key}={_example(info)}"))
     return lines(out)
 
 
@@ -141,7 +139,8 @@ def means(key: str, experiment: Experiment, rows: int | None) -> str:
         return "Not used: the method is \"full\"."
     if key == "train.save_every":
         saves = train.iters // train.save_every
-        return f"{count(saves)} checkpoints along the way, and one at the end." if saves else "One checkpoint, at the end."
+        along = f"{count(saves)} checkpoint{'s' if saves != 1 else ''} along the way, and one at the end."
+        return along if saves else "One checkpoint, at the end."
     if key == "train.eval_every":
         between = count((train.iters - 1) // train.eval_every)
         return f"Measured at the start, {between} times in between, and at the end."

@@ -3,19 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from typing import cast
 
 from rich.cells import cell_len
-from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.css.styles import RulesMap
+from textual.geometry import Size
 from textual.style import Style
-from textual.widgets import Static
+from textual.widget import Widget
 
 from tui_tuner.ui.text import visible
 
 Drawing = Callable[[int], Content]
 """Makes the content for a width in cells."""
+
+
+class _Drawn(Widget):
+    """The text itself: as high as what is drawn for the width it is given."""
+
+    DEFAULT_CSS = "_Drawn { width: 1fr; height: auto; }"
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._drawing: Drawing = lambda _width: Content("")
+        self._cached: tuple[int, Content] | None = None
+
+    def draw(self, drawing: Drawing) -> None:
+        self._drawing = drawing
+        self._cached = None
+        self.refresh(layout=True)
+
+    def content_for(self, width: int) -> Content:
+        if self._cached is None or self._cached[0] != width:
+            self._cached = (width, self._drawing(max(width, 1)))
+        return self._cached[1]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return self.content_for(width).get_height(cast(RulesMap, self.styles), width)
+
+    def render(self) -> Content:
+        return self.content_for(self.content_size.width)
 
 
 class TextPane(VerticalScroll, can_focus=True):
@@ -28,34 +57,21 @@ class TextPane(VerticalScroll, can_focus=True):
     def __init__(self, title: str = "", *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=f"pane {classes or ''}")
         self.border_title = Content(title)
-        self._drawing: Drawing = lambda _width: Content("")
-        self._drawn_width = -1
+        self._text = _Drawn()
 
     def compose(self) -> ComposeResult:
-        yield Static("", markup=False)
+        yield self._text
 
     def draw(self, drawing: Drawing, *, keep_place: bool = False) -> None:
         """Shows what `drawing` makes, from its top unless the place is to be kept."""
-        self._drawing = drawing
-        self._drawn_width = -1
-        self._redraw()
+        self._text.draw(drawing)
         if not keep_place:
             self.scroll_home(animate=False)
-
-    def on_resize(self, _event: events.Resize) -> None:
-        self._redraw()
-
-    def _redraw(self) -> None:
-        width = self.scrollable_content_region.width
-        if width <= 0 or width == self._drawn_width or not self.is_mounted:
-            return
-        self._drawn_width = width
-        self.query_one(Static).update(self._drawing(width))
 
     @property
     def plain(self) -> str:
         """What the pane shows, as plain text."""
-        return self._drawing(max(self.scrollable_content_region.width, 1)).plain
+        return self._text.content_for(max(self.scrollable_content_region.width, 1)).plain
 
 
 def lines(parts: Iterable[Content | str]) -> Content:
