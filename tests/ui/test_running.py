@@ -79,7 +79,7 @@ async def test_the_train_screen_follows_the_events(drive: Drive, engine: FakeEng
         chart = app.screen.query_one(LossChart)
         assert not chart.series or not len(chart.series[0].x)
         builder.train(1, 40)
-        await until(pilot, lambda: chart.series and chart.series[0].x[-1:] == [40.0], "the curve reaches step 40")
+        await until(pilot, lambda: chart.series and list(chart.series[0].x[-1:]) == [40.0], "the curve reaches step 40")
         await until(pilot, lambda: "40/120" in shown(app))
         builder.train(41, 120).evaluated().finish()
         await until(pilot, lambda: "Finished." in shown(app))
@@ -96,7 +96,7 @@ async def test_a_resumed_run_replaces_the_end_of_its_curve(drive: Drive, engine:
         await until(pilot, lambda: app.screen.query(LossChart) and chart_of().series)
         assert chart_of().series[0].x[-1] == 90.0
         builder.begin(resumed=True, from_step=60).stage("train", "running").train(61, 70)
-        await until(pilot, lambda: chart_of().series[0].x[-1:] == [70.0])
+        await until(pilot, lambda: list(chart_of().series[0].x[-1:]) == [70.0])
 
 
 async def test_pause_and_proceed(drive: Drive, engine: FakeEngine, build: Build) -> None:

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui import format as fmt
-from tui_tuner.ui.status import RUN_STATES
+from tui_tuner.ui.status import RUN_STATES, time_left
 from tui_tuner.ui.text import inert
 from tui_tuner.ui.widgets.progress import Progress
 from tui_tuner.ui.widgets.tiles import Tile
@@ -28,12 +28,6 @@ _DOING = {
     "evaluate": "measuring after",
     "verdict": "comparing",
 }
-
-
-def time_left(view: RunView, now: float) -> float | None:
-    """Seconds that the stage at work still takes, counted from `now`; None while unknown."""
-    left = view.eta_seconds()
-    return None if left is None else max(0.0, left - (view.elapsed_at(now) - view.elapsed))
 
 
 def progress_of(view: RunView, state: RunState, job: JobHandle | None, now: float) -> Progress:
