@@ -14,6 +14,9 @@ from tui_tuner.runs.state import RunState
 if TYPE_CHECKING:
     from tui_tuner.runs.view import RunView
 
+ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
+"""States in which new events are to be expected."""
+
 RUN_STATES: dict[RunState, tuple[str, str]] = {
     RunState.QUEUED: ("◌", "$text-muted"),
     RunState.RUNNING: ("●", "$text-primary"),
