@@ -254,6 +254,17 @@ def test_a_whole_last_line_without_its_end_is_told_once(tmp_path: Path) -> None:
     assert reader.poll() == []
 
 
+def test_the_run_doctor_reads_a_log_too(tmp_path: Path) -> None:
+    text = (
+        "Iter 1: Val loss 3.571, Val took 2.1s\nIter 200: Val loss 0.443, Val took 2.0s\nIter 200: Train loss 0.201\n"
+        "Iter 200: Saved adapter weights to adapters/adapters.safetensors and adapters/0000200_adapters.safetensors.\n"
+        "Iter 400: Val loss 0.475, Val took 2.0s\nIter 400: Train loss 0.134\n"
+    )
+    (advice,) = diagnose(view_of(read(tmp_path / "l", text)))
+    assert advice.code == "overfitting"
+    assert "checkpoint of step 200" in advice.text
+
+
 # -- several runs, ends, other files ----------------------------------------------------------------------------------
 def test_appended_runs_are_told_one_after_another(tmp_path: Path) -> None:
     table = (SAMPLES / "redirected.txt").read_text(encoding="utf-8")

@@ -53,7 +53,7 @@ _TRAIN_ROW: Final = re.compile(rf"(?:^|\s)(\d+)\s+({_NUMBER})\s*[▲▼](?:\s+({
 _VALIDATION_ROW: Final = re.compile(rf"(?:^|\s)(\d+)\s+val\s+({_NUMBER})(?:\s+({_NUMBER})s\b)?\s*$")
 _SAVED: Final = re.compile(r"\bIter\s+(\d+):\s*Saved\s+adapter\s+weights\s+to\s+(\S.*?)\.?\s*$", re.IGNORECASE)
 _SAVE_ROW: Final = re.compile(r"(?:^|\s)save\s+((\d+)_adapters\.safetensors)\s*$")
-_BAR: Final = re.compile(r"^\s*train\s.*\d%\s*·\s*(\d[\d,]*)\s*/\s*(\d[\d,]*)\s*$")
+_BAR: Final = re.compile(r"train\s.*\d%\s*·\s*(\d[\d,]*)\s*/\s*(\d[\d,]*)\s*$")
 _SETTING: Final = re.compile(r"^\s*│\s*(model|type|dataset|optimizer|batch · iters)\s+(\S.*?)\s*│?\s*$")
 _OTHERS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
     ("loading", re.compile(r"^\s*(Loading pretrained model)\s*$")),
@@ -69,6 +69,10 @@ _OTHERS: Final[tuple[tuple[Kind, re.Pattern[str]], ...]] = (
     ("death", re.compile(r"^\s*((?:zsh: )?(?:killed|Killed|abort|Aborted|Abort trap|Segmentation fault)\b.*?)\s*$")),
 )
 _ROW_START: Final = re.compile(rf"\s*\d+\s+(?:val\s*)?(?:{_NUMBER}\s*)?")
+_HINT: Final = re.compile(
+    r"[▲▼│]|\bval\b|iter|loading pretrained|sav|trainable|test|warning|traceback|terminat|command|kill|abort|segm",
+    re.IGNORECASE,
+)  # one of these is in every line of the kinds above; bars apart
 _PATH_BREAK: Final = re.compile(r"[/\\]")
 
 
@@ -102,7 +106,12 @@ def split_lines(text: str) -> list[str]:
 
 def parse(line: str) -> Found | None:
     """What a line says, or None when it is not one of mlx-lm's."""
-    return _sentence(line) or _row(line) or _saved(line) or _setting_or_bar(line) or _other(line)
+    # Nearly all of a log that was recorded from a terminal is bars, so they are settled first.
+    if line.startswith("train "):
+        return _bar(line)
+    if line.startswith("val  ") or _HINT.search(line) is None:
+        return None
+    return _sentence(line) or _row(line) or _saved(line) or _setting(line) or _other(line)
 
 
 class LineAssembler:
@@ -205,14 +214,14 @@ def _saved(line: str) -> Found | None:
     return None if match is None else Found("checkpoint", int(match[2]), text=match[1])
 
 
-def _setting_or_bar(line: str) -> Found | None:
+def _setting(line: str) -> Found | None:
     match = _SETTING.match(line)
-    if match is not None:
-        return Found("setting", name=match[1], text=match[2])
+    return None if match is None else Found("setting", name=match[1], text=match[2])
+
+
+def _bar(line: str) -> Found | None:
     match = _BAR.match(line)
-    if match is None:
-        return None
-    return Found("bar", int(_float(match[1])), {"total": _float(match[2])})
+    return None if match is None else Found("bar", int(_float(match[1])), {"total": _float(match[2])})
 
 
 def _other(line: str) -> Found | None:

@@ -27,6 +27,7 @@ from .stockstory import StockStory
 
 _CHUNK: Final = 1 << 20
 _LONGEST_LINE: Final = 1 << 20  # bytes without a line end; more is no log
+_LONGEST_REPORT: Final = 4096  # bytes, colours and a frame of the bar before it included
 _HEAD_BYTES: Final = 256
 _UNRECOGNISED: Final = 200  # lines after which a file is taken for something else
 
@@ -121,7 +122,8 @@ class StockLogReader:
 
     def _settle(self) -> None:
         """Nothing new has come: what waits for its rest is told as it is, and a last line without its end if whole."""
-        lines = split_lines(self._tail.decode("utf-8", "replace"))
+        short = len(self._tail) <= _LONGEST_REPORT
+        lines = split_lines(self._tail.decode("utf-8", "replace")) if short else []
         found = parse(lines[-1]) if lines else None
         if found is not None and (found.kind == "final" or (found.kind in ("train", "validation") and found.whole)):
             self._take(self._tail)
