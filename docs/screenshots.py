@@ -20,7 +20,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,6 +35,7 @@ from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import ChatTurn, RunExperiment
 from tui_tuner.engine.worker import LocalEngine
 from tui_tuner.models import describe
+from tui_tuner.models.facts import ModelFacts
 from tui_tuner.runs import EventTail, RunFolder
 from tui_tuner.runs.files import read_json, write_atomic, write_json
 from tui_tuner.ui import format as fmt
@@ -260,7 +261,7 @@ _DRAWN = re.compile(r"[\u2500-\u259f]")
 _PIECE = re.compile(r"[!-~]+(?: [!-~]+)*|[\u2801-\u28ff]|[\u2500-\u259f]{1,8}|[^\s!-~\u2500-\u259f\u2800-\u28ff]{1,8}")
 
 
-Picture = Callable[[Path, RunFolder], Awaitable[None]]
+Picture = Callable[[Path, RunFolder], Coroutine[Any, Any, None]]
 
 
 async def home(runs: Path, run: RunFolder) -> None:
@@ -358,8 +359,8 @@ def _pretend() -> None:
     """Has the app count from the pictures' time of day, and say the checkout was in a home folder."""
     ago, describe_model = fmt.ago, describe.describe_model
 
-    def elsewhere(path: str) -> Any:
-        facts = describe_model(path)
+    def elsewhere(path: str, base: Path | None = None) -> ModelFacts:
+        facts = describe_model(path, base)
         return replace(facts, path=facts.path.replace(str(ROOT), "~/tui_tuner"))
 
     fmt.ago = lambda then, now=None: ago(then, NOW if now is None else now)

@@ -12,6 +12,7 @@ import pytest
 import typer
 
 from docs import keys
+from docs.screenshots import self_contained
 from tui_tuner.cli.app import app
 from tui_tuner.ui.actions import ACTIONS
 
@@ -174,3 +175,20 @@ def test_troubleshooting_has_every_code() -> None:
     # `mixed-rows` and the like are chosen by an expression; they still have to be in the source.
     source = "".join(file.read_text("utf-8") for file in (ROOT / "tui_tuner").rglob("*.py"))
     assert {code for code in told if f'"{code}"' not in source} == set()
+
+
+def test_pictures_place_every_sign_of_a_line() -> None:
+    line = (
+        '<text class="r1" x="24.4" y="20" textLength="146.4" clip-path="url(#line-0)">'
+        "&#160;a&#160;b&#160;&#160;&lt;c&#160;⠀⣿⣿┐▁</text>"
+    )
+    svg = self_contained(f"<style>@font-face {{ src: url(https://x/y) }}</style>{line}")
+    assert "://" not in svg
+    placed = re.findall(r'x="([\d.]+)"(?: textLength="([\d.]+)")?.*?>(.*?)</text>', svg)
+    assert placed == [
+        ("36.6", "36.6", "a&#160;b"),
+        ("97.6", "24.4", "&lt;c"),
+        ("146.4", "", "⣿"),
+        ("158.6", "", "⣿"),
+        ("170.8", "24.4", "┐▁"),
+    ]
