@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from tui_tuner.training.batches import Batch
 
@@ -17,15 +17,36 @@ def to_arrays(batch: Batch) -> tuple[Any, Any]:
     return mx.array(batch.tokens), mx.array(batch.lengths)
 
 
-def stock_loss() -> Callable[..., Any]:
+class Loss(Protocol):
+    """What a step and a validation need of a loss: the arrays it takes of a batch, and its value on them."""
+
+    def arrays(self, batch: Batch) -> tuple[Any, ...]:
+        """A batch as the mlx arrays that `__call__` takes after the model."""
+
+    def __call__(self, model: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
+        """Mean loss in nats per counted token, and the number of counted tokens: scalar arrays."""
+
+
+class StockLoss:
     """mlx-lm's loss: mean cross-entropy in nats over the counted positions, and their number.
 
     It counts one padding token after each row that is shorter than its batch (`steps <= lengths` is one too many);
     kept, because equality with mlx-lm is what this loss is for.
     """
-    from mlx_lm.tuner.trainer import default_loss
 
-    return default_loss  # type: ignore[no-any-return]
+    def arrays(self, batch: Batch) -> tuple[Any, ...]:
+        return to_arrays(batch)
+
+    def __call__(self, model: Any, tokens: Any, lengths: Any) -> tuple[Any, Any]:
+        from mlx_lm.tuner.trainer import default_loss
+
+        value, tokens = default_loss(model, tokens, lengths)
+        return value, tokens
+
+
+def stock_loss() -> Loss:
+    """The loss that equality with mlx-lm needs."""
+    return StockLoss()
 
 
 def squared_norm(gradients: Any) -> Any:
@@ -39,8 +60,8 @@ def squared_norm(gradients: Any) -> Any:
     )
 
 
-def compile_step(model: Any, optimizer: Any, loss: Callable[..., Any], accumulation: int) -> Callable[..., Any]:
-    """The step function: `(tokens, lengths), gradients so far, update?` → loss, tokens, gradients so far, norm.
+def compile_step(model: Any, optimizer: Any, loss: Loss, accumulation: int) -> Callable[..., Any]:
+    """The step function: `arrays of the loss, gradients so far, update?` → loss, tokens, gradients so far, norm.
 
     The norm is that of the (averaged) gradient the update used, 0 in a step without update. The arithmetic is that of
     `mlx_lm.tuner.trainer.train`; the norm is read beside it and changes nothing.
@@ -54,7 +75,7 @@ def compile_step(model: Any, optimizer: Any, loss: Callable[..., Any], accumulat
     state = [model.state, optimizer.state, mx.random.state]
 
     @partial(mx.compile, inputs=state, outputs=state)
-    def step(arrays: tuple[Any, Any], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
+    def step(arrays: tuple[Any, ...], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
         (value, tokens), gradient = value_and_grad(model, *arrays)
         if previous is not None:
             gradient = tree_map(lambda x, y: x + y, gradient, previous)
@@ -68,7 +89,7 @@ def compile_step(model: Any, optimizer: Any, loss: Callable[..., Any], accumulat
             gradient = None
         return value, tokens, gradient, norm
 
-    def run(arrays: tuple[Any, Any], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
+    def run(arrays: tuple[Any, ...], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
         result = step(arrays, previous, update)
         mx.eval(state, result)
         return result  # type: ignore[no-any-return]
@@ -76,9 +97,7 @@ def compile_step(model: Any, optimizer: Any, loss: Callable[..., Any], accumulat
     return run
 
 
-def validate(
-    model: Any, batches: Iterable[Batch], loss: Callable[..., Any], between: Callable[[int], None]
-) -> tuple[float, int]:
+def validate(model: Any, batches: Iterable[Batch], loss: Loss, between: Callable[[int], None]) -> tuple[float, int]:
     """Token-weighted mean loss (nats per token) over batches, and the number of counted tokens.
 
     Args:
@@ -90,7 +109,7 @@ def validate(
     total, count = mx.array(0.0), mx.array(0)
     try:
         for done, batch in enumerate(batches, 1):
-            value, tokens = loss(model, *to_arrays(batch))
+            value, tokens = loss(model, *loss.arrays(batch))
             total += value * tokens
             count += tokens
             mx.eval(total, count)
