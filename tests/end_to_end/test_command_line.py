@@ -207,6 +207,27 @@ def test_chat_answers_on_stdout(tuner: Callable[..., Said], workshop: Path, monk
     assert system["prompt_tokens"] > tuner(*ask, "what is the fox?", "--json").document["prompt_tokens"]
 
 
+def test_chat_without_a_prompt_opens_the_workbench(
+    tuner: Callable[..., Said], mishaps: Path, workshop: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tui_tuner.cli import output, screen
+    from tui_tuner.ui.state import ChatTarget
+
+    opened: list[Any] = []
+    monkeypatch.setattr(output, "has_terminal", lambda: True)
+    monkeypatch.setattr(screen, "open_workbench", lambda runs_dir, **options: opened.append(options["chat"]) or 0)
+    assert tuner("chat", workshop / "model").status == 0
+    assert tuner("chat", "some/name").status == 0  # fetched when the chat needs it
+    assert opened == [ChatTarget(str(workshop / "model")), ChatTarget("some/name")]
+    for wrong, code in (("./none", "no such model folder"), (mishaps / "weightless", "no weights")):
+        said = tuner("chat", wrong)
+        assert said.status == 1
+        assert code in said.err
+    said = tuner("chat", workshop / "model", "--adapter", mishaps)
+    assert (said.status, "no adapter" in said.err) == (1, True)
+    assert len(opened) == 2
+
+
 def test_version_and_help(tuner: Callable[..., Said]) -> None:
     assert tuner("--version").out == f"tui-tuner {__version__}\n"
     for command in ("run", "resume", "chat", "runs", "attach", "quickstart"):
