@@ -1,4 +1,4 @@
-"""Every test process multiplies with the same BLAS as the program's own processes do, so that figures agree to the bit."""
+"""Test processes multiply with the BLAS that the program's own processes use, so that figures agree to the bit."""
 
 from __future__ import annotations
 

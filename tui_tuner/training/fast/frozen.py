@@ -148,6 +148,8 @@ def _disproof(model: Any, loss: FastLoss, split: Split, depth: int, batch: Batch
     try:
         whole = split.trunk(model, inputs)
         first, second = split.below(model, inputs, depth), split.below(model, inputs, depth)
+        # Other rows in between: what a layer below might have told one above by another way is then a wrong thing.
+        split.trunk(model, inputs[:, ::-1])
         around = split.above(model, inputs, first, depth)
         mx.eval(whole, first, second, around)
     except Exception as error:  # what a foreign forward pass raises when called so is unknown
