@@ -15,7 +15,7 @@ from typing import Any
 from tui_tuner.config import Experiment, load_experiment
 from tui_tuner.data.examples import Example, conversation_tokens, tokenise_all
 from tui_tuner.data.prepare import Prepared, prepare, read_prepared, row_kind, write_prepared
-from tui_tuner.engine.new_run import add_fingerprints, read_base
+from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.errors import TunerError
@@ -24,7 +24,6 @@ from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.report import write_report
 from tui_tuner.evaluation.score import verdict as judge
 from tui_tuner.models.adapters import attach, write_adapter_config
-from tui_tuner.models.folder import locate
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.runs import EventLog, RunFolder, RunView, StopRequested, read_events
 from tui_tuner.runs.control import JobControl
@@ -56,6 +55,7 @@ class _Pipeline:
         self._emit = log.append
         self._view = RunView()
         self._view.extend(read_events(folder.events))
+        self._was_finished = (self._view.finished or {}).get("status") == "finished"
         self._results: dict[str, BenchmarkResult] = {}
         self._verdict: dict[str, Any] = {}
 
@@ -144,10 +144,12 @@ class _Pipeline:
         folder = self._folder.data
         if (folder / "train.jsonl").is_file() and self._was_done("data"):
             prepared = read_prepared(folder)
+            if not self._was_finished:
+                check_fingerprints(self._folder, base.path, folder)
         else:
             prepared = prepare(experiment.data, experiment.run.seed, read_base(self._folder))
             write_prepared(prepared, folder)
-            add_fingerprints(self._folder, locate(experiment.model.path, read_base(self._folder)), folder)
+            add_fingerprints(self._folder, base.path, folder)
             for note in prepared.notes:
                 self._emit("log", level="info", text=note)
         train, valid = (
