@@ -1,4 +1,4 @@
-"""Adapters are stock mlx-lm's, both ways; what cannot be attached or loaded is one sentence; the base stays pristine."""
+"""Adapters are stock mlx-lm's, both ways; what cannot be attached or loaded is one sentence; the base stays clean."""
 
 from __future__ import annotations
 
