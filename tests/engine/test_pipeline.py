@@ -31,7 +31,7 @@ def test_a_defect_in_any_stage_is_told_and_the_run_can_go_on(
     def broken(*args: Any, **options: Any) -> Any:
         if options.get("stage", stage) != stage:
             return real(*args, **options)
-        raise KeyError("a defect")
+        raise RuntimeError("a defect.\nand more lines")
 
     real = getattr(pipeline, names.get(stage, "benchmark"))
     with monkeypatch.context() as patch:
@@ -43,7 +43,7 @@ def test_a_defect_in_any_stage_is_told_and_the_run_can_go_on(
     assert "Traceback" in folder.log.read_text()
     events = read_events(folder.events)
     failed = [e for e in events if e["type"] == "stage"][-1]
-    assert (failed["name"], failed["status"], failed["text"]) == (stage, "failed", "KeyError: 'a defect'")
+    assert (failed["name"], failed["status"], failed["text"]) == (stage, "failed", "RuntimeError: a defect")
     assert (events[-1]["type"], events[-1]["status"]) == ("run_finished", "failed")
     assert run_experiment(folder, JobControl(), ModelShelf())["status"] == "finished"
 

@@ -18,7 +18,7 @@ from tui_tuner.data.prepare import Prepared, prepare, read_prepared, row_kind, w
 from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.shelf import ModelShelf
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, brief
 from tui_tuner.evaluation.benchmark import BenchmarkResult, benchmark, read_result
 from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.report import write_report
@@ -76,7 +76,7 @@ class _Pipeline:
             raise
         except BaseException as error:  # a panic in a library's Rust code is no Exception
             traceback.print_exc()  # to engine.log
-            reason = f"an unexpected error: {type(error).__name__}: {error}"
+            reason = f"an unexpected error: {type(error).__name__}: {brief(error)}"
             raise TunerError(
                 reason,
                 code="internal",
@@ -315,7 +315,7 @@ class _Pipeline:
         except StopRequested:
             raise
         except BaseException as error:
-            text = error.sentence() if isinstance(error, TunerError) else f"{type(error).__name__}: {error}"
+            text = error.sentence() if isinstance(error, TunerError) else f"{type(error).__name__}: {brief(error)}"
             with contextlib.suppress(TunerError):
                 self._emit("stage", name=name, status="failed", seconds=time.perf_counter() - started, text=text)
             raise

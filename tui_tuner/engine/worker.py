@@ -19,7 +19,7 @@ from typing import Any
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import ChatTurn, DescribeModel, Lane, PreviewData, Request, RunExperiment
 from tui_tuner.engine.results import ChatReply
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, brief
 from tui_tuner.runs.control import StopRequested
 
 # Silent unless whoever owns the process gives it a place: a stray line would tear a screen.
@@ -162,7 +162,7 @@ class LocalEngine:
             handle.status = JobStatus.FAILED
         except BaseException as error:  # a job must never end the worker, whatever a library raises
             _log.exception("%s failed", handle.title)
-            handle.error = TunerError(f"an unexpected error: {type(error).__name__}: {error}", code="internal")
+            handle.error = TunerError(f"an unexpected error: {type(error).__name__}: {brief(error)}", code="internal")
             handle.error.__cause__ = error
             handle.status = JobStatus.FAILED
         finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.config import AdapterSection
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, brief
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.runs.files import read_failure, write_json
 
@@ -212,7 +212,7 @@ def load_adapter(base: Base, folder: Path, weights: str = WEIGHTS) -> Any:
         own = dict(tree_flatten(tree.parameters()))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise TunerError(
-            f"the adapter does not fit this model ({error})",
+            f"the adapter does not fit this model ({brief(error)})",
             code="adapter-mismatch",
             where=str(folder),
             fix=f"use the model it was trained on ({config.get('model', 'not recorded')})",
