@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -28,7 +29,9 @@ def training(workshop: Path, here: Path) -> Iterator[tuple[subprocess.Popen[str]
         tail = EventTail(folder.events)
         step = 0
         while step < 3:
-            assert running.poll() is None
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                running.wait(0.02)
+            assert running.returncode is None
             step = max([step, *(e["step"] for e in tail.poll() if e["type"] == "train")])
         yield running, folder
     finally:

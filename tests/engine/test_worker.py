@@ -321,6 +321,33 @@ def test_a_failure_inside_mlx_ends_the_run_and_not_the_worker(
     assert resumed.result["status"] == "finished"
 
 
+@pytest.mark.mlx
+def test_a_chat_that_fails_inside_mlx_costs_the_model_in_memory_and_no_more(
+    engine: LocalEngine, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tui_tuner.engine import shelf
+
+    loads: list[Path] = []
+    load = shelf.load_base
+    monkeypatch.setattr(shelf, "load_base", lambda folder: loads.append(folder) or load(folder))
+    answers = [engine.submit(chat(tiny_model)), engine.submit(chat(tiny_model))]
+    assert [ended(handle) for handle in answers] == [JobStatus.DONE] * 2
+    assert len(loads) == 1
+    turn = chat(tiny_model)
+
+    def broken(text: str) -> None:
+        raise RuntimeError("[eval] lost")
+
+    turn.sink.write = broken  # type: ignore[method-assign]
+    failed = engine.submit(turn)
+    assert ended(failed) is JobStatus.FAILED
+    assert failed.error is not None and failed.error.code == "internal"
+    again = engine.submit(chat(tiny_model))
+    assert ended(again) is JobStatus.DONE
+    assert again.result.text == answers[0].result.text
+    assert len(loads) == 2
+
+
 def _failing_in_training(forward: Callable[..., Any]) -> Callable[..., Any]:
     def call(self: Any, *args: Any, **options: Any) -> Any:
         import mlx.core as mx

@@ -192,6 +192,17 @@ class _Performer:
         self._shelf: Any = None
 
     def __call__(self, handle: JobHandle) -> Any:
+        try:
+            return self._perform(handle)
+        except (StopRequested, TunerError):
+            raise
+        except BaseException:
+            # After a failure inside mlx its model objects are not to be trusted.
+            if self._shelf is not None:
+                self._shelf.clear()
+            raise
+
+    def _perform(self, handle: JobHandle) -> Any:
         request = handle.request
         if isinstance(request, RunExperiment):
             from tui_tuner.engine.pipeline import run_experiment
