@@ -11,7 +11,7 @@ from tests.support.architectures import ARCHITECTURES, build, make_examples
 from tui_tuner.config import AdapterSection
 from tui_tuner.models.adapters import attach
 from tui_tuner.training.batches import Batch, stock_batch
-from tui_tuner.training.fast.loss import FastLoss, counted_positions, fast_loss, piece_size
+from tui_tuner.training.fast.loss import FastLoss, _lean_cross_entropy, counted_positions, fast_loss, piece_size
 from tui_tuner.training.fast.order import FastOrder
 from tui_tuner.training.fast.trunk import calling, find_split
 
@@ -243,6 +243,32 @@ def test_another_instance_is_not_touched_while_one_is_patched() -> None:
     assert mx.array_equal(one(tokens), expected).item()
 
 
+@pytest.mark.parametrize("kind", ["float32", "bfloat16", "float16"])
+def test_cross_entropy_is_that_of_mlx(kind: str) -> None:
+    import mlx.core as mx
+    import mlx.nn as nn
+
+    mx.random.seed(0)
+    logits = (5 * mx.random.normal((2, 30, 50))).astype(getattr(mx, kind))
+    targets = mx.random.randint(0, 50, (2, 30))
+    weights = mx.random.uniform(shape=(2, 30))
+
+    def total(function: Any) -> Any:
+        return mx.value_and_grad(lambda x: (function(x, targets) * weights).astype(mx.float32).sum())(logits)
+
+    (expected, theirs), (value, ours) = total(nn.losses.cross_entropy), total(_lean_cross_entropy())
+    assert ours.dtype == logits.dtype
+    wide = logits.astype(mx.float32)
+    exact = (mx.softmax(wide, axis=-1) - mx.eye(50)[targets]) * weights[..., None]
+    error, their_error = (float(mx.abs(g.astype(mx.float32) - exact).max().item()) for g in (ours, theirs))
+    # In half precision this gradient rounds less often than mlx's.
+    assert error <= max(1.01 * their_error, 1e-6)
+    true = (nn.losses.cross_entropy(wide, targets) * weights).sum().item()
+    tolerance = {"float32": 1e-6, "float16": 1e-4, "bfloat16": 1e-3}[kind]
+    assert value.item() == pytest.approx(true, rel=tolerance)
+    assert expected.item() == pytest.approx(true, rel=tolerance)
+
+
 def test_piece_sizes() -> None:
     assert piece_size(100, 1000, 4 * 1000 * 100) == 100
     assert piece_size(101, 1000, 4 * 1000 * 100) == 51
@@ -275,5 +301,5 @@ def test_pieces_bound_the_memory() -> None:
     stock = peak(default_loss, (mx.array(batch.tokens), mx.array(batch.lengths)))
     all_at_once = peak(whole, whole.arrays(batch))
     in_pieces = peak(pieces, pieces.arrays(batch))
-    assert all_at_once < 0.75 * stock
-    assert in_pieces < 0.6 * all_at_once
+    assert all_at_once < 0.4 * stock
+    assert in_pieces < 0.7 * all_at_once

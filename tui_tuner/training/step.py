@@ -92,6 +92,8 @@ def compile_step(model: Any, optimizer: Any, loss: Loss, accumulation: int) -> C
     def run(arrays: tuple[Any, ...], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
         result = step(arrays, previous, update)
         mx.eval(state, result)
+        # As mlx-lm does after each step: buffers kept for other shapes than the next batch's are only memory lost.
+        mx.clear_cache()
         return result  # type: ignore[no-any-return]
 
     return run
