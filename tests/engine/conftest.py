@@ -21,6 +21,19 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def model_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Tiny models by family and bits, made when first asked for."""
+    place, made = tmp_path_factory.mktemp("models"), dict[tuple[str, int | None], Path]()
+
+    def get(kind: str = "phi3", bits: int | None = None) -> Path:
+        if (kind, bits) not in made:
+            made[kind, bits] = make_model(place / f"{kind}-{bits or 32}", kind, bits=bits)
+        return made[kind, bits]
+
+    return get
+
+
+@pytest.fixture(scope="session")
 def tiny_rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("rows") / "rows.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in make_rows(40)))

@@ -11,8 +11,18 @@ _SPECIAL = {
     "phi3": ["<|endoftext|>", "<|system|>", "<|user|>", "<|assistant|>", "<|end|>"],
     "llama": ["<|begin_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"],
     "qwen2": ["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+    "gemma": ["<pad>", "<bos>", "<eos>", "<start_of_turn>", "<end_of_turn>"],
+    "plain": ["<|endoftext|>"],
 }
-_EOS = {"phi3": "<|end|>", "llama": "<|eot_id|>", "qwen2": "<|im_end|>"}
+_EOS = {
+    "phi3": "<|end|>",
+    "llama": "<|eot_id|>",
+    "qwen2": "<|im_end|>",
+    "gemma": "<end_of_turn>",
+    "plain": "<|endoftext|>",
+}
+# Put before every encoded text, as these families do; a template that brings its own is tokenised without.
+_BOS = {"llama": "<|begin_of_text|>", "gemma": "<bos>"}
 _TEMPLATE = {
     "phi3": (
         "{% for m in messages %}{{ '<|' + m['role'] + '|>\n' + m['content'] + '<|end|>\n' }}{% endfor %}"
@@ -24,9 +34,21 @@ _TEMPLATE = {
         "{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\n\n' }}{% endif %}"
     ),
     "qwen2": (
+        "{% if tools %}{{ '<|im_start|>system\n' + tools | tojson + '<|im_end|>\n' }}{% endif %}"
         "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
         "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
     ),
+    # Knows no system role and wants turns to alternate.
+    "gemma": (
+        "{{ bos_token }}{% if messages and messages[0]['role'] == 'system' %}"
+        "{{ raise_exception('System role not supported') }}{% endif %}"
+        "{% for m in messages %}{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+        "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+        "{{ '<start_of_turn>' + ('model' if m['role'] == 'assistant' else m['role']) + '\n' + m['content'] | trim"
+        " + '<end_of_turn>\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+    ),
+    "plain": None,
 }
 _WORDS = (
     "the a one two three red green blue fox owl bear runs sees likes plays game score goal team point "
@@ -48,9 +70,11 @@ def make_rows(count: int, seed: int = 0, low: int = 3, high: int = 12) -> list[d
     ]
 
 
-def _train_tokenizer(folder: Path, kind: str) -> int:
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+def make_tokenizer(folder: Path, kind: str) -> int:
+    """Writes a tokenizer of a family (phi3, llama, qwen2, gemma; plain has no chat template); returns its size."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+    folder.mkdir(parents=True, exist_ok=True)
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -62,15 +86,22 @@ def _train_tokenizer(folder: Path, kind: str) -> int:
     )
     rng = random.Random(1)
     tokenizer.train_from_iterator([sentence(rng, 5, 30) for _ in range(300)], trainer)
+    if bos := _BOS.get(kind):
+        tokenizer.post_processor = processors.TemplateProcessing(
+            single=f"{bos} $A", special_tokens=[(bos, tokenizer.token_to_id(bos))]
+        )
     tokenizer.save(str(folder / "tokenizer.json"))
-    config = {
+    config: dict[str, Any] = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "eos_token": _EOS[kind],
         "pad_token": _SPECIAL[kind][0],
-        "chat_template": _TEMPLATE[kind],
         "model_max_length": 512,
         "clean_up_tokenization_spaces": False,
     }
+    if bos:
+        config["bos_token"] = bos
+    if template := _TEMPLATE[kind]:
+        config["chat_template"] = template
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
     return int(tokenizer.get_vocab_size())
 
@@ -98,8 +129,7 @@ def make_model(
     from mlx.utils import tree_flatten
     from mlx_lm.utils import _get_classes, quantize_model
 
-    folder.mkdir(parents=True, exist_ok=True)
-    size = _train_tokenizer(folder, kind)
+    size = make_tokenizer(folder, kind)
     config: dict[str, Any] = {
         "model_type": kind,
         "architectures": ["ForCausalLM"],

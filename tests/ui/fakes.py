@@ -88,6 +88,7 @@ class FakeEngine:
         handle.status = JobStatus.FAILED if error is not None else status
         handle.finished.set()
         waiting = (h for h in self._handles if h.status is JobStatus.QUEUED and h.request.lane == handle.request.lane)
+        handle.ended = handle.started
         following = next(waiting, None)
         if following is not None:
             following.status = JobStatus.RUNNING

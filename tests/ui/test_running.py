@@ -15,6 +15,8 @@ from tui_tuner.engine.protocol import JobStatus
 from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.state import RunState
+from tui_tuner.ui.follower import RunFollower
+from tui_tuner.ui.jobs import Jobs
 from tui_tuner.ui.leaving import Question
 from tui_tuner.ui.widgets.losschart import LossChart
 from tui_tuner.ui.widgets.story import Story
@@ -41,7 +43,7 @@ async def test_quickstart_is_the_first_thing_and_starts_a_run(drive: Drive, engi
         assert folder.parent == runs_dir
         assert app.state.run is not None and app.state.run.path == folder
         assert (folder / "config.toml").is_file()
-        await until(pilot, lambda: "waiting for its turn" in shown(app))
+        await until(pilot, lambda: "starting …" in shown(app))
 
 
 async def test_autostart_starts_once_after_the_first_frame(drive: Drive, engine: FakeEngine) -> None:
@@ -60,6 +62,9 @@ async def test_a_second_run_is_queued(drive: Drive, engine: FakeEngine) -> None:
         await until(pilot, lambda: len(engine.submitted) == 2)
         assert [handle.status for handle in engine.handles()] == [JobStatus.RUNNING, JobStatus.QUEUED]
         assert any("Queued" in text for text in notices(app))
+        await until(pilot, lambda: "waiting for its turn" in shown(app))
+        engine.end(engine.handles()[0])
+        await until(pilot, lambda: "starting …" in shown(app), "the second begins when the first has ended")
 
 
 async def test_starting_nothing_says_what_to_do(drive: Drive, engine: FakeEngine) -> None:
@@ -79,7 +84,7 @@ async def test_the_train_screen_follows_the_events(drive: Drive, engine: FakeEng
         chart = app.screen.query_one(LossChart)
         assert not chart.series or not len(chart.series[0].x)
         builder.train(1, 40)
-        await until(pilot, lambda: chart.series and chart.series[0].x[-1:] == [40.0], "the curve reaches step 40")
+        await until(pilot, lambda: chart.series and list(chart.series[0].x[-1:]) == [40.0], "the curve reaches step 40")
         await until(pilot, lambda: "40/120" in shown(app))
         builder.train(41, 120).evaluated().finish()
         await until(pilot, lambda: "Finished." in shown(app))
@@ -96,7 +101,7 @@ async def test_a_resumed_run_replaces_the_end_of_its_curve(drive: Drive, engine:
         await until(pilot, lambda: app.screen.query(LossChart) and chart_of().series)
         assert chart_of().series[0].x[-1] == 90.0
         builder.begin(resumed=True, from_step=60).stage("train", "running").train(61, 70)
-        await until(pilot, lambda: chart_of().series[0].x[-1:] == [70.0])
+        await until(pilot, lambda: list(chart_of().series[0].x[-1:]) == [70.0])
 
 
 async def test_pause_and_proceed(drive: Drive, engine: FakeEngine, build: Build) -> None:
@@ -252,73 +257,6 @@ async def test_a_long_event_file_is_read_without_blocking(
         await until(pilot, lambda: SENTENCE.split(":")[0] in shown(app))
 
 
-# -- leaving ------------------------------------------------------------------------------------------------------
-
-
-async def test_leaving_with_nothing_going_is_at_once(drive: Drive, engine: FakeEngine) -> None:
-    async with drive() as (app, pilot):
-        await pilot.press("ctrl+q")
-        await until(pilot, lambda: app.return_value is not None)
-        assert app.return_value == 0 and engine.shut_down
-
-
-async def test_leaving_a_going_run_asks_and_staying_changes_nothing(
-    drive: Drive, engine: FakeEngine, build: Build
-) -> None:
-    going(engine, build().prepared())
-    async with drive() as (app, pilot):
-        await pilot.press("ctrl+q")
-        await until(pilot, lambda: isinstance(app.screen, Question))
-        await pilot.press("ctrl+q")
-        assert len(app.screen_stack) == 2, "the question is asked once"
-        await pilot.press("down", "enter")
-        await until(pilot, lambda: not isinstance(app.screen, Question))
-        assert not engine.handles()[0].control.stop_requested and not engine.shut_down and app.is_running
-
-
-async def test_stop_and_leave_waits_for_the_engine(drive: Drive, engine: FakeEngine, build: Build) -> None:
-    going(engine, build().prepared())
-    engine.may_end.clear()
-    async with drive() as (app, pilot):
-        await pilot.press("ctrl+q")
-        await until(pilot, lambda: isinstance(app.screen, Question))
-        await pilot.press("enter")
-        await until(pilot, lambda: engine.shut_down and "stopping and saving" in shown(app))
-        assert engine.handles()[0].control.stop_requested
-        assert app.return_value is None
-        engine.may_end.set()
-        await until(pilot, lambda: app.return_value is not None)
-        assert app.return_value == 0
-
-
-async def test_an_engine_that_hangs_does_not_keep_the_app(drive: Drive, engine: FakeEngine, build: Build) -> None:
-    going(engine, build().prepared())
-    engine.may_end.clear()
-    async with drive(stop_timeout=0.05) as (app, pilot):
-        await pilot.press("ctrl+q")
-        await until(pilot, lambda: isinstance(app.screen, Question))
-        await pilot.press("enter")
-        await until(pilot, lambda: app.return_value is not None)
-        assert app.return_value == 1
-
-
-async def test_while_it_saves_one_can_leave_at_once(drive: Drive, engine: FakeEngine, build: Build) -> None:
-    going(engine, build().prepared())
-    engine.may_end.clear()
-    async with drive() as (app, pilot):
-        await pilot.press("ctrl+q")
-        await until(pilot, lambda: isinstance(app.screen, Question))
-        await pilot.press("enter")
-        await until(pilot, lambda: app.stopping and not isinstance(app.screen, Question))
-        await pilot.press("ctrl+q")
-        await until(pilot, lambda: isinstance(app.screen, Question))
-        assert "Still saving" in shown(app)
-        await pilot.press("enter")
-        await until(pilot, lambda: app.return_value is not None)
-        assert app.return_value == 1
-    engine.may_end.set()
-
-
 async def test_reuse_loads_the_configuration_of_a_run(drive: Drive, build: Build) -> None:
     from tui_tuner.config import dump_experiment
     from tui_tuner.config.presets import load_preset
@@ -342,3 +280,60 @@ async def test_the_header_tells_what_is_going_on(drive: Drive, build: Build) -> 
         app.select_run(builder.folder)
         await until(pilot, lambda: "■ stopped" in shown(app) and "step 60/120" in shown(app))
         assert isinstance(app.screen.query_one("#welcome"), Static)
+
+
+async def test_a_stopped_run_that_goes_on_is_not_called_stopped(engine: FakeEngine, build: Build) -> None:
+    builder = build().prepared().train(1, 60).finish("stopped")
+    jobs = Jobs(engine)
+    follower = RunFollower(builder.folder, jobs.of)
+    follower.poll()
+    assert follower.state is RunState.STOPPED
+    handle = jobs.submit(builder.folder)
+    handle.started = builder.now + 5
+    follower.poll()
+    assert follower.state is RunState.QUEUED
+    builder.now += 10
+    builder.begin(resumed=True, from_step=60)
+    follower.poll()
+    assert follower.state is RunState.RUNNING
+    builder.train(61, 120).finish()
+    follower.poll()
+    assert follower.state is RunState.FINISHED
+
+
+async def test_a_replaced_log_is_folded_anew(build: Build) -> None:
+    builder = build().prepared().train(1, 60)
+    follower = RunFollower(builder.folder)
+    follower.poll()
+    assert follower.view.step == 60
+    builder.folder.events.unlink()
+    builder.begin().train(1, 10)
+    assert follower.poll()
+    assert follower.view.step == 10
+
+
+async def test_the_end_of_a_run_is_told_on_other_screens(drive: Drive, engine: FakeEngine, build: Build) -> None:
+    builder = going(engine, build().prepared().train(1, 120))
+    async with drive() as (app, pilot):
+        app.select_run(builder.folder)
+        app.go("runs")
+        await until(pilot, lambda: "● running" in shown(app))
+        builder.evaluated().finish()
+        await until(pilot, lambda: any(f"{SENTENCE} (4 shows it)" in text for text in notices(app)))
+
+
+async def test_an_unreadable_run_is_told_once(
+    drive: Drive, engine: FakeEngine, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder = going(engine, build().prepared())
+    async with drive() as (app, pilot):
+        app.select_run(builder.folder)
+        looks: list[int] = []
+
+        def fail() -> bool:
+            looks.append(1)
+            raise TunerError("cannot be read", where="events.jsonl")
+
+        monkeypatch.setattr(app.state.follower, "poll", fail)
+        await until(pilot, lambda: len(looks) >= 3)
+        assert notices(app) == ["events.jsonl: cannot be read."]

@@ -178,7 +178,11 @@ from tests.ui.fakes import FakeEngine
 
 async def main():
     app = TunerApp(engine=FakeEngine(), runs_dir=Path(sys.argv[1]))
+    seen = set()
+    app._begin = lambda begin=app._begin: (seen.update(sys.modules), begin())
     async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.pause()
+        assert "tui_tuner.ui.screens.home" in seen and "numpy" not in seen, "the first frame needs no numpy"
         for key in "123456700":
             await pilot.press(key)
             await pilot.pause()

@@ -6,6 +6,7 @@ The conversation is rendered by the same function as training rows, and goes in 
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ def answer(
 
     started = time.perf_counter()
     prompt = conversation_tokens(messages, tokenizer)
-    _check_context(model, len(prompt), max_tokens)
+    max_tokens = min(max_tokens, _room(model, len(prompt)))
     mx.random.seed(seed)
     parts: list[str] = []
     count, rate, first, finish = 0, 0.0, 0.0, "stop"
@@ -77,11 +78,15 @@ def answer(
     return Reply("".join(parts), len(prompt), count, rate, finish, first)
 
 
-def _check_context(model: Any, prompt: int, max_tokens: int) -> None:
+def _room(model: Any, prompt: int) -> int:
+    """How many tokens the model's context has left after a prompt of so many."""
     limit = getattr(getattr(model, "args", None), "max_position_embeddings", None)
-    if isinstance(limit, int) and prompt + 1 > limit:
+    if not isinstance(limit, int):
+        return sys.maxsize
+    if prompt >= limit:
         raise TunerError(
             f"the conversation takes {prompt} tokens and the model's context holds {limit}",
             code="context-full",
             fix="clear the conversation or shorten it",
         )
+    return limit - prompt

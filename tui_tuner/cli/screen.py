@@ -7,6 +7,7 @@ own, and 1 and 2 go to a log; so a stray print can never tear the screen.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -74,15 +75,18 @@ def _terminal_kept() -> Iterator[None]:
     sys.__stdout__, sys.__stderr__ = out, err  # type: ignore[misc]
     for descriptor, _ in saved:
         os.dup2(log, descriptor)
+    records = logging.StreamHandler(os.fdopen(os.dup(log), "w", encoding="utf-8", errors="backslashreplace"))
+    logging.getLogger("tui_tuner").addHandler(records)
     try:
         yield
     finally:
+        logging.getLogger("tui_tuner").removeHandler(records)
         for descriptor, copy in saved:
             os.dup2(copy, descriptor)
             os.close(copy)
         sys.stdout, sys.stderr = streams[0], streams[1]
         sys.__stdout__, sys.__stderr__ = streams[2], streams[3]  # type: ignore[misc]
-        for stream in (out, err):
+        for stream in (out, err, records.stream):
             with contextlib.suppress(OSError):
                 stream.close()
         os.close(log)

@@ -119,7 +119,8 @@ def tokenise_all(
             ) from error
         if max(example.offset, 1) >= min(len(example.tokens), max_length):
             raise TunerError(
-                f"the prompt takes {example.offset} tokens and leaves none of the answer within max_seq_length = {max_length}",
+                f"of {len(example.tokens)} tokens {example.offset} are prompt, and none of the answer is left within "
+                f"max_seq_length = {max_length}",
                 code="no-trainable-tokens",
                 where=f"{where}, row {number}",
                 fix="raise train.max_seq_length, or shorten or remove the row",

@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
+from tui_tuner.runs.files import write_failure
+
 
 class _Router(io.TextIOBase):
     """A stream that gives one thread's writes to a file and everyone else's to the stream that was there before."""
@@ -28,11 +30,20 @@ class _Router(io.TextIOBase):
 
     def write(self, text: str) -> int:
         stream = self._stream()
-        return int(stream.write(text) or 0) if stream is not None else len(text)
+        if stream is self._mine:
+            # What a library had to say is not worth a run: on a full disk it is lost.
+            with contextlib.suppress(OSError):
+                stream.write(text)
+        elif stream is not None:
+            stream.write(text)
+        return len(text)
 
     def flush(self) -> None:
         stream = self._stream()
-        if stream is not None:
+        if stream is self._mine:
+            with contextlib.suppress(OSError):
+                stream.flush()
+        elif stream is not None:
             stream.flush()
 
     def isatty(self) -> bool:
@@ -41,11 +52,23 @@ class _Router(io.TextIOBase):
     def fileno(self) -> int:
         return int(self._stream().fileno())
 
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return getattr(self._stream(), "encoding", None) or "utf-8"
+
+    def __getattr__(self, name: str) -> Any:
+        # What a text stream has besides (`buffer`, `reconfigure`, …) is that of the stream it stands for.
+        return getattr(self._stream(), name)
+
 
 @contextlib.contextmanager
 def printing_to(path: Path) -> Iterator[None]:
-    """Sends all that this thread prints, and all C code of the process, to the end of a file while open."""
-    with path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1) as log:
+    """Sends all that this thread prints, and all C code of the process, to the end of a file while open.
+
+    Raises:
+        TunerError: when the file cannot be opened.
+    """
+    with _log_at(path) as log:
         me = threading.get_ident()
         routers = (_Router(me, log, sys.stdout), _Router(me, log, sys.stderr))
         sys.stdout, sys.stderr = routers
@@ -58,6 +81,19 @@ def printing_to(path: Path) -> Iterator[None]:
                     sys.stdout = routers[0].theirs
                 if sys.stderr is routers[1]:
                     sys.stderr = routers[1].theirs
+
+
+@contextlib.contextmanager
+def _log_at(path: Path) -> Iterator[TextIO]:
+    try:
+        log = path.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+    except OSError as error:
+        raise write_failure(error, path) from error
+    try:
+        yield log
+    finally:
+        with contextlib.suppress(OSError):  # closing writes what is left, for which there may be no space
+            log.close()
 
 
 @contextlib.contextmanager

@@ -28,7 +28,7 @@ from tui_tuner.models.folder import locate
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.runs import EventLog, RunFolder, RunView, StopRequested, read_events
 from tui_tuner.runs.control import JobControl
-from tui_tuner.runs.files import write_json
+from tui_tuner.runs.files import remove_leftovers, write_json
 from tui_tuner.runs.lock import RunLock
 from tui_tuner.training.batches import StockOrder
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
@@ -45,6 +45,8 @@ def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf) ->
         TunerError: when another process runs it, or a stage fails (the run then ends as failed, and says why).
     """
     with RunLock(folder), EventLog(folder.events) as log, printing_to(folder.log):
+        for place in (folder.path, folder.data, folder.adapters, folder.state, folder.evaluation):
+            remove_leftovers(place)  # of a writer that was killed: whoever holds the lock is the only one
         return _Pipeline(folder, control, shelf, log).run()
 
 
@@ -69,7 +71,10 @@ class _Pipeline:
         except MemoryError as error:
             reason = "the machine ran out of memory"
             raise TunerError(reason, code="no-memory", fix="lower train.batch_size or train.max_seq_length") from error
-        except Exception as error:
+        except (KeyboardInterrupt, SystemExit):
+            reason = "interrupted"
+            raise
+        except BaseException as error:  # a panic in a library's Rust code is no Exception
             traceback.print_exc()  # to engine.log
             reason = f"an unexpected error: {type(error).__name__}: {error}"
             raise TunerError(
@@ -161,11 +166,9 @@ class _Pipeline:
             self._emit("log", level="warning", text=text)
         # A set too small for a batch is an error now, not after the baseline.
         self._order(experiment, train, valid)
-        self._emit(
-            "log",
-            level="info",
-            text=f"rows: {len(prepared.train)} to train, {len(prepared.valid)} to validate, {len(prepared.test)} to test",
-        )
+        counts = len(prepared.train), len(prepared.valid), len(prepared.test)
+        text = "rows: {} to train, {} to validate, {} to test".format(*counts)
+        self._emit("log", level="info", text=text)
         return prepared, train, valid
 
     def _order(self, experiment: Experiment, train: list[Example], valid: list[Example]) -> StockOrder:
@@ -194,11 +197,12 @@ class _Pipeline:
             return
         settings = experiment.evaluation
         done = read_result(self._folder.evaluation, label, settings.metrics)
-        if done is not None:
+        if done is not None and self._was_done(stage):
             self._results[label] = done
             return
         with self._stage(stage):
-            result = benchmark(
+            # A kill may have come between the file and the events that tell of it.
+            result = done or benchmark(
                 model,
                 base.tokenizer,
                 test,
@@ -306,11 +310,12 @@ class _Pipeline:
         started = time.perf_counter()
         try:
             yield
-        except TunerError as error:
+        except StopRequested:
+            raise
+        except BaseException as error:
+            text = error.sentence() if isinstance(error, TunerError) else f"{type(error).__name__}: {error}"
             with contextlib.suppress(TunerError):
-                self._emit(
-                    "stage", name=name, status="failed", seconds=time.perf_counter() - started, text=error.sentence()
-                )
+                self._emit("stage", name=name, status="failed", seconds=time.perf_counter() - started, text=text)
             raise
         self._emit("stage", name=name, status="done", seconds=time.perf_counter() - started, text="")
 

@@ -46,7 +46,7 @@ class ChatReply:
 
 @dataclass
 class TokenSink:
-    """Text on its way from the worker to a reader that looks in when it likes (a screen polls at most 15 times a second).
+    """Text on its way from the worker to a reader that looks in when it likes; a screen does so 15 times a second.
 
     `write` and `finish` are called by one worker thread; `take` by one reader.
     """

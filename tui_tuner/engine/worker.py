@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import logging
 import sys
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +21,10 @@ from tui_tuner.engine.requests import ChatTurn, DescribeModel, Lane, PreviewData
 from tui_tuner.engine.results import ChatReply
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.control import StopRequested
+
+# Silent unless whoever owns the process gives it a place: a stray line would tear a screen.
+_log = logging.getLogger("tui_tuner")
+_log.addHandler(logging.NullHandler())
 
 _LANES: tuple[Lane, ...] = ("mlx", "side")
 
@@ -67,6 +71,7 @@ class LocalEngine:
             self._handles.append(handle)
             self._queues[request.lane].append(handle)
             self._wake.notify_all()
+        handle.control.on_change(lambda: self._withdraw(handle))
         self._changed()
         return handle
 
@@ -92,13 +97,13 @@ class LocalEngine:
         return unsubscribe
 
     def shutdown(self, timeout: float = 30.0) -> bool:
-        """Asks every job to stop, takes no more, and waits; False when a worker is still busy after `timeout` seconds."""
+        """Asks every job to stop, takes no more, and waits; False when one is still busy after `timeout` seconds."""
         with self._wake:
             self._closing = True
-            for handle in self._handles:
-                if not handle.status.ended:
-                    handle.control.stop("shutdown")
+            open_jobs = [handle for handle in self._handles if not handle.status.ended]
             self._wake.notify_all()
+        for handle in open_jobs:  # without the lock, which those who hear of a stop may want
+            handle.control.stop("shutdown")
         deadline = time.monotonic() + timeout
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0.0))
@@ -112,7 +117,17 @@ class LocalEngine:
                 callback()
             except Exception:
                 # A watcher that went away must not take the work with it.
-                traceback.print_exc()
+                _log.exception("a watcher of the engine failed")
+
+    def _withdraw(self, handle: JobHandle) -> None:
+        """Ends a job that is stopped before its turn came, so that nobody waits for it."""
+        with self._lock:
+            queue = self._queues[handle.request.lane]
+            if not handle.control.stop_requested or handle not in queue:
+                return
+            queue.remove(handle)
+        handle.status = JobStatus.STOPPED
+        self._end(handle)
 
     def _next(self, lane: Lane) -> JobHandle | None:
         with self._wake:
@@ -139,25 +154,35 @@ class LocalEngine:
         try:
             handle.control.check()
             handle.result = perform(handle)
-            stopped = handle.control.stop_requested
-            handle.status = JobStatus.STOPPED if stopped else JobStatus.DONE
+            handle.status = JobStatus.STOPPED if _was_stopped(handle.result) else JobStatus.DONE
         except StopRequested:
             handle.status = JobStatus.STOPPED
         except TunerError as error:
             handle.error = error
             handle.status = JobStatus.FAILED
         except BaseException as error:  # a job must never end the worker, whatever a library raises
-            traceback.print_exc()
+            _log.exception("%s failed", handle.title)
             handle.error = TunerError(f"an unexpected error: {type(error).__name__}: {error}", code="internal")
+            handle.error.__cause__ = error
             handle.status = JobStatus.FAILED
         finally:
-            if isinstance(handle.request, ChatTurn):
-                handle.request.sink.finish()
-            handle.ended = time.time()
             with self._lock:
                 self._active[lane] = None
-            handle.finished.set()
-            self._changed()
+            self._end(handle)
+
+    def _end(self, handle: JobHandle) -> None:
+        if isinstance(handle.request, ChatTurn):
+            handle.request.sink.finish()
+        handle.ended = time.time()
+        handle.finished.set()
+        self._changed()
+
+
+def _was_stopped(result: Any) -> bool:
+    """Whether a job came back early; one that was asked too late to stop has done all it was to do."""
+    if isinstance(result, ChatReply):
+        return result.finish == "stopped"
+    return isinstance(result, dict) and result.get("status") == "stopped"
 
 
 class _Performer:

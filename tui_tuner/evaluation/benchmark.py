@@ -6,8 +6,10 @@ sorted file replaces it in one step.
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from tui_tuner.data.prepare import Row, reference_of
 from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.score import intervals, row_scores
 from tui_tuner.runs.control import JobControl
-from tui_tuner.runs.files import write_atomic, write_failure
+from tui_tuner.runs.files import write_all, write_atomic, write_failure
 from tui_tuner.runs.progress import Emit, Throttle
 
 
@@ -61,14 +63,13 @@ def benchmark(
         StopRequested: when asked to stop; finished rows stay.
         TunerError: for rows without a prompt, or a folder that cannot be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{label}.partial.jsonl"
     answers = _read_partial(partial, len(rows))
     prompts = [prompt_tokens(row, tokenizer) for row in rows]
     open_rows = [i for i in range(len(rows)) if i not in answers]
     tell = Throttle(emit, stage, len(rows))
     tell(len(answers))
-    with partial.open("a", encoding="utf-8") as handle:
+    with _appending(partial) as handle:
         for answer in greedy_answers(
             model,
             tokenizer,
@@ -84,13 +85,30 @@ def benchmark(
                 "tokens": len(answer.tokens),
                 "finish": answer.finish,
             }
-            try:
-                handle.write(json.dumps(answers[index], ensure_ascii=True) + "\n")
-                handle.flush()
-            except OSError as error:
-                raise write_failure(error, partial) from error
+            _write_line(handle, json.dumps(answers[index], ensure_ascii=True), partial)
             tell(len(answers), answer.text)
     return _finish(rows, tokenizer, prompts, answers, label, folder, metrics)
+
+
+@contextlib.contextmanager
+def _appending(path: Path) -> Iterator[int]:
+    """A descriptor that adds to the end of `path`, in a folder that is made when missing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    except OSError as error:
+        raise write_failure(error, path) from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _write_line(descriptor: int, line: str, path: Path) -> None:
+    try:
+        write_all(descriptor, line.encode() + b"\n")
+    except OSError as error:
+        raise write_failure(error, path) from error
 
 
 def _finish(
@@ -124,13 +142,19 @@ def _finish(
 
 
 def read_result(folder: Path, label: str, metrics: Sequence[str]) -> BenchmarkResult | None:
-    """A finished benchmark of a run folder, or None; scores that the file does not have are computed again."""
+    """A finished benchmark of a run folder, or None; scores are computed again from the stored texts.
+
+    A file that cannot be read counts as none: its rows are answered again.
+    """
     path = folder / f"{label}.jsonl"
-    if not path.is_file():
+    try:
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+        predictions = [str(r["prediction"]) for r in records]
+        references = [str(r["reference"]) for r in records]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    records = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-    predictions = [r["prediction"] for r in records]
-    references = [r["reference"] for r in records]
+    if not records:
+        return None
     scores = row_scores(predictions, references, metrics)
     return BenchmarkResult(label, _as_json(scores), scores, path)
 
@@ -148,10 +172,11 @@ def _read_partial(path: Path, count: int) -> dict[int, dict[str, Any]]:
     for line in path.read_bytes().split(b"\n")[:-1]:
         try:
             record = json.loads(line)
-            index = record["index"]
+            index, text = record["index"], record["prediction"]
+            record["tokens"], record["finish"]
         except (ValueError, KeyError, TypeError):
             continue
-        if isinstance(index, int) and 0 <= index < count:
+        if isinstance(index, int) and 0 <= index < count and isinstance(text, str):
             found[index] = record
             whole.append(line)
     write_atomic(path, b"".join(line + b"\n" for line in whole))

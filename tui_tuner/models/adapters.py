@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from tui_tuner.config import AdapterSection
 from tui_tuner.errors import TunerError
 from tui_tuner.models.load import Base, fresh_tree
-from tui_tuner.runs.files import write_json
+from tui_tuner.runs.files import read_failure, write_json
 
 WEIGHTS = "adapters.safetensors"
 CONFIG = "adapter_config.json"
@@ -108,6 +109,8 @@ def attach(model: Any, adapter: AdapterSection) -> Attached:
             layer.unfreeze()
     else:
         modules = resolve_targets(model, adapter.targets)
+        if adapter.method == "dora":
+            _check_dora(model, modules)
         parameters = {**lora_parameters(adapter), "keys": modules}
         linear_to_lora_layers(model, layers, parameters, use_dora=adapter.method == "dora")
     trainable = sum(v.size for _, v in tree_flatten(model.trainable_parameters()))
@@ -116,6 +119,28 @@ def attach(model: Any, adapter: AdapterSection) -> Attached:
             "the adapter would train nothing", code="trains-nothing", where="adapter", fix="check rank and targets"
         )
     return Attached(trainable, total_parameters(model), layers, modules)
+
+
+def _check_dora(model: Any, modules: list[str]) -> None:
+    """Refuses what mlx-lm's DoRA cannot do, which it would say by a shape that does not fit, in the first step."""
+    from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
+
+    for layer in model.layers:
+        for name, module in layer.named_modules():
+            if name not in modules:
+                continue
+            if isinstance(module, SwitchLinear | QuantizedSwitchLinear):
+                what = "mixture-of-experts layers"
+            elif 32 % getattr(module, "bits", 32):
+                what = f"weights quantized to {module.bits} bits"
+            else:
+                continue
+            raise TunerError(
+                f"DoRA does not work on {what} ({name})",
+                code="dora-unsupported",
+                where="adapter.method",
+                fix="choose lora, or other targets",
+            )
 
 
 def total_parameters(model: Any) -> int:
@@ -174,26 +199,41 @@ def load_adapter(base: Base, folder: Path, weights: str = WEIGHTS) -> Any:
     try:
         tensors = mx.load(str(path))
     except (RuntimeError, ValueError) as error:
-        raise TunerError("the adapter's weights are damaged", code="adapter-damaged", where=str(path)) from error
+        raise TunerError(
+            "the adapter's weights are damaged",
+            code="adapter-damaged",
+            where=str(path),
+            fix="take an earlier checkpoint from the same folder, or train again",
+        ) from error
     try:
         put_adapter(tree, config)
         own = dict(tree_flatten(tree.parameters()))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise TunerError(
-            f"the adapter does not fit this model ({error})", code="adapter-mismatch", where=str(folder)
+            f"the adapter does not fit this model ({error})",
+            code="adapter-mismatch",
+            where=str(folder),
+            fix=f"use the model it was trained on ({config.get('model', 'not recorded')})",
         ) from error
-    for name, tensor in tensors.items():
-        if name not in own or own[name].shape != tensor.shape:
-            raise TunerError(
-                f"the adapter was made for another model: {name} does not fit",
-                code="adapter-mismatch",
-                where=str(folder),
-                fix=f"use the model it was trained on ({config.get('model', 'not recorded')})",
-            )
+    for name in _misfits(tensors, own):
+        raise TunerError(
+            f"the adapter was made for another model: {name} does not fit",
+            code="adapter-mismatch",
+            where=str(folder),
+            fix=f"use the model it was trained on ({config.get('model', 'not recorded')})",
+        )
     tree.load_weights(list(tensors.items()), strict=False)
     tree.eval()
     mx.eval(tree.parameters())
     return tree
+
+
+def _misfits(tensors: dict[str, Any], own: dict[str, Any]) -> Iterator[str]:
+    """Weights of an adapter that have no place in the tree, and places in the tree that the adapter leaves empty."""
+    for name, tensor in tensors.items():
+        if name not in own or own[name].shape != tensor.shape:
+            yield name
+    yield from (name for name in own if name.rsplit(".", 1)[-1] in ("lora_a", "lora_b") and name not in tensors)
 
 
 def put_adapter(tree: Any, config: dict[str, Any]) -> None:
@@ -210,15 +250,19 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise TunerError(
             f"the folder has no {CONFIG}, so it is no adapter",
             code="adapter-not-found",
             where=str(folder),
             fix="give the folder that training wrote, such as runs/NAME/adapters",
         ) from error
+    except OSError as error:
+        raise read_failure(error, path) from error
     except ValueError as error:
-        raise TunerError(f"{CONFIG} is not valid JSON", code="adapter-damaged", where=str(path)) from error
+        raise TunerError(
+            f"{CONFIG} is not valid JSON", code="adapter-damaged", where=str(path), fix="train again"
+        ) from error
     if not isinstance(config, dict) or "num_layers" not in config:
         raise TunerError(
             "the adapter's configuration is not one of mlx-lm's",

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 from pathlib import Path
 from typing import Any
 
 from tui_tuner.errors import TunerError
 from tui_tuner.models.facts import ModelFacts
-from tui_tuner.models.folder import check_folder, locate, read_model_config, weight_files
+from tui_tuner.models.folder import check_folder, locate, read_header, read_model_config, weight_files
 
-_HEADER_LIMIT = 100 << 20  # bytes; the safetensors format's own limit for a header
 _SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
 _EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "tok_embeddings", "embeddings")
 
@@ -59,35 +57,6 @@ def describe_model(path: str, base: Path | None = None) -> ModelFacts:
         problems=problems,
         tokens=tokens,
     )
-
-
-def read_header(file: Path) -> dict[str, tuple[str, list[int]]]:
-    """Names of a safetensors file's tensors, with data type and shape.
-
-    Raises:
-        TunerError: when the file is cut short or is no safetensors file.
-    """
-    damaged = TunerError(
-        "the weight file is damaged or cut short", code="model-bad-weights", where=str(file), fix="download it again"
-    )
-    with file.open("rb") as handle:
-        raw = handle.read(8)
-        if len(raw) < 8:
-            raise damaged
-        (length,) = struct.unpack("<Q", raw)
-        if length > min(_HEADER_LIMIT, file.stat().st_size):
-            raise damaged
-        try:
-            header = json.loads(handle.read(length))
-            found = {
-                n: (str(t["dtype"]), [int(d) for d in t["shape"]]) for n, t in header.items() if n != "__metadata__"
-            }
-            end = max((int(t["data_offsets"][1]) for n, t in header.items() if n != "__metadata__"), default=0)
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
-            raise damaged from error
-    if 8 + length + end > file.stat().st_size:
-        raise damaged
-    return found
 
 
 def _int(config: dict[str, Any], *names: str) -> int:

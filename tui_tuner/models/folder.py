@@ -6,14 +6,17 @@ It reads headers and small JSON files only; weights are never loaded here, and p
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
 from tui_tuner.errors import TunerError
 from tui_tuner.models.hub import fetch, is_repository_name
 from tui_tuner.paths import resolve_model
+from tui_tuner.runs.files import read_failure
 
 _LFS = b"version https://git-lfs"
+_HEADER_LIMIT = 100 << 20  # bytes; the safetensors format's own limit for a header
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tiktoken.model")
 
 
@@ -28,7 +31,12 @@ def locate(path: str, base: Path | None = None) -> Path:
     if folder.is_dir():
         return folder
     if folder.is_file():
-        raise TunerError("the model is a file, not a folder", code="model-not-a-folder", where=str(folder))
+        raise TunerError(
+            "the model is a file, not a folder",
+            code="model-not-a-folder",
+            where=str(folder),
+            fix="give the folder that holds config.json and the weights",
+        )
     if is_repository_name(path) and not path.startswith((".", "/", "~")):
         return fetch(path)
     raise TunerError(
@@ -51,18 +59,18 @@ def read_model_config(folder: Path) -> dict[str, Any]:
             where=str(folder),
             fix="give the folder that holds config.json and the weights",
         ) from error
+    except OSError as error:
+        raise read_failure(error, path) from error
     if raw.startswith(_LFS):
-        raise TunerError(
-            "config.json is a Git-LFS pointer, not the file itself",
-            code="lfs-pointer",
-            where=str(path),
-            fix="run `git lfs pull` in that folder",
-        )
+        raise _pointer(path)
     try:
         config = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TunerError(
-            f"config.json is not valid JSON ({error})", code="model-bad-config", where=str(path)
+            f"config.json is not valid JSON ({error})",
+            code="model-bad-config",
+            where=str(path),
+            fix="download the model again",
         ) from error
     if not isinstance(config, dict) or not isinstance(config.get("model_type"), str):
         raise TunerError(
@@ -72,7 +80,7 @@ def read_model_config(folder: Path) -> dict[str, Any]:
 
 
 def weight_files(folder: Path) -> list[Path]:
-    """The safetensors files of a model, checked against its index and for pointers in place of weights."""
+    """The safetensors files of a model, checked against its index, for pointers in place of weights, and for length."""
     files = sorted(folder.glob("model*.safetensors"))
     if not files:
         pickled = [p.name for p in folder.iterdir() if p.suffix in {".bin", ".pt", ".pth", ".ckpt"}]
@@ -91,28 +99,80 @@ def weight_files(folder: Path) -> list[Path]:
         )
     index = folder / "model.safetensors.index.json"
     if index.exists():
-        try:
-            wanted = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-        except (ValueError, KeyError, AttributeError, TypeError) as error:
-            raise TunerError("the index of the weights is damaged", code="model-bad-index", where=str(index)) from error
-        missing = sorted(str(name) for name in wanted if not (folder / str(name)).is_file())
+        missing, wanted = _missing_shards(index)
         if missing:
             raise TunerError(
-                f"{len(missing)} of {len(wanted)} weight files are missing, the first is {missing[0]}",
+                f"{len(missing)} of {wanted} weight files are missing, the first is {missing[0]}",
                 code="model-missing-shards",
                 where=str(folder),
                 fix="download the model again",
             )
     for file in files:
-        with file.open("rb") as handle:
-            if handle.read(len(_LFS)) == _LFS:
-                raise TunerError(
-                    f"{file.name} is a Git-LFS pointer, not the weights",
-                    code="lfs-pointer",
-                    where=str(folder),
-                    fix="run `git lfs pull` in that folder",
-                )
+        read_header(file)
     return files
+
+
+def _missing_shards(index: Path) -> tuple[list[str], int]:
+    """The files that the index names and that are not there, and how many it names."""
+    try:
+        raw = index.read_bytes()
+        if raw.startswith(_LFS):
+            raise _pointer(index)
+        names = {str(name) for name in json.loads(raw)["weight_map"].values()}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise TunerError(
+            "the index of the weights is damaged",
+            code="model-bad-index",
+            where=str(index),
+            fix="download the model again",
+        ) from error
+    return sorted(name for name in names if not (index.parent / name).is_file()), len(names)
+
+
+def read_header(file: Path) -> dict[str, tuple[str, list[int]]]:
+    """Names of a safetensors file's tensors, with data type and shape.
+
+    Raises:
+        TunerError: when the file is a Git-LFS pointer, is cut short, or is no safetensors file.
+    """
+    damaged = TunerError(
+        "the weight file is damaged or cut short", code="model-bad-weights", where=str(file), fix="download it again"
+    )
+    try:
+        with file.open("rb") as handle:
+            raw = handle.read(len(_LFS))
+            if raw == _LFS:
+                raise _pointer(file)
+            if len(raw) < 8:
+                raise damaged
+            (length,) = struct.unpack("<Q", raw[:8])
+            size = file.stat().st_size
+            if length > min(_HEADER_LIMIT, size):
+                raise damaged
+            handle.seek(8)
+            header = json.loads(handle.read(length))
+    except OSError as error:
+        raise read_failure(error, file) from error
+    except (ValueError, RecursionError) as error:
+        raise damaged from error
+    try:
+        tensors = {name: tensor for name, tensor in header.items() if name != "__metadata__"}
+        found = {name: (str(t["dtype"]), [int(size) for size in t["shape"]]) for name, t in tensors.items()}
+        end = max((int(t["data_offsets"][1]) for t in tensors.values()), default=0)
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        raise damaged from error
+    if 8 + length + end > size:
+        raise damaged
+    return found
+
+
+def _pointer(file: Path) -> TunerError:
+    return TunerError(
+        f"{file.name} is a Git-LFS pointer, not the file itself",
+        code="lfs-pointer",
+        where=str(file.parent),
+        fix="run `git lfs pull` in that folder",
+    )
 
 
 def check_folder(folder: Path) -> dict[str, Any]:

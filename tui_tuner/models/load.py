@@ -34,13 +34,18 @@ def load_tokenizer(folder: Path) -> Any:
     Raises:
         TunerError: when the tokenizer's files cannot be read.
     """
+    check_folder(folder)  # before the libraries, which take seconds to import
     ready()
+    from mlx_lm.utils import load_config
     from mlx_lm.utils import load_tokenizer as load
 
-    config = check_folder(folder)
     try:
-        return load(folder, {"trust_remote_code": False}, eos_token_ids=config.get("eos_token_id"))
-    except Exception as error:  # transformers raises anything from KeyError to a Rust panic's wrapper
+        # The tokens that end an answer often stand in generation_config.json only, which load_config reads too.
+        ends = load_config(folder).get("eos_token_id")
+        return load(folder, {"trust_remote_code": False}, eos_token_ids=ends)
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # from KeyError to a panic in Rust code, which is no Exception
         raise TunerError(
             f"the model's tokenizer cannot be loaded ({_short(error)})",
             code="model-bad-tokenizer",
@@ -55,31 +60,49 @@ def load_base(folder: Path) -> Base:
     Raises:
         TunerError: for a faulty folder, an unknown architecture, or weights that do not fit it.
     """
+    config = check_folder(folder)
     ready()
     from mlx_lm.utils import load_model
 
-    config = check_folder(folder)
     tokenizer = load_tokenizer(folder)
     try:
         model, config = load_model(folder, lazy=False, strict=True)
     except Exception as error:  # mlx, mlx-lm and safetensors each have their own
-        raise TunerError(
-            f"the model's weights cannot be loaded ({_short(error)})",
-            code="model-bad-weights",
-            where=str(folder),
-            fix=f"check that mlx-lm knows the architecture {config['model_type']!r} and download the model again",
-        ) from error
+        raise _not_loaded(folder, config["model_type"], error) from error
     return Base(folder, model, tokenizer, config)
 
 
 def fresh_tree(base: Base) -> Any:
-    """A second module tree on the base's own arrays: costs milliseconds and no memory, and may be changed freely."""
+    """A second module tree on the base's own arrays: costs milliseconds and no memory, and may be changed freely.
+
+    Raises:
+        TunerError: when the model's files have gone or changed since the base was loaded.
+    """
     from mlx_lm.utils import load_model
 
-    tree, _ = load_model(base.path, lazy=True, strict=True)
+    try:
+        tree, _ = load_model(base.path, lazy=True, strict=True)
+    except Exception as error:
+        raise _not_loaded(base.path, base.config["model_type"], error) from error
     tree.update(base.model.parameters())
     tree.eval()
     return tree
+
+
+def _not_loaded(folder: Path, kind: str, error: Exception) -> TunerError:
+    if str(error).endswith("not supported."):  # mlx-lm has a ValueError and these words for it
+        return TunerError(
+            f"mlx-lm does not know the architecture {kind!r}",
+            code="model-unknown-architecture",
+            where=str(folder),
+            fix="update mlx-lm, or take another model",
+        )
+    return TunerError(
+        f"the model's weights cannot be loaded ({_short(error)})",
+        code="model-bad-weights",
+        where=str(folder),
+        fix="download the model again, and check that its config.json belongs to these weights",
+    )
 
 
 def _short(error: BaseException) -> str:

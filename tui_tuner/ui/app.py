@@ -6,25 +6,20 @@ their first visit, and nothing here may import a heavy library, wait for a job, 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
-from textual.app import App
-from textual.message import Message
-from textual.screen import Screen
+from textual import on
 
-from tui_tuner.errors import TunerError
-from tui_tuner.ui import themes
-from tui_tuner.ui.actions import MODES, bindings
-from tui_tuner.ui.commands import WorkbenchCommands
+from tui_tuner.runs.state import RunState
 from tui_tuner.ui.jobs import Jobs
+from tui_tuner.ui.leaving import leave, obey_signals
 from tui_tuner.ui.messages import EngineChanged, ExperimentChanged, RunChanged, RunSelected
-from tui_tuner.ui.screens import factory
+from tui_tuner.ui.shell import ShellApp
 from tui_tuner.ui.state import WorkbenchState
-from tui_tuner.ui.text import visible
+from tui_tuner.ui.status import ACTIVE
 
 if TYPE_CHECKING:
     from tui_tuner.config.model import Experiment
@@ -38,7 +33,7 @@ BEAT = 0.2
 """Seconds between looks at the events of an active run; an idle run is looked at every fifth time."""
 
 
-class TunerApp(App[int]):
+class TunerApp(ShellApp):
     """The workbench.
 
     Args:
@@ -56,17 +51,7 @@ class TunerApp(App[int]):
         jobs: the engine as screens should use it.
         stopping: whether the app is waiting for the engine to come to an end.
         clock: seconds since the epoch; tests freeze it.
-        mishaps: exceptions that were turned into notices; tests look here.
     """
-
-    TITLE = "tui_tuner"
-    CSS_PATH = "app.tcss"
-    BINDINGS = bindings(None)
-    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {mode: factory(mode) for mode in MODES}
-    DEFAULT_MODE = "home"
-    COMMANDS = {WorkbenchCommands}  # noqa: RUF012
-    ENABLE_COMMAND_PALETTE = True
-    COMMAND_PALETTE_BINDING = "ctrl+p"
 
     def __init__(
         self,
@@ -80,23 +65,20 @@ class TunerApp(App[int]):
         settings: Settings | None = None,
         stop_timeout: float = 30.0,
     ) -> None:
-        super().__init__()
+        super().__init__(settings)
         self.state = WorkbenchState(overrides=tuple(overrides))
         self.jobs = Jobs(engine)
         self.engine = engine
         self.runs_dir = runs_dir
-        self.settings = settings
         self.stop_timeout = stop_timeout
         self.stopping = False
         self.clock: Callable[[], float] = time.time
-        self.mishaps: list[Exception] = []
         self._wanted = (preset, autostart, run)
         self._unsubscribe: Callable[[], None] = lambda: None
+        self._forget_signals: Callable[[], None] = lambda: None
         self._beats = 0
-        for theme in themes.THEMES:
-            self.register_theme(theme)
-        wish = getattr(settings, "theme", "")
-        self.theme = wish if wish in self.available_themes and wish != "textual-dark" else themes.DARK
+        self._last_seen: tuple[RunFollower | None, RunState] = (None, RunState.QUEUED)
+        self._trouble = ""
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -108,6 +90,7 @@ class TunerApp(App[int]):
         preset, autostart, run = self._wanted
         self._unsubscribe = self.engine.subscribe(self._engine_spoke)
         self.engine.start()
+        self._forget_signals = obey_signals(self)
         self.set_interval(BEAT, self.beat)
         try:
             if preset is not None:
@@ -127,8 +110,9 @@ class TunerApp(App[int]):
         self.post_message(EngineChanged())
 
     def on_unmount(self) -> None:
-        """Lets go of the engine."""
+        """Lets go of the engine and of the system's signals."""
         self._unsubscribe()
+        self._forget_signals()
 
     def beat(self) -> None:
         """Looks at the run being followed; five times a second while it is active, else once."""
@@ -139,14 +123,14 @@ class TunerApp(App[int]):
         try:
             if follower.poll() or (follower.active and not self._beats % 5):
                 self.post_message(RunChanged(follower.view.version))
+            self._trouble = ""
         except Exception as error:
-            self.report(error)
+            # A folder that cannot be read now is told once, not five times a second.
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                self.report(error)
 
     # -- what screens ask for -----------------------------------------------------------------------------------
-
-    def go(self, mode: str) -> None:
-        """Shows a mode's screen."""
-        self.switch_mode(mode)
 
     def set_experiment(
         self,
@@ -181,19 +165,20 @@ class TunerApp(App[int]):
         from tui_tuner.ui.follower import RunFollower
 
         self.state.run = folder
-        follower = RunFollower(folder, queued=lambda path: self.jobs.of(path) is not None)
+        follower = RunFollower(folder, self.jobs.of)
         self.state.follower = follower
         if follower.is_large:
             self.run_worker(lambda: self._first_read(follower), thread=True, exit_on_error=False, group="first-read")
         else:
             follower.poll()
+        self._last_seen = (follower, follower.state)
         self.post_message(RunSelected())
 
     def _first_read(self, follower: RunFollower) -> None:
         try:
             follower.poll()
         except Exception as error:
-            self.call_from_thread(self.report, error)
+            self.call_later(self.report, error)
         self.post_message(RunSelected())
 
     def start_run(self) -> None:
@@ -211,57 +196,38 @@ class TunerApp(App[int]):
         self.select_run(folder)
         self.go("train")
 
-    # -- notices ------------------------------------------------------------------------------------------------
-
-    def notice(self, text: str, severity: str = "information") -> None:
-        """Shows one sentence for a few seconds; the text is inert."""
-        self.notify(visible(text), severity=severity, markup=False)  # type: ignore[arg-type]
-
-    def report(self, error: Exception) -> None:
-        """Turns an exception into a notice. What is no `TunerError` is a defect of ours, and is kept in `mishaps`."""
-        if isinstance(error, TunerError):
-            self.notice(_capital(error.sentence()), "error")
-            return
-        self.mishaps.append(error)
-        self.log.error(repr(error))
-        where = MODES.get(self.current_mode, ("", "app", ""))[1]
-        what = f"{type(error).__name__}: {error}"
-        self.notice(f"Something in {where} went wrong ({what}); runs are not affected.", "error")
-        if os.environ.get("TUI_TUNER_DEBUG"):
-            raise error
-
-    async def run_action(self, *args: Any, **kwargs: Any) -> bool:
-        """Keeps an exception in an action (a key, a click, a command) from ending the app."""
-        try:
-            return await super().run_action(*args, **kwargs)
-        except Exception as error:
-            self.report(error)
-            return True
-
-    async def _on_message(self, message: Message) -> None:
-        try:
-            await super()._on_message(message)
-        except Exception as error:
-            self.report(error)
-
     # -- changes ------------------------------------------------------------------------------------------------
 
-    def on_tuner_run_changed(self) -> None:
-        self._tell("run")
+    @on(RunChanged)
+    @on(RunSelected)
+    def _run_moved(self) -> None:
+        self._tell_end()
+        self.tell("run")
 
-    def on_tuner_run_selected(self) -> None:
-        self._tell("run")
+    def _tell_end(self) -> None:
+        """Says that the run being looked at has ended, to somebody who is looking at something else just now."""
+        follower = self.state.follower
+        if follower is None or not follower.ready:
+            return
+        before, self._last_seen = self._last_seen, (follower, follower.state)
+        if before[0] is not follower or before[1] not in ACTIVE or self.current_mode == "train":
+            return
+        if follower.state in (RunState.FINISHED, RunState.STOPPED, RunState.INTERRUPTED):
+            sentence = (follower.view.verdict or {}).get("sentence", "")
+            self.notice(
+                f"{follower.folder.name}: {follower.state.value}. {sentence} (4 shows it)".replace(".  (", ". (")
+            )
 
     def on_tuner_experiment_changed(self) -> None:
-        self._tell("experiment")
+        self.tell("experiment")
 
     def on_tuner_engine_changed(self) -> None:
         for handle in self.jobs.new_failures():
             if handle.error is not None:
                 self.report(handle.error)
-        self._tell("engine")
+        self.tell("engine")
 
-    def _tell(self, hook: str) -> None:
+    def tell(self, hook: str) -> None:
         """Calls a hook of the visible mode's screen, also when a dialog lies over it."""
         from tui_tuner.ui.screens.base import WorkbenchScreen
 
@@ -271,9 +237,6 @@ class TunerApp(App[int]):
                 screen.refresh_bars()
 
     # -- actions ------------------------------------------------------------------------------------------------
-
-    def action_mode(self, mode: str) -> None:
-        self.go(mode)
 
     def action_start_run(self) -> None:
         self.start_run()
@@ -285,34 +248,6 @@ class TunerApp(App[int]):
         if isinstance(screen, WorkbenchScreen) and not screen.go_back():
             self.go("home")
 
-    def action_help(self) -> None:
-        from tui_tuner.ui.widgets.helppanel import HelpPanel
-
-        if not isinstance(self.screen, HelpPanel):
-            self.push_screen(HelpPanel.of(self.screen, self.current_mode))
-
-    def action_next_theme(self) -> None:
-        """Switches theme and stores the choice."""
-        self.theme = themes.LIGHT if self.current_theme.dark else themes.DARK
-        if self.settings is not None:
-            from tui_tuner.settings import save_settings
-
-            self.settings.theme = self.theme
-            save_settings(self.settings)
-
-    def action_save_picture(self) -> None:
-        """Saves the screen as SVG in the working folder."""
-        path = self.save_screenshot()
-        self.notice(f"Saved {path}.")
-
     async def action_quit(self) -> None:
         """Leaves at once when nothing is going, else asks."""
-        from tui_tuner.ui.leaving import leave
-
         leave(self)
-
-
-def _capital(sentence: str) -> str:
-    """A sentence with its first letter raised, unless it starts with a path or a key."""
-    first = sentence.split(" ", 1)[0]
-    return sentence if any(mark in first for mark in "/._:") else sentence[:1].upper() + sentence[1:]

@@ -43,8 +43,13 @@ class WorkbenchCommands(Provider):
     def _actions(self) -> Iterator[Command]:
         mode = self.app.current_mode
         for action in ACTIONS:
-            if action.palette and (not action.where or mode in action.where):
+            if action.palette and (not action.where or mode in action.where) and self._applies(action):
                 yield _name(action), f"{action.help}  ({action.key_text})", partial(self._run, action)
+
+    def _applies(self, action: Action) -> bool:
+        """Whether the action does something here and now."""
+        owner = self.screen if action.where else self.app
+        return owner.check_action(action.action.split("(")[0].removeprefix("app."), ()) is True
 
     async def _run(self, action: Action) -> None:
         await self.app.run_action(action.action, self.screen if action.where else None)

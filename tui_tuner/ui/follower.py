@@ -15,14 +15,14 @@ from tui_tuner.runs.events import EventTail
 from tui_tuner.runs.lock import holder
 from tui_tuner.runs.state import RunState
 from tui_tuner.runs.view import RunView
+from tui_tuner.ui.status import ACTIVE
 
 if TYPE_CHECKING:
+    from tui_tuner.engine.protocol import JobHandle
     from tui_tuner.runs.folder import RunFolder
 
 LARGE = 256 * 1024
 """An event file with more bytes than this is first read in a thread."""
-
-_ACTIVE = (RunState.RUNNING, RunState.PAUSED, RunState.QUEUED)
 
 
 class RunFollower:
@@ -30,7 +30,7 @@ class RunFollower:
 
     Args:
         folder: the run to follow.
-        queued: says whether the run waits in, or is worked on by, an engine of this process; asked at every poll.
+        job: the job of this process that works on a run folder or waits to, or None; asked at every poll.
         clock: seconds that only grow; how often the writer's lock is looked at is measured with it.
 
     Attributes:
@@ -42,7 +42,7 @@ class RunFollower:
     def __init__(
         self,
         folder: RunFolder,
-        queued: Callable[[Path], bool] | None = None,
+        job: Callable[[Path], JobHandle | None] = lambda path: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class RunFollower:
         self.ready = False
         self._tail = EventTail(folder.events)
         self._generation = self._tail.generation
-        self._queued = queued
+        self._job = job
         self._clock = clock
         self._looked = -1e9
         self._alive = False
@@ -67,7 +67,7 @@ class RunFollower:
     @property
     def active(self) -> bool:
         """Whether new events are to be expected."""
-        return self.state in _ACTIVE
+        return self.state in ACTIVE
 
     def poll(self) -> bool:
         """Reads what is new. True when the view or the state changed."""
@@ -86,9 +86,15 @@ class RunFollower:
 
     def _derive(self, fresh: bool) -> RunState:
         now = self._clock()
-        held = self._queued is not None and self._queued(self.folder.path)
         if fresh or now - self._looked >= 1.0:
             self._alive = holder(self.folder.path) is not None
             self._looked = now
-        state = self.view.state(alive=self._alive or held)
-        return RunState.QUEUED if held and not self._alive and state is RunState.INTERRUPTED else state
+        job = self._job(self.folder.path)
+        state = self.view.state(alive=self._alive or job is not None)
+        if job is None:
+            return state
+        if job.status.value == "queued":
+            return RunState.QUEUED
+        # The job was given a run that had ended before: until it writes, the record still says so.
+        ended = (self.view.finished or {}).get("t", 0.0)
+        return RunState.QUEUED if state.ended and ended < (job.started or 0.0) else state

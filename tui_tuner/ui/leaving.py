@@ -5,6 +5,8 @@ The choices of the question are a list, so that another one (to keep training in
 
 from __future__ import annotations
 
+import asyncio
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -135,13 +137,37 @@ def _shut_down(app: TunerApp, timeout: float) -> None:
     for handle in app.jobs.engine.handles():
         if not handle.status.ended:
             handle.control.stop()
-    app._tell("engine")
+    app.tell("engine")
 
     async def end() -> None:
         clean = await app.jobs.shut_down(timeout)
         app.exit(0 if clean else 1, return_code=0 if clean else 1, message=None if clean else _UNCLEAN)
 
     app.run_worker(end(), exit_on_error=False, group="leaving", exclusive=True)
+
+
+def obey_signals(app: TunerApp) -> Callable[[], None]:
+    """Makes SIGTERM and SIGHUP (a closed terminal) stop and save, as "stop and save" does; returns the way to undo it.
+
+    Where signals cannot be had (another thread than the main one, another system) nothing happens.
+    """
+    taken: list[int] = []
+    loop = asyncio.get_running_loop()
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is None:
+            continue
+        try:
+            loop.add_signal_handler(number, lambda: None if app.stopping else _stop_and_leave(app))
+        except (NotImplementedError, RuntimeError, ValueError):
+            continue
+        taken.append(number)
+
+    def forget() -> None:
+        for number in taken:
+            loop.remove_signal_handler(number)
+
+    return forget
 
 
 _UNCLEAN = "The engine did not end in time; the run can be resumed from its last checkpoint: tui-tuner resume last"

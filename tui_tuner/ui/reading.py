@@ -9,7 +9,7 @@ from textual.content import Content
 
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui import format as fmt
-from tui_tuner.ui.status import RUN_STATES
+from tui_tuner.ui.status import ACTIVE, RUN_STATES, time_left
 from tui_tuner.ui.text import inert
 from tui_tuner.ui.widgets.progress import Progress
 from tui_tuner.ui.widgets.tiles import Tile
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from tui_tuner.engine.protocol import JobHandle
     from tui_tuner.runs.view import RunView
 
-ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
-RESUMABLE = (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED)
+RESUMABLE = (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED, RunState.QUEUED)
+"""States from which a run that no job works on can go on (a queued one without a job was never started)."""
 _DOING = {
     "check": "checking",
     "data": "preparing the data",
@@ -28,12 +28,6 @@ _DOING = {
     "evaluate": "measuring after",
     "verdict": "comparing",
 }
-
-
-def time_left(view: RunView, now: float) -> float | None:
-    """Seconds that the stage at work still takes, counted from `now`; None while unknown."""
-    left = view.eta_seconds()
-    return None if left is None else max(0.0, left - (view.elapsed_at(now) - view.elapsed))
 
 
 def progress_of(view: RunView, state: RunState, job: JobHandle | None, now: float) -> Progress:
@@ -48,7 +42,9 @@ def progress_of(view: RunView, state: RunState, job: JobHandle | None, now: floa
     sign, style = RUN_STATES[state]
     active = state in ACTIVE
     stage = view.running_stage if active else None
-    text = "waiting for its turn" if state is RunState.QUEUED else state.value
+    text = state.value
+    if state is RunState.QUEUED:
+        text = "starting …" if _is_running(job) else "waiting for its turn" if job is not None else "not started"
     done, total = view.step, view.steps
     if state is RunState.RUNNING:
         text = _DOING.get(stage.name, stage.name) if stage is not None else "running"
@@ -82,8 +78,16 @@ def banner_of(view: RunView, state: RunState, job: JobHandle | None) -> Content:
     if state is RunState.PAUSED:
         return _line("‖", "$text-warning", "Paused between two steps.", "space goes on · s stops and saves")
     if state is RunState.QUEUED:
-        return _line("◌", "$text-muted", "Waiting for the run before it.", "7 shows all runs")
+        if _is_running(job):
+            return _line("◌", "$text-muted", "Loading the model and looking at the data.", "s stops")
+        if job is not None:
+            return _line("◌", "$text-muted", "Waiting for the run before it.", "7 shows all runs")
+        return _line("◌", "$text-muted", "It was set up and never started.", "r starts it")
     return _health(view, here=job is not None)
+
+
+def _is_running(job: JobHandle | None) -> bool:
+    return job is not None and job.status.value == "running"
 
 
 def _line(sign: str, style: str, fact: str, todo: str) -> Content:

@@ -144,7 +144,7 @@ def pretrain(recipe: Recipe, tokenizer: Any, say: Callable[[str], None]) -> Any:
 
     model = build_model(recipe, tokenizer)
     rise = optim.linear_schedule(recipe.peak_rate / 100, recipe.peak_rate, recipe.warmup)
-    fall = optim.cosine_decay(recipe.peak_rate, recipe.steps - recipe.warmup, recipe.peak_rate / 100)
+    fall = optim.cosine_decay(recipe.peak_rate, max(1, recipe.steps - recipe.warmup), recipe.peak_rate / 100)
     schedule = optim.join_schedules([rise, fall], [recipe.warmup])
     optimizer = optim.AdamW(learning_rate=schedule, weight_decay=recipe.weight_decay, betas=[0.9, 0.98])
 

@@ -37,26 +37,25 @@ def _functions() -> tuple[Any, Any]:
     """(gate, softmax over the last axis), each with its derivative."""
     import mlx.core as mx
 
-    @mx.custom_function
-    def gate(g: Any, x: Any) -> Any:
+    def gate_of(g: Any, x: Any) -> Any:
         return g * x / (1.0 + _exp(-g))
 
-    @gate.vjp  # type: ignore[misc, untyped-decorator, unused-ignore]
     def gate_vjp(primals: Any, cotangent: Any, _: Any) -> Any:
         g, x = primals
         sigmoid = 1.0 / (1.0 + _exp(-g))
         silu = g * sigmoid
         return cotangent * x * (sigmoid + silu * (1.0 - sigmoid)), cotangent * silu
 
-    @mx.custom_function
-    def softmax(x: Any) -> Any:
+    def softmax_of(x: Any) -> Any:
         powers = _exp(x - x.max(axis=-1, keepdims=True))
         return powers / powers.sum(axis=-1, keepdims=True)
 
-    @softmax.vjp  # type: ignore[misc, untyped-decorator, unused-ignore]
     def softmax_vjp(_: Any, cotangent: Any, output: Any) -> Any:
         return output * (cotangent - (cotangent * output).sum(axis=-1, keepdims=True))
 
+    gate, softmax = mx.custom_function(gate_of), mx.custom_function(softmax_of)
+    gate.vjp(gate_vjp)
+    softmax.vjp(softmax_vjp)
     return gate, softmax
 
 
@@ -88,13 +87,11 @@ def quick_cross_entropy(logits: Any, targets: Any) -> Any:
     """Negative log-likelihood of each target, in nats: logits (n, vocabulary), targets (n,)."""
     import mlx.core as mx
 
-    @mx.custom_function
-    def losses(scores: Any, wanted: Any) -> Any:
+    def losses_of(scores: Any, wanted: Any) -> Any:
         top = scores.max(axis=-1, keepdims=True)
         total = mx.log(_exp(scores - top).sum(axis=-1))
         return total + top[:, 0] - mx.take_along_axis(scores, wanted[:, None], axis=-1)[:, 0]
 
-    @losses.vjp  # type: ignore[misc, untyped-decorator, unused-ignore]
     def losses_vjp(primals: Any, cotangent: Any, _: Any) -> Any:
         scores, wanted = primals
         powers = _exp(scores - scores.max(axis=-1, keepdims=True))
@@ -102,4 +99,6 @@ def quick_cross_entropy(logits: Any, targets: Any) -> Any:
         hit = mx.arange(scores.shape[-1])[None, :] == wanted[:, None]
         return (shares - hit) * cotangent[:, None], mx.zeros_like(wanted)
 
+    losses = mx.custom_function(losses_of)
+    losses.vjp(losses_vjp)
     return losses(logits, targets)

@@ -83,6 +83,9 @@ class HomeScreen(WorkbenchScreen):
         self._load()
         self.set_interval(2.0, self._load)
 
+    def on_experiment_changed(self) -> None:
+        self._fill(*self._read_last)
+
     def on_resize(self) -> None:
         self._fill(*self._read_last)
 
@@ -99,15 +102,16 @@ class HomeScreen(WorkbenchScreen):
             from tui_tuner.runs.catalogue import list_runs
 
             presets, runs = list_presets(), list_runs(self.tuner.runs_dir)
-            self.app.call_from_thread(self._fill, presets, runs)
+            self.call_later(self._fill, presets, runs)
         except Exception as error:
-            if self.is_attached:
-                self.app.call_from_thread(self.tuner.report, error)
+            self.call_later(self.tuner.report, error)
 
     def _fill(self, presets: list[Preset], runs: list[RunSummary]) -> None:
         """Shows the lists; the highlighted line stays the one it was."""
         self._read_last = (presets, runs)
-        version = ([p.name for p in presets], [(r.run, r.state, r.step) for r in runs[:RECENT]], self.size.width)
+        experiment = self.tuner.state.experiment
+        ready = None if experiment is None else (experiment.run.name, experiment.train.iters)
+        version = (ready, [p.name for p in presets], [(r.run, r.state, r.step) for r in runs[:RECENT]], self.size.width)
         if version == self._shown:
             return
         self._shown = version
@@ -145,7 +149,18 @@ class HomeScreen(WorkbenchScreen):
         )
 
     def _starts(self) -> dict[str, Entry]:
-        return {
+        experiment = self.tuner.state.experiment
+        ready = {}
+        if experiment is not None:
+            name = visible(experiment.run.name)
+            detail = Content.assemble(
+                (f"{name}\n\n", "bold"),
+                f"{visible(experiment.model.path)} on {visible(experiment.data.source)}, "
+                f"{experiment.train.iters:,} steps of {experiment.train.batch_size} rows.\n\n",
+                ("enter starts it now; 2 shows its data, 3 its settings.", "$text-primary"),
+            )
+            ready["ready"] = Entry(f"Start {name}", "the experiment that is set up", detail, self.tuner.start_run)
+        return ready | {
             "quickstart": Entry(
                 "Quickstart", "the whole loop on a tiny model, two minutes", _QUICKSTART, self.action_quickstart
             ),

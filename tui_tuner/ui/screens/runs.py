@@ -96,10 +96,9 @@ class RunsScreen(WorkbenchScreen):
 
         try:
             runs = list_runs(self.tuner.runs_dir)
-            self.app.call_from_thread(self._show, runs)
+            self.call_later(self._show, runs)
         except Exception as error:
-            if self.is_attached:
-                self.app.call_from_thread(self.tuner.report, error)
+            self.call_later(self.tuner.report, error)
 
     def _show(self, runs: list[RunSummary], cursor: str | None = None) -> None:
         """Brings the table up to date; cells are only touched where something changed."""

@@ -17,8 +17,9 @@ from tui_tuner.runs.state import RunState
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.charts.units import Unit
 from tui_tuner.ui.leaving import Question
-from tui_tuner.ui.reading import ACTIVE, RESUMABLE, banner_of, progress_of, tiles_of
+from tui_tuner.ui.reading import RESUMABLE, banner_of, progress_of, tiles_of
 from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.status import ACTIVE
 from tui_tuner.ui.text import inert
 from tui_tuner.ui.widgets.losschart import LossChart, MetricChart
 from tui_tuner.ui.widgets.progress import ProgressLine

@@ -11,8 +11,7 @@ from textual.widget import Widget
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.actions import MODES
-from tui_tuner.ui.reading import time_left
-from tui_tuner.ui.status import status_content
+from tui_tuner.ui.status import status_content, time_left
 from tui_tuner.ui.text import clip, clip_middle, visible
 
 if TYPE_CHECKING:

@@ -1,0 +1,65 @@
+"""Writes the tables of keys in screens.md from the one table of actions.
+
+    python -m docs.keys [--check]
+
+Each table stands between two marks that name its mode (`app` for what works everywhere). With --check nothing is
+written, and the status is 1 when the page is not what would be written.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tui_tuner.errors import TunerError
+from tui_tuner.ui.actions import MODES, Action, actions_of, app_actions
+
+PAGE = Path(__file__).resolve().parent / "screens.md"
+PLACES = ("app", *MODES)
+
+
+def table(place: str) -> str:
+    """The keys of a mode, or those of the app, as a Markdown table."""
+    actions = app_actions() if place == "app" else actions_of(place)
+    rows = [f"| {_keys(action)} | {action.label} | {action.help} |" for action in actions]
+    return "\n".join(["| key | what | in a sentence |", "|---|---|---|", *rows])
+
+
+def filled(page: str) -> str:
+    """The page with its tables written anew.
+
+    Raises:
+        TunerError: the page has no place for a mode.
+    """
+    for place in PLACES:
+        start, end = marks(place)
+        if start not in page or end not in page:
+            raise TunerError(f"{PAGE.name} has no place for the keys of {place}", code="no-marks", where=str(PAGE))
+        text = f"{start}\n\n{table(place)}\n\n{end}"
+        page = re.sub(f"{re.escape(start)}.*?{re.escape(end)}", lambda _, text=text: text, page, flags=re.DOTALL)
+    return page
+
+
+def marks(place: str) -> tuple[str, str]:
+    """What stands before and behind the table of a mode."""
+    return f"<!-- keys of {place}: start -->", f"<!-- keys of {place}: end -->"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Writes the page, or says whether it is up to date."""
+    page = PAGE.read_text(encoding="utf-8")
+    wanted = filled(page)
+    if "--check" in arguments:
+        return int(page != wanted)
+    PAGE.write_text(wanted, encoding="utf-8")
+    return 0
+
+
+def _keys(action: Action) -> str:
+    return " ".join(f"`{key}`" for key in action.all_keys_text.split())
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,344 @@
+"""Draws the pictures of README and guide: real screens of the app, over runs that were really trained.
+
+    python -m docs.screenshots [--runs DIR] [--only home train …]
+
+Three runs of the embedded model are trained once (some minutes on a slow machine) and kept in DIR, by default
+build/screenshots; the pictures are then taken from the app in headless mode, at 120×40. Names of runs, the time of day
+and the time zone are fixed, so that pictures change when the screens or the results do, and not with the calendar. A
+picture must never show a path of the machine it was taken on, nor refer to anything outside its own file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from tui_tuner.cli.headless import perform
+from tui_tuner.config import load_preset
+from tui_tuner.engine.new_run import create_run
+from tui_tuner.engine.protocol import JobHandle, JobStatus
+from tui_tuner.engine.requests import ChatTurn, RunExperiment
+from tui_tuner.engine.worker import LocalEngine
+from tui_tuner.runs import EventTail, RunFolder
+from tui_tuner.runs.files import read_json, write_atomic, write_json
+from tui_tuner.ui import format as fmt
+from tui_tuner.ui.app import TunerApp
+
+ROOT = Path(__file__).resolve().parents[1]
+IMAGES = Path(__file__).resolve().parent / "images"
+SIZE = (120, 40)
+LARGEST = 300_000
+NOW = 1_772_445_600.0
+"""The time of day on all pictures: 10:00 on 2 March 2026, UTC."""
+LIVE_STEP = 60
+"""Where the picture of a run that is still going stands."""
+PROMPT = "Report this game: Nora Winslow, Herons v Wolves, score 4-2, goals 3, assists 1, minutes 52."
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """A run that the pictures show: its folder's name, settings, when it began, and after which step it was stopped."""
+
+    name: str
+    overrides: tuple[str, ...]
+    begun: float
+    stop_after: int | None = None
+
+
+MAIN = Recorded("quickstart-20260302-095400", (), NOW - 360)
+OTHERS = (
+    Recorded("rank-2-20260302-091200", ("adapter.rank=2", "train.iters=50", "evaluation.rows=40"), NOW - 2880),
+    Recorded("longer-20260301-173000", ("train.iters=400", "evaluation.enabled=false"), NOW - 59_400, stop_after=40),
+)
+
+
+# -- the runs -----------------------------------------------------------------------------------------------------
+
+
+def record(run: Recorded, runs: Path) -> RunFolder:
+    """The run's folder; trained when it is not there yet."""
+    if (runs / run.name).is_dir():
+        return RunFolder.open(runs / run.name)
+    print(f"training {run.name} …", file=sys.stderr)
+    experiment, preset = load_preset("quickstart", run.overrides)
+    title = re.sub(r"-\d{8}-\d{6}$", "", run.name)
+    with tempfile.TemporaryDirectory(dir=runs, prefix=".") as building:
+        folder = create_run(experiment, Path(building), title, preset.path.parent, f"tui-tuner run {preset.name}")
+        _train(folder, run.stop_after)
+        _set_clock(folder, run.begun)
+        shutil.rmtree(folder.state)  # what a resumption needs is of no use to a picture
+        folder.path.rename(runs / run.name)
+    return RunFolder.open(runs / run.name)
+
+
+def _train(folder: RunFolder, stop_after: int | None) -> None:
+    if stop_after is None:
+        perform(RunExperiment(folder.path))
+        return
+    engine, tail, step = LocalEngine(), EventTail(folder.events), 0
+    engine.start()
+    handle = engine.submit(RunExperiment(folder.path))
+    while not handle.finished.wait(0.05):
+        step = max([step, *(event["step"] for event in tail.poll() if event["type"] == "train")])
+        if step >= stop_after:
+            handle.control.stop()
+    engine.shutdown()
+    if handle.error is not None:
+        raise handle.error
+
+
+def _set_clock(folder: RunFolder, begun: float) -> None:
+    """Moves a run to another time of day; all durations stay."""
+    events = [json.loads(line) for line in folder.events.read_text(encoding="utf-8").splitlines()]
+    shift = begun - events[0]["t"]
+    for event in events:
+        event["t"] = round(event["t"] + shift, 3)
+    write_atomic(folder.events, "".join(json.dumps(event) + "\n" for event in events))
+    write_json(folder.meta, {**read_json(folder.meta), "created": begun})
+
+
+def half_way(folder: RunFolder, into: Path) -> RunFolder:
+    """A copy of a finished run as it was after `LIVE_STEP` steps."""
+    copy = into / folder.name
+    shutil.copytree(folder.path, copy)
+    lines = folder.events.read_text(encoding="utf-8").splitlines(keepends=True)
+    last = max(i for i, line in enumerate(lines) if json.loads(line).get("step", 1e9) <= LIVE_STEP)
+    write_atomic(copy / "events.jsonl", "".join(lines[: last + 1]))
+    return RunFolder.open(copy)
+
+
+class Stage(LocalEngine):
+    """The real engine, with one run that is said to be going, and stands still for its picture."""
+
+    def __init__(self, going: RunFolder | None = None) -> None:
+        super().__init__()
+        self._going = [] if going is None else [JobHandle(0, RunExperiment(going.path), status=JobStatus.RUNNING)]
+
+    def handles(self) -> list[JobHandle]:
+        return [*self._going, *super().handles()]
+
+    def active(self, lane: str = "mlx") -> JobHandle | None:
+        return self._going[0] if self._going and lane == "mlx" else super().active(lane)
+
+
+# -- the pictures -------------------------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def opened(
+    runs: Path, run: RunFolder | None = None, engine: LocalEngine | None = None, now: float = NOW
+) -> AsyncIterator[tuple[TunerApp, Pilot[Any]]]:
+    """The app, headless, with the quickstart loaded and a run selected."""
+    engine = engine or Stage()
+    app = TunerApp(engine=engine, runs_dir=runs, preset="quickstart")
+    app.clock = lambda: now
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.state.experiment is not None, "the preset")
+        if run is not None:
+            app.select_run(run)
+        try:
+            yield app, pilot
+            if app.mishaps:
+                raise app.mishaps[0]
+        finally:
+            await asyncio.to_thread(engine.shutdown)
+
+
+async def until(pilot: Pilot[Any], condition: Callable[[], object], what: str, seconds: float = 120.0) -> None:
+    """Lets the app work until a condition holds.
+
+    Raises:
+        TimeoutError: naming what was waited for.
+    """
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+        await pilot.pause(0.02)
+    await pilot.pause()
+
+
+def text_of(app: TunerApp) -> str:
+    """All text on the screen."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join("".join(segment.text for segment in strip) for strip in strips)
+
+
+async def shows(app: TunerApp, pilot: Pilot[Any], *words: str) -> None:
+    """Waits until all of the words are on the screen, and the screen is at rest."""
+    await until(pilot, lambda: all(word in text_of(app) for word in words), f"{', '.join(words)} on the screen")
+    await settled(app, pilot)
+
+
+async def settled(app: TunerApp, pilot: Pilot[Any]) -> None:
+    """Waits until the screen looks the same a few times in a row."""
+    before, same = "", 0
+    while same < 4:
+        await pilot.pause(0.15)
+        now = text_of(app)
+        before, same = now, same + 1 if now == before else 0
+
+
+def save(app: TunerApp, name: str) -> None:
+    """Writes a picture.
+
+    Raises:
+        ValueError: it is too large, refers to something outside, or shows a path of this machine.
+    """
+    svg = self_contained(app.export_screenshot(title="tui-tuner"))
+    for word in ("http://", "https://", str(ROOT), str(Path.home()), tempfile.gettempdir()):
+        if word in svg.replace('xmlns="http://www.w3.org/2000/svg"', ""):
+            raise ValueError(f"the picture {name} shows or refers to {word}")
+    if len(svg.encode()) > LARGEST:
+        raise ValueError(f"the picture {name} has {len(svg.encode()):,} bytes, more than {LARGEST:,}")
+    IMAGES.mkdir(exist_ok=True)
+    (IMAGES / f"{name}.svg").write_text(svg, encoding="utf-8")
+    print(f"docs/images/{name}.svg", file=sys.stderr)
+
+
+def self_contained(svg: str) -> str:
+    """A picture without web fonts: every viewer's own monospaced font is near enough, as each run of cells has its
+    width written beside it."""
+    svg = re.sub(r"@font-face\s*{[^}]*}", "", svg)
+    svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
+    fonts = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
+    svg = re.sub(r"font-family:\s*Fira Code[^;]*;", f"font-family: {fonts};", svg)
+    return re.sub(r"\n\s*\n+", "\n", svg)
+
+
+Picture = Callable[[Path, RunFolder], Awaitable[None]]
+
+
+async def home(runs: Path, run: RunFolder) -> None:
+    async with opened(runs) as (app, pilot):
+        await shows(app, pilot, "RECENT RUNS", run.name[:10])
+        save(app, "home")
+
+
+async def models(runs: Path, run: RunFolder) -> None:
+    async with opened(runs) as (app, pilot):
+        app.go("models")
+        await shows(app, pilot, "qkv_proj")
+        save(app, "models")
+
+
+async def data(runs: Path, run: RunFolder) -> None:
+    async with opened(runs) as (app, pilot):
+        app.go("data")
+        await shows(app, pilot, "Report this game")
+        while "0 is" not in text_of(app) and app.screen._form != _TOKENS:  # type: ignore[attr-defined]
+            await pilot.press("v")
+        await settled(app, pilot)
+        save(app, "data")
+
+
+_TOKENS = 2
+
+
+async def config(runs: Path, run: RunFolder) -> None:
+    async with opened(runs) as (app, pilot):
+        app.go("config")
+        await shows(app, pilot, "learning_rate")
+        await pilot.press("slash", *"learning_rate", "enter")
+        await settled(app, pilot)
+        save(app, "config")
+
+
+async def live(runs: Path, run: RunFolder) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        going = half_way(run, Path(place))
+        last = json.loads(going.events.read_text(encoding="utf-8").splitlines()[-1])["t"]
+        async with opened(Path(place), going, Stage(going), last + 0.3) as (app, pilot):
+            app.go("train")
+            await shows(app, pilot, f"{LIVE_STEP}/100")
+            save(app, "train")
+
+
+async def finished(runs: Path, run: RunFolder) -> None:
+    async with opened(runs, run) as (app, pilot):
+        app.go("train")
+        await shows(app, pilot, "Finished", "exact_match")
+        await pilot.press("v")
+        await settled(app, pilot)
+        save(app, "finished")
+
+
+async def benchmark(runs: Path, run: RunFolder) -> None:
+    async with opened(runs, run) as (app, pilot):
+        app.go("benchmark")
+        await shows(app, pilot, "exact_match", "FT |")
+        save(app, "benchmark")
+
+
+async def chat(runs: Path, run: RunFolder) -> None:
+    engine = Stage()
+    async with opened(runs, run, engine) as (app, pilot):
+        app.go("chat")
+        await shows(app, pilot, "Probe prompts")
+        await pilot.press("ctrl+o", *("down",))
+        await pilot.press("enter")
+        await until(pilot, lambda: _answered(engine) == 2, "both answers")
+        await settled(app, pilot)
+        save(app, "chat")
+
+
+def _answered(engine: LocalEngine) -> int:
+    return sum(isinstance(handle.request, ChatTurn) and handle.status.ended for handle in engine.handles())
+
+
+async def runs_list(runs: Path, run: RunFolder) -> None:
+    async with opened(runs, run) as (app, pilot):
+        app.go("runs")
+        await shows(app, pilot, *(other.name[:12] for other in (MAIN, *OTHERS)))
+        save(app, "runs")
+
+
+PICTURES: dict[str, Picture] = {
+    "home": home,
+    "models": models,
+    "data": data,
+    "config": config,
+    "train": live,
+    "finished": finished,
+    "benchmark": benchmark,
+    "chat": chat,
+    "runs": runs_list,
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Draws the pictures."""
+    parser = argparse.ArgumentParser(description="Draw the pictures of README and guide.")
+    parser.add_argument("--runs", type=Path, default=ROOT / "build" / "screenshots", help="where trained runs are kept")
+    parser.add_argument("--only", nargs="+", choices=PICTURES, default=list(PICTURES), help="draw these alone")
+    options = parser.parse_args(arguments)
+    os.environ.update(TZ="UTC", TEXTUAL_ANIMATIONS="none")
+    time.tzset()
+    ago = fmt.ago
+    fmt.ago = lambda then, now=None: ago(then, NOW if now is None else now)
+    runs = options.runs.resolve()
+    runs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as own:
+        os.environ["TUI_TUNER_CONFIG"] = own
+        main_run, *_ = [record(run, runs) for run in (MAIN, *OTHERS)]
+        for name in options.only:
+            asyncio.run(PICTURES[name](runs, main_run))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""Leaving the app: at once, after a question, while saving, and when the system asks."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+
+from tests.ui.conftest import Drive
+from tests.ui.fakes import FakeEngine, RunBuilder
+from tests.ui.looking import shown, until
+from tui_tuner.engine.requests import RunExperiment
+from tui_tuner.ui.leaving import Question
+
+Build = Callable[..., RunBuilder]
+
+
+def going(engine: FakeEngine, builder: RunBuilder) -> None:
+    """Has the engine of this process work on a run."""
+    engine.submit(RunExperiment(builder.folder.path))
+
+
+async def test_leaving_with_nothing_going_is_at_once(drive: Drive, engine: FakeEngine) -> None:
+    async with drive() as (app, pilot):
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: app.return_value is not None)
+        assert app.return_value == 0 and engine.shut_down
+
+
+async def test_leaving_a_going_run_asks_and_staying_changes_nothing(
+    drive: Drive, engine: FakeEngine, build: Build
+) -> None:
+    going(engine, build().prepared())
+    async with drive() as (app, pilot):
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("ctrl+q")
+        assert len(app.screen_stack) == 2, "the question is asked once"
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: not isinstance(app.screen, Question))
+        assert not engine.handles()[0].control.stop_requested and not engine.shut_down and app.is_running
+
+
+async def test_stop_and_leave_waits_for_the_engine(drive: Drive, engine: FakeEngine, build: Build) -> None:
+    going(engine, build().prepared())
+    engine.may_end.clear()
+    async with drive() as (app, pilot):
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("enter")
+        await until(pilot, lambda: engine.shut_down and "stopping and saving" in shown(app))
+        assert engine.handles()[0].control.stop_requested
+        assert app.return_value is None
+        engine.may_end.set()
+        await until(pilot, lambda: app.return_value is not None)
+        assert app.return_value == 0
+
+
+async def test_an_engine_that_hangs_does_not_keep_the_app(drive: Drive, engine: FakeEngine, build: Build) -> None:
+    going(engine, build().prepared())
+    engine.may_end.clear()
+    async with drive(stop_timeout=0.05) as (app, pilot):
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.return_value is not None)
+        assert app.return_value == 1
+
+
+async def test_while_it_saves_one_can_leave_at_once(drive: Drive, engine: FakeEngine, build: Build) -> None:
+    going(engine, build().prepared())
+    engine.may_end.clear()
+    async with drive() as (app, pilot):
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.stopping and not isinstance(app.screen, Question))
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        assert "Still saving" in shown(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: app.return_value is not None)
+        assert app.return_value == 1
+    engine.may_end.set()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGTERM"), reason="no signals here")
+async def test_sigterm_stops_saves_and_leaves(drive: Drive, engine: FakeEngine, build: Build) -> None:
+    going(engine, build().prepared())
+    before = signal.getsignal(signal.SIGTERM)
+    async with drive() as (app, pilot):
+        await until(pilot, lambda: signal.getsignal(signal.SIGTERM) is not before, "the app listens")
+        os.kill(os.getpid(), signal.SIGTERM)
+        await until(pilot, lambda: app.return_value is not None)
+        assert engine.handles()[0].control.stop_requested and engine.shut_down

@@ -1,0 +1,74 @@
+"""What to change in a configuration, always to values that it accepts."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from pydantic import ValidationError
+
+from tui_tuner.config import Experiment
+
+from .case import Case
+
+
+def other_rate(case: Case, factor: float) -> dict[str, Any]:
+    """The learning rate multiplied, to two digits; empty when the rate is not known."""
+    rate = case.learning_rate
+    if rate is None:
+        return {}
+    return {"train.learning_rate": float(f"{rate * factor:.1e}")}
+
+
+def gentler_start(case: Case, factor: float) -> dict[str, Any]:
+    """A lower learning rate, and a warm-up of a tenth of the run where there was none."""
+    change = other_rate(case, factor)
+    if case.experiment is not None and case.experiment.train.warmup == 0:
+        train = case.experiment.train
+        updates = train.iters // train.grad_accumulation
+        if updates >= 10:
+            change["train.warmup"] = math.ceil(updates / 10)
+    return change
+
+
+def smaller_batch(case: Case) -> dict[str, Any]:
+    """Half the batch with twice the accumulation and the iterations: the same updates from the same rows."""
+    if case.experiment is None or case.experiment.train.batch_size < 2:
+        return {}
+    train = case.experiment.train
+    half = train.batch_size // 2
+    factor = math.ceil(train.batch_size / half)
+    return {
+        "train.batch_size": half,
+        "train.grad_accumulation": train.grad_accumulation * factor,
+        "train.iters": train.iters * factor,
+    }
+
+
+def less_memory(case: Case) -> dict[str, Any]:
+    """Gradient checkpointing where it is off, else a smaller batch, else shorter rows."""
+    if case.experiment is None:
+        return {}
+    train = case.experiment.train
+    if not train.grad_checkpoint:
+        return {"train.grad_checkpoint": True}
+    if train.batch_size > 1:
+        return smaller_batch(case)
+    return {"train.max_seq_length": train.max_seq_length // 2}
+
+
+def acceptable(change: dict[str, Any], experiment: Experiment | None) -> dict[str, Any]:
+    """`change` without what is so already; empty when the configuration would refuse it."""
+    if experiment is None or not change:
+        return change
+    document = experiment.model_dump()
+    new: dict[str, Any] = {}
+    for key, value in change.items():
+        section, name = key.split(".")
+        if document[section][name] != value:
+            document[section][name] = new[key] = value
+    try:
+        Experiment.model_validate(document)
+    except ValidationError:
+        return {}
+    return new

@@ -1,0 +1,100 @@
+"""What the rates and the memory tell: padding, a machine that slows down, memory that runs out."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+
+from . import changes, words
+from .case import Advice, Case
+from .robust import difference_error, noise
+
+_PADDING: Final = 0.35
+_MUCH_PADDING: Final = 0.5
+_PADDING_REPORTS: Final = 50
+_SLOW: Final = 0.6
+_SWAP: Final = 256 * 1024 * 1024  # bytes
+_NEAR: Final = 0.9
+_AT: Final = 0.98
+
+
+def padding(case: Case) -> Advice | None:
+    """A large share of the computed tokens is padding.
+
+    The median of the last 50 reports (5 at least, as each tells of one batch). 35 % is what mlx-lm's order was measured
+    to waste where batches of equal lengths waste 9 %: below it there is little to gain. From 50 % on, half of the time
+    is lost, and it is a warning. A batch of one row is not named: the padding it has (to a multiple of 32 tokens)
+    cannot be helped.
+    """
+    shares = case.reported("padding_fraction")[-_PADDING_REPORTS:]
+    alone = case.experiment is not None and case.experiment.train.batch_size == 1
+    if len(shares) < 5 or alone:
+        return None
+    share = float(np.median(shares))
+    if share < _PADDING:
+        return None
+    text = (
+        f"{words.percent(share)} of the tokens computed are padding, because short rows share batches with long ones: "
+        "smaller batches with more accumulation waste less."
+    )
+    severity = "warning" if share >= _MUCH_PADDING else "info"
+    return Advice("padding", severity, text, changes.smaller_batch(case), {"padding_fraction": share})
+
+
+def slowed_down(case: Case) -> Advice | None:
+    """The run has become slower than it was itself.
+
+    From 12 reports on: the median tokens per second of the last 8 (a quarter of the reports if that is fewer, 3 at
+    least) is below 0.6 of the median of all before them, leaving out the first two, which compile. A machine that is
+    merely warm loses 10 to 25 %; 40 % is throttling, swapping, or another program. It must also lie 4 standard errors
+    of the (logarithmic) rates away, as batches of varied lengths make rates vary. The swap tells which it is: growth by
+    256 MiB is more than a system does in passing.
+    """
+    rates = case.reported("tokens_per_second")[2:]
+    rates = np.log(rates[rates > 0])
+    if len(rates) < 10:
+        return None
+    recent = max(3, min(8, len(rates) // 4))
+    before, now = float(np.median(rates[:-recent])), float(np.median(rates[-recent:]))
+    error = difference_error(noise(rates), len(rates) - recent, recent)
+    if now - before > min(math.log(_SLOW), -4 * error):
+        return None
+    text = (
+        f"Training has slowed down from {math.exp(before):,.0f} to {math.exp(now):,.0f} tokens per second "
+        f"({words.percent(1 - math.exp(now - before))} less)"
+    )
+    evidence = {"before": math.exp(before), "now": math.exp(now)}
+    growth = case.machine.swap_growth if case.machine is not None else None
+    if growth is not None:
+        evidence["swap_growth"] = float(growth)
+    if growth is not None and growth >= _SWAP:
+        text += f", and {words.gigabytes(growth)} went to swap since it began: memory is short."
+        return Advice("slowed-down", "warning", text, changes.less_memory(case), evidence)
+    text += ": the machine may be too hot or on battery, or another program is taking its share"
+    text += "." if growth is not None else ", or memory is being swapped."
+    return Advice("slowed-down", "warning", text, {}, evidence)
+
+
+def memory_near_limit(case: Case) -> Advice | None:
+    """The most memory in use so far comes near what the machine can give.
+
+    From 90 % on a warning: the longest batch may still be to come, and forecasts are off by up to that. From 98 % on
+    an error: on Metal running out can end the process at once. Unknown limits are not judged.
+    """
+    peaks = case.reported("peak_memory")
+    if case.machine is None or case.machine.memory_limit <= 0 or not len(peaks):
+        return None
+    peak, limit = float(peaks.max()), float(case.machine.memory_limit)
+    share = peak / limit
+    if share < _NEAR:
+        return None
+    text = (
+        f"Training has used up to {words.gigabytes(peak)} of the {words.gigabytes(limit)} that the machine can give "
+        f"({words.percent(share)}): a longer batch may run out of memory."
+    )
+    severity = "error" if share >= _AT else "warning"
+    return Advice(
+        "memory", severity, text, changes.less_memory(case), {"peak_memory": peak, "limit": limit, "share": share}
+    )

@@ -1,0 +1,117 @@
+"""The frame around the screens: modes, themes, help, notices, and what happens when something of ours goes wrong.
+
+It knows nothing of engines and runs. Whatever raises below it, the app must live on: a person's run may hang on it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual.app import App
+from textual.message import Message
+from textual.screen import Screen
+
+from tui_tuner.errors import TunerError
+from tui_tuner.ui import themes
+from tui_tuner.ui.actions import MODES, bindings
+from tui_tuner.ui.commands import WorkbenchCommands
+from tui_tuner.ui.screens import factory
+from tui_tuner.ui.text import visible
+
+if TYPE_CHECKING:
+    from tui_tuner.settings import Settings
+
+
+class ShellApp(App[int]):
+    """An app with our modes, keys and themes, whose handlers may fail.
+
+    Args:
+        settings: the person's settings; None means defaults that are not stored.
+
+    Attributes:
+        mishaps: exceptions that were turned into notices and are no `TunerError`; tests look here.
+    """
+
+    TITLE = "tui_tuner"
+    CSS_PATH = "app.tcss"
+    BINDINGS = bindings(None)
+    MODES: ClassVar[dict[str, str | Callable[[], Screen[Any]]]] = {mode: factory(mode) for mode in MODES}
+    DEFAULT_MODE = "home"
+    COMMANDS = {WorkbenchCommands}  # noqa: RUF012
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+
+    def __init__(self, settings: Settings | None) -> None:
+        super().__init__()
+        self.settings = settings
+        self.mishaps: list[Exception] = []
+        for theme in themes.THEMES:
+            self.register_theme(theme)
+        wish = getattr(settings, "theme", "")
+        self.theme = wish if wish in self.available_themes and wish != "textual-dark" else themes.DARK
+
+    def go(self, mode: str) -> None:
+        """Shows a mode's screen."""
+        self.switch_mode(mode)
+
+    def notice(self, text: str, severity: str = "information") -> None:
+        """Shows one sentence for a few seconds; the text is inert."""
+        self.notify(visible(text), severity=severity, markup=False)  # type: ignore[arg-type]
+
+    def report(self, error: Exception) -> None:
+        """Turns an exception into a notice. What is no `TunerError` is a defect of ours, and is kept in `mishaps`."""
+        if isinstance(error, TunerError):
+            self.notice(_capital(error.sentence()), "error")
+            return
+        self.mishaps.append(error)
+        self.log.error(repr(error))
+        where = MODES.get(self.current_mode, ("", "app", ""))[1]
+        what = f"{type(error).__name__}: {error}"
+        self.notice(f"Something in {where} went wrong ({what}); runs are not affected.", "error")
+        if os.environ.get("TUI_TUNER_DEBUG"):
+            raise error
+
+    async def run_action(self, *args: Any, **kwargs: Any) -> bool:
+        """Keeps an exception in an action (a key, a click, a command) from ending the app."""
+        try:
+            return await super().run_action(*args, **kwargs)
+        except Exception as error:
+            self.report(error)
+            return True
+
+    async def _on_message(self, message: Message) -> None:
+        try:
+            await super()._on_message(message)
+        except Exception as error:
+            self.report(error)
+
+    def action_mode(self, mode: str) -> None:
+        self.go(mode)
+
+    def action_help(self) -> None:
+        from tui_tuner.ui.widgets.helppanel import HelpPanel
+
+        if not isinstance(self.screen, HelpPanel):
+            self.push_screen(HelpPanel.of(self.screen, self.current_mode))
+
+    def action_next_theme(self) -> None:
+        """Switches theme and stores the choice."""
+        self.theme = themes.LIGHT if self.current_theme.dark else themes.DARK
+        if self.settings is not None:
+            from tui_tuner.settings import save_settings
+
+            self.settings.theme = self.theme
+            save_settings(self.settings)
+
+    def action_save_picture(self) -> None:
+        """Saves the screen as SVG in the working folder."""
+        path = self.save_screenshot()
+        self.notice(f"Saved {path}.")
+
+
+def _capital(sentence: str) -> str:
+    """A sentence with its first letter raised, unless it starts with a path or a key."""
+    first = sentence.split(" ", 1)[0]
+    return sentence if any(mark in first for mark in "/._:") else sentence[:1].upper() + sentence[1:]
