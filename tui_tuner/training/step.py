@@ -4,28 +4,54 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from tui_tuner.training.batches import Batch
 
 
-def to_arrays(batch: Batch) -> tuple[Any, Any]:
-    """A batch as mlx arrays: tokens (rows, width) and lengths (rows, 2), both int32."""
-    import mlx.core as mx
+class Loss(Protocol):
+    """A loss and the arrays it takes."""
 
-    return mx.array(batch.tokens), mx.array(batch.lengths)
+    def arrays(self, batch: Batch) -> tuple[Any, ...]:
+        """A batch as mlx arrays."""
+
+    def __call__(self, model: Any, *arrays: Any) -> tuple[Any, Any]:
+        """Mean loss in nats per counted token, and the number of counted tokens."""
 
 
-def stock_loss() -> Callable[..., Any]:
+class StockLoss:
     """mlx-lm's loss: mean cross-entropy in nats over the counted positions, and their number.
 
     It counts one padding token after each row that is shorter than its batch (`steps <= lengths` is one too many);
     kept, because equality with mlx-lm is what this loss is for.
     """
-    from mlx_lm.tuner.trainer import default_loss
 
-    return default_loss  # type: ignore[no-any-return]
+    def __init__(self) -> None:
+        from mlx_lm.tuner.trainer import default_loss
+
+        self._loss = default_loss
+
+    def arrays(self, batch: Batch) -> tuple[Any, ...]:
+        """Tokens (rows, width) and lengths (rows, 2), both int32."""
+        import mlx.core as mx
+
+        return mx.array(batch.tokens), mx.array(batch.lengths)
+
+    def __call__(self, model: Any, *arrays: Any) -> tuple[Any, Any]:
+        value, tokens = self._loss(model, *arrays)
+        return value, tokens
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What a step gave: the loss as an array, counted tokens, gradients kept for the next step, gradient norm."""
+
+    loss: Any
+    tokens: Any
+    gradients: Any
+    norm: Any
 
 
 def squared_norm(gradients: Any) -> Any:
@@ -39,11 +65,16 @@ def squared_norm(gradients: Any) -> Any:
     )
 
 
-def compile_step(model: Any, optimizer: Any, loss: Callable[..., Any], accumulation: int) -> Callable[..., Any]:
-    """The step function: `(tokens, lengths), gradients so far, update?` → loss, tokens, gradients so far, norm.
+def compile_step(
+    model: Any, optimizer: Any, loss: Loss, *, accumulation: int, clip_norm: float, extra_state: Any
+) -> Callable[[tuple[Any, ...], Any, bool], StepResult]:
+    """The step function: arrays of a batch, gradients so far, whether to update → `StepResult`.
 
-    The norm is that of the (averaged) gradient the update used, 0 in a step without update. The arithmetic is that of
-    `mlx_lm.tuner.trainer.train`; the norm is read beside it and changes nothing.
+    The norm is that of the (averaged) gradient before clipping, and 0 in a step without update. Without clipping the
+    arithmetic is that of `mlx_lm.tuner.trainer.train`; the norm is read beside it and changes nothing.
+
+    Args:
+        extra_state: a tree of arrays that steer the step from outside and may change between calls.
     """
     import mlx.core as mx
     import mlx.nn as nn
@@ -51,10 +82,10 @@ def compile_step(model: Any, optimizer: Any, loss: Callable[..., Any], accumulat
     from mlx.utils import tree_map
 
     value_and_grad = nn.value_and_grad(model, loss)
-    state = [model.state, optimizer.state, mx.random.state]
+    state = [model.state, optimizer.state, mx.random.state, extra_state]
 
     @partial(mx.compile, inputs=state, outputs=state)
-    def step(arrays: tuple[Any, Any], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
+    def step(arrays: tuple[Any, ...], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
         (value, tokens), gradient = value_and_grad(model, *arrays)
         if previous is not None:
             gradient = tree_map(lambda x, y: x + y, gradient, previous)
@@ -64,20 +95,23 @@ def compile_step(model: Any, optimizer: Any, loss: Callable[..., Any], accumulat
             if accumulation > 1:
                 gradient = tree_map(lambda x: x / accumulation, gradient)
             norm = mx.sqrt(squared_norm(gradient))
+            if clip_norm:
+                factor = mx.minimum(clip_norm / (norm + 1e-6), 1.0)
+                gradient = tree_map(lambda x: x * factor.astype(x.dtype), gradient)
             optimizer.update(model, gradient)
             gradient = None
         return value, tokens, gradient, norm
 
-    def run(arrays: tuple[Any, Any], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
+    def run(arrays: tuple[Any, ...], previous: Any, update: bool) -> StepResult:
         result = step(arrays, previous, update)
         mx.eval(state, result)
-        return result  # type: ignore[no-any-return]
+        return StepResult(*result)
 
     return run
 
 
 def validate(
-    model: Any, batches: Iterable[Batch], loss: Callable[..., Any], between: Callable[[int], None]
+    model: Any, batches: Iterable[Batch], loss: Loss, between: Callable[[int], None]
 ) -> tuple[float, int]:
     """Token-weighted mean loss (nats per token) over batches, and the number of counted tokens.
 
@@ -90,7 +124,7 @@ def validate(
     total, count = mx.array(0.0), mx.array(0)
     try:
         for done, batch in enumerate(batches, 1):
-            value, tokens = loss(model, *to_arrays(batch))
+            value, tokens = loss(model, *loss.arrays(batch))
             total += value * tokens
             count += tokens
             mx.eval(total, count)
