@@ -232,9 +232,7 @@ class DataScreen(WorkbenchScreen):
             pane.draw(lambda _width: Content.styled("There are no rows.", "$text-muted"))
             return
         form = data_row.FORMS[self._form]
-        forms = [
-            (f" {name} ", "reverse" if key == form else "") for key, name in _FORM_NAMES.items()
-        ]
+        forms = [(f" {name} ", "reverse" if key == form else "") for key, name in _FORM_NAMES.items()]
         pane.border_title = Content.assemble(f"{visible(row.split)} {row.index} ", *forms)
         pane.border_subtitle = data_row.legend() if form == "tokens" else Content("")
         summary = Content.styled(data_row.summary(row), "$text-muted")

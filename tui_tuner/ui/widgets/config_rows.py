@@ -136,7 +136,7 @@ def means(key: str, experiment: Experiment, rows: int | None) -> str:
     if key == "adapter.targets" and not adapter.targets:
         return "Every linear module of those layers gets an adapter."
     if adapter.method == "full" and key in ("adapter.rank", "adapter.scale", "adapter.dropout", "adapter.targets"):
-        return "Not used: the method is \"full\"."
+        return 'Not used: the method is "full".'
     if key == "train.save_every":
         saves = train.iters // train.save_every
         along = f"{count(saves)} checkpoint{'s' if saves != 1 else ''} along the way, and one at the end."

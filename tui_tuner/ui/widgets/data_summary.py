@@ -29,16 +29,13 @@ def counts(preview: DataPreview, width: int) -> Content:
 
 def bar(rows: dict[str, int], width: int) -> Content:
     """The splits' shares as a bar; each split has its own texture, so colour is not needed to tell them apart."""
-    total = sum(rows.get(split, 0) for split in SPLITS)
-    if not total:
-        return Content("")
+    held = [(split, glyph, rows[split]) for split, glyph in zip(SPLITS, "█▓░", strict=True) if rows.get(split)]
+    total = sum(some for _, _, some in held)
     parts: list[tuple[str, str]] = []
     left = width
-    for split, glyph in zip(SPLITS, "█▓░", strict=True):
-        some = rows.get(split, 0)
-        cells = min(left, max(round(width * some / total), 1)) if some else 0
-        if split == SPLITS[-1] and some:
-            cells = left
+    for at, (split, glyph, some) in enumerate(held):
+        after = len(held) - at - 1  # Splits still to come: each of them gets a cell, however few rows it has.
+        cells = min(max(round(width * some / total), 1), left - after) if after else left
         parts.append((glyph * cells, _SPLIT_STYLE[split]))
         left -= cells
     return Content.assemble(*parts)

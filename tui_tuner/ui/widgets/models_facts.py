@@ -33,9 +33,7 @@ def headline(facts: ModelFacts) -> Content:
     """One line: what this model is called, what it is, and how large."""
     name = PurePath(facts.path).name or facts.path
     parts = [part for part in (facts.architecture, f"{scaled(facts.parameters)} parameters", size(facts.bytes)) if part]
-    return Content.assemble(
-        (visible(name), "bold $text-primary"), "  ", (visible(" · ".join(parts)), "$text-muted")
-    )
+    return Content.assemble((visible(name), "bold $text-primary"), "  ", (visible(" · ".join(parts)), "$text-muted"))
 
 
 def problems(facts: ModelFacts, width: int) -> Content:

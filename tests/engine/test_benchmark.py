@@ -1,0 +1,159 @@
+"""A benchmark keeps every row it has paid for, and its file and figures are those of its rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.models import make_rows
+from tui_tuner.config import Experiment
+from tui_tuner.data.examples import prompt_tokens
+from tui_tuner.errors import TunerError
+from tui_tuner.evaluation import benchmark as module
+from tui_tuner.evaluation.benchmark import BenchmarkResult, benchmark, read_result
+from tui_tuner.evaluation.report import write_report
+from tui_tuner.evaluation.score import summarise, verdict
+from tui_tuner.models.load import Base, load_base
+from tui_tuner.runs.control import JobControl, StopRequested
+from tui_tuner.runs.folder import RunFolder
+
+pytestmark = pytest.mark.mlx
+
+METRICS = ("exact_match", "rouge1", "rouge2", "rougeL")
+ROWS = make_rows(9, seed=2)
+
+
+@pytest.fixture(scope="module")
+def base(model_of: Callable[..., Path]) -> Base:
+    return load_base(model_of("phi3"))
+
+
+def run(
+    base: Base, folder: Path, control: JobControl | None = None, rows: Sequence[dict[str, Any]] = ROWS
+) -> BenchmarkResult:
+    return benchmark(
+        base.model,
+        base.tokenizer,
+        rows,
+        label="before",
+        folder=folder,
+        metrics=METRICS,
+        max_tokens=7,
+        batch_size=2,
+        control=control or JobControl(),
+        emit=lambda type, **fields: {},
+        stage="baseline",
+    )
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many prompts each benchmark had answered; the first one is stopped after its fourth answer."""
+    counts: list[int] = []
+    answer = module.greedy_answers
+
+    def watched(*args: Any, control: JobControl, **options: Any) -> Iterator[Any]:
+        counts.append(len(args[2]))
+        for number, found in enumerate(answer(*args, control=control, **options), 1):
+            yield found
+            if len(counts) == 1 and number == 4:
+                control.stop("test")
+
+    monkeypatch.setattr(module, "greedy_answers", watched)
+    return counts
+
+
+def lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def test_rows_that_were_answered_are_not_answered_again(base: Base, asked: list[int], tmp_path: Path) -> None:
+    with pytest.raises(StopRequested):
+        run(base, tmp_path / "broken")
+    partial = tmp_path / "broken" / "before.partial.jsonl"
+    kept = len(lines(partial))
+    assert kept >= 4
+    assert not (tmp_path / "broken" / "before.jsonl").exists()
+    with partial.open("ab") as handle:  # as a kill, or somebody's editor, may leave it
+        handle.write(b'[]\n{"index": 1}\n{"index": 99, "prediction": "x", "tokens": 1, "finish": "stop"}\nno json\n')
+        handle.write(b'{"index": true, "prediction": 3, "tokens": 1, "finish": "stop"}\n{"index": 8, "predic')
+    run(base, tmp_path / "broken")
+    run(base, tmp_path / "whole")
+    assert asked == [9, 9 - kept, 9]
+    assert not partial.exists()
+    assert (tmp_path / "broken" / "before.jsonl").read_bytes() == (tmp_path / "whole" / "before.jsonl").read_bytes()
+
+
+def test_the_file_is_complete_and_in_order_and_the_figures_are_its_rows(base: Base, tmp_path: Path) -> None:
+    said = lines(run(base, tmp_path / "first").path)[0]["prediction"]
+    rows = [{**ROWS[0], "completion": said}, *ROWS[1:]]  # so that there is something to score
+    result = run(base, tmp_path, rows=rows)
+    records = lines(result.path)
+    assert result.path == tmp_path / "before.jsonl"
+    assert [record["index"] for record in records] == list(range(9))
+    for record, row in zip(records, rows, strict=True):
+        assert record.keys() == {"index", "prompt", "reference", "prediction", "scores", "tokens", "finish"}
+        assert record["reference"] == row["completion"]
+        assert record["prompt"] == base.tokenizer.decode(prompt_tokens(row, base.tokenizer))
+        assert record["finish"] in ("stop", "length")
+        assert 0 < record["tokens"] <= 7
+        assert record["scores"] == {name: result.scores[name][record["index"]] for name in METRICS}
+    expected = summarise([r["prediction"] for r in records], [r["completion"] for r in rows], METRICS)
+    assert result.metrics == {name: {"value": i.value, "low": i.low, "high": i.high} for name, i in expected.items()}
+    assert result.metrics["exact_match"]["value"] == 1 / 9
+    again = read_result(tmp_path, "before", METRICS)
+    assert again is not None
+    assert again.metrics == result.metrics
+    assert read_result(tmp_path, "after", METRICS) is None
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]\n", '{"prediction": "x"}\n'])
+def test_a_damaged_result_counts_as_none(content: str, tmp_path: Path) -> None:
+    (tmp_path / "before.jsonl").write_text(content)
+    assert read_result(tmp_path, "before", METRICS) is None
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(base: Base, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(TunerError) as caught:
+        run(base, tmp_path / "file" / "evaluation")
+    assert caught.value.where.startswith(str(tmp_path / "file"))
+
+
+def test_texts_have_no_prompt_to_answer(base: Base, tmp_path: Path) -> None:
+    with pytest.raises(TunerError) as caught:
+        run(base, tmp_path / "evaluation", rows=[{"text": "a fox"}])
+    assert caught.value.code == "no-prompt"
+    assert not (tmp_path / "evaluation" / "before.jsonl").exists()
+
+
+def test_the_report_holds_the_figures_and_no_text_breaks_out_of_it(tmp_path: Path) -> None:
+    folder = RunFolder.create(tmp_path, "report")
+    experiment = Experiment.model_validate(
+        {"run": {"name": "a | b"}, "model": {"path": "models/a|b"}, "data": {"source": "d|e"}}
+    )
+    evil = "```\n# heading\n<script>\n| a | b |"
+    results = {}
+    for label, predictions in (("before", [evil, "one"]), ("after", ["x", "two"])):
+        path = folder.evaluation / f"{label}.jsonl"
+        rows = [
+            {"index": i, "prompt": evil, "reference": "two", "prediction": text} for i, text in enumerate(predictions)
+        ]
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+        found = read_result(folder.evaluation, label, ["exact_match"])
+        assert found is not None
+        results[label] = found
+    judged = verdict(results["before"].scores, results["after"].scores)
+    write_report(folder, experiment, results, judged.as_json(), judged.sentence)
+    text = folder.report.read_text(encoding="utf-8")
+    assert judged.sentence in text
+    assert "| exact_match | 0.000 (" in text
+    assert "models/a\\|b" in text
+    assert "| data | d\\|e |" in text
+    for line in ("```", "# heading", "<script>", "| a | b |"):
+        assert line not in text.split("\n")
+        assert f"    {line}" in text.split("\n")

@@ -1,0 +1,227 @@
+"""The data screen: what it asks, the list, the three forms of a row, and what it says when there is nothing."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.ui.conftest import Drive
+from tests.ui.fakes import FakeEngine, RunBuilder
+from tests.ui.looking import notices, shown, until
+from tests.ui.workshop import (
+    HOSTILE,
+    SAFE,
+    SIZES,
+    answering,
+    app_with,
+    experiment,
+    open_mode,
+    place,
+    posed,
+    preview,
+    preview_row,
+    with_config,
+)
+from tui_tuner.engine.requests import PreviewData
+from tui_tuner.engine.results import DataPreview, PreviewRow
+from tui_tuner.errors import TunerError
+from tui_tuner.ui.widgets import data_row, data_summary
+from tui_tuner.ui.widgets.data_list import RowList
+from tui_tuner.ui.widgets.data_pane import TextPane
+
+__all__ = ["place"]
+
+BROKEN = TunerError("the object is not closed", where="players.jsonl line 17", fix="mend the line")
+
+
+def spans_of(text: str, row: PreviewRow) -> set[str]:
+    """The styles that lie over the first occurrence of `text` in the token view."""
+    content = data_row.tokens(row, 200)
+    at = content.plain.index(text)
+    return {str(span.style) for span in content.spans if span.start <= at < span.end}
+
+
+async def test_without_experiment_or_run_it_says_what_to_do(drive: Drive) -> None:
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data")
+        assert "Choose a preset on Home (0)" in shown(app)
+        assert app.engine.submitted == []
+
+
+async def test_it_asks_once_and_again_when_the_data_changes(drive: Drive, engine: FakeEngine) -> None:
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        assert "◌ reading the rows" in shown(app)
+        app.set_experiment(experiment(train_iters=7))
+        await pilot.pause()
+        assert len(engine.submitted) == 1
+        app.set_experiment(experiment(data_train=9))
+        await until(pilot, lambda: len(engine.submitted) == 2)
+        assert engine.handles()[0].control.stop_requested
+        assert isinstance(engine.submitted[1], PreviewData) and engine.submitted[1].experiment.data.train == 9
+
+
+async def test_counts_lengths_and_notes_are_shown(drive: Drive, engine: FakeEngine) -> None:
+    engine.answer = answering(preview())
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=experiment(train_max_seq_length=256))
+        text = shown(app)
+        for part in ("train 360", "valid 40", "test 40", "prompt → answer", "median 52", "longest ▲ 301",
+                     "trained on 9,312 tokens", "2 wordings each", "3 rows are cut", "first 40 of 440"):  # fmt: skip
+            assert part in text, part
+
+
+def test_the_bar_gives_every_split_that_has_rows_a_cell() -> None:
+    lopsided = data_summary.bar({"train": 10_000, "valid": 1, "test": 1}, 20).plain
+    assert lopsided == "█" * 18 + "▓░"
+    plain = data_summary.bar({"train": 100, "valid": 50, "test": 50}, 20).plain
+    assert (plain.count("█"), plain.count("▓"), plain.count("░")) == (10, 5, 5)
+    assert data_summary.bar({}, 20).plain == ""
+
+
+def test_the_loss_mask_is_told_by_weight_as_well_as_colour() -> None:
+    row = preview_row(0, "train", "Report it.")
+    assert any("bold underline" in style for style in spans_of("FT", row))
+    assert all("bold" not in style for style in spans_of("Report", row))
+    assert any("reverse" in style for style in spans_of("<|user|>", row))
+
+
+def test_without_a_masked_prompt_the_first_token_still_is_no_target() -> None:
+    row = PreviewRow(0, "train", {"text": "a b"}, "a b", [(1, "a"), (2, " b")], 0, 0)
+    assert data_row.trained_count(row) == 1
+    assert any("bold underline" in style for style in spans_of(" b", row))
+    assert all("bold" not in style for style in spans_of("a", row))
+
+
+def test_boundaries_line_breaks_and_cut_tokens_are_visible() -> None:
+    plain = data_row.tokens(preview_row(4, "train", "Do it."), 80).plain
+    assert plain.startswith("<|user|>│↵\nDo │it. │<|end|>│↵\n<|assistant|>│↵\nFT│ W│")
+    assert "▲ 12 tokens at the end are cut off" in plain
+
+
+@pytest.mark.parametrize(
+    ("piece", "special"),
+    [("<|end|>", True), ("</s>", True), ("[INST]", True), ("<|im_start|>", True), ("<b>", False), ("a <|end|>", False)],
+)
+def test_special_tokens_are_told_by_their_spelling(piece: str, special: bool) -> None:
+    assert data_row.is_special(piece) is special
+
+
+def test_conversations_and_nested_values_are_shown_in_full() -> None:
+    row = {"messages": [{"role": "system", "content": "Be brief."}, {"role": "user", "content": ["a", HOSTILE]}],
+           "tools": {"x": 1}}  # fmt: skip
+    plain = data_row.record(row, 60).plain
+    for part in ("messages", "system", "Be brief.", '"a"', "tools", '"x": 1', "‹rlo›"):
+        assert part in plain, part
+
+
+async def test_v_steps_through_the_three_forms(drive: Drive, engine: FakeEngine) -> None:
+    engine.answer = answering(preview())
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        pane = app.screen.query_one("#data-row", TextPane)
+        assert "│" in pane.plain
+        await pilot.press("v")
+        assert "completion\n  FT W | 4-2" in pane.plain
+        await pilot.press("v")
+        assert "<|assistant|>\nFT W | 4-2<|end|>" in pane.plain
+        await pilot.press("V")
+        assert "completion\n" in pane.plain
+
+
+async def test_rows_by_arrow_key_n_and_p(drive: Drive, engine: FakeEngine) -> None:
+    engine.answer = answering(preview())
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        pane = app.screen.query_one("#data-row", TextPane)
+        await pilot.press("down", "n", "n", "p")
+        await until(pilot, lambda: "train 2 " in str(pane.border_title))
+        await pilot.press("end")
+        await until(pilot, lambda: "test 4 " in str(pane.border_title))
+        await pilot.press("down", "home")
+        await until(pilot, lambda: "train 0 " in str(pane.border_title))
+
+
+async def test_g_goes_to_a_row_and_says_when_there_is_none(drive: Drive, engine: FakeEngine) -> None:
+    engine.answer = answering(preview())
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        pane, rows = app.screen.query_one("#data-row", TextPane), app.screen.query_one(RowList)
+        await pilot.press("g", *"valid 3", "enter")
+        await until(pilot, lambda: "valid 3 " in str(pane.border_title))
+        assert rows.has_focus
+        await pilot.press("g", "4", "enter")
+        await until(pilot, lambda: "valid 4 " in str(pane.border_title))
+        await pilot.press("g", "9", "9", "enter")
+        await until(pilot, lambda: any("valid has rows 0 to 4" in text for text in notices(app)))
+        assert rows.cursor == 34
+        await pilot.press("g", "escape")
+        await until(pilot, lambda: rows.has_focus)
+        assert app.current_mode == "data"
+
+
+async def test_enter_gives_the_row_all_the_room(drive: Drive, engine: FakeEngine) -> None:
+    engine.answer = answering(preview())
+    async with drive(size=(80, 24)) as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.query_one("#data-row").size.height >= 19)
+        await pilot.press("n")
+        await until(pilot, lambda: "train 1 " in shown(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "the first 40" in shown(app))
+
+
+async def test_rows_are_text(drive: Drive, engine: FakeEngine) -> None:
+    engine.answer = answering(preview(notes=[HOSTILE]))
+    async with drive(size=(160, 50)) as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        await pilot.press("down", "down", "v")
+        await until(pilot, lambda: shown(app).count(SAFE) >= 2 and "[bold red]no" in shown(app))
+        assert "\x1b" not in shown(app) and "\u202e" not in shown(app)
+
+
+async def test_a_failure_is_one_sentence_and_r_asks_again(drive: Drive, engine: FakeEngine) -> None:
+    engine.answer = answering(BROKEN)
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        assert "✗ players.jsonl line 17: the object is not closed; mend the line." in shown(app)
+        engine.answer = answering(preview())
+        await pilot.press("r")
+        await until(pilot, lambda: "train 360" in shown(app))
+
+
+async def test_no_rows_at_all_is_no_accident(drive: Drive, engine: FakeEngine) -> None:
+    nothing = DataPreview({"train": 0, "valid": 0, "test": 0}, "text", [], [], {}, 0)
+    engine.answer = answering(nothing)
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        await pilot.press("n", "down", "v", "end")
+        assert "There are no rows." in shown(app)
+
+
+async def test_a_run_shows_the_rows_it_was_trained_on(
+    drive: Drive, engine: FakeEngine, build: Callable[..., RunBuilder]
+) -> None:
+    run = with_config(build().begin())
+    (run.folder.data / "train.jsonl").write_text("{}\n", encoding="utf-8")
+    async with drive() as (_, pilot):
+        await open_mode(pilot, "data", run=run)
+        asked = engine.submitted[0]
+        assert isinstance(asked, PreviewData)
+        assert asked.experiment.data.source == str(run.folder.data)
+        assert asked.experiment.data.prompt == []
+
+
+@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("pose", ["empty", "filled", "error"])
+def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int, int], pose: str) -> None:
+    result, text = {"empty": (None, "Choose a preset"), "filled": (preview(), "train 2 "), "error": (BROKEN, "✗")}[pose]
+    made = None if pose == "empty" else experiment()
+    keys = ("down", "down") if pose == "filled" else ()
+    app = app_with(place, FakeEngine(answering(result)))
+    assert snap_compare(app, terminal_size=size, run_before=posed("data", text, made=made, keys=keys))

@@ -1,0 +1,196 @@
+"""What the tests of the models, data, config, benchmark and chat screens share: an experiment, and answers to ask for.
+
+The texts are hostile on purpose: markup, escape sequences, and characters that reorder others.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.ui.fakes import FakeEngine, RunBuilder
+from tests.ui.looking import shown, until
+from tui_tuner.config.model import Experiment
+from tui_tuner.config.toml import dump_experiment, experiment_from_text
+from tui_tuner.engine.protocol import JobHandle, JobStatus
+from tui_tuner.engine.requests import DescribeModel, PreviewData
+from tui_tuner.engine.results import DataPreview, ModelFacts, PreviewRow
+from tui_tuner.errors import TunerError
+from tui_tuner.ui.app import TunerApp
+from tui_tuner.ui.widgets.chat_input import ChatInput
+
+SIZES = [(80, 24), (120, 40)]
+HOSTILE = "[bold red]no[/] markup \x1b[31m \u202eabc \x07"
+SAFE = "[bold red]no[/] markup ␛[31m ‹rlo›abc ␇"
+"""HOSTILE as it must be shown."""
+
+TEMPLATE = (
+    "{% for message in messages %}{{ '<|' + message['role'] + '|>\\n' + message['content'] + '<|end|>\\n' }}"
+    "{# [b]remark[/b] \x1b[0m #}{% endfor %}"
+)
+
+
+def experiment(**sections: Any) -> Experiment:
+    """The experiment that the screens show; keyword arguments replace whole keys, as `train_iters=5`."""
+    made = experiment_from_text(_TEXT, "test.toml")
+    for key, value in sections.items():
+        section, _, name = key.partition("_")
+        setattr(getattr(made, section), name, value)
+    return made
+
+
+_TEXT = """
+[run]
+name = "players"
+[model]
+path = "embedded:phi3-tiny"
+[data]
+source = "embedded:players"
+prompt = ["Report this game: {name}.", "What did {name} do?"]
+completion = ["FT {report}"]
+train = 180
+[adapter]
+rank = 16
+targets = ["self_attn.qkv_proj", "mlp.down_proj"]
+[train]
+iters = 120
+learning_rate = 3e-3
+[probes]
+prompts = ["Report this game: Nora Winslow.", "Say hello."]
+"""
+
+
+def facts(**changes: Any) -> ModelFacts:
+    made: dict[str, Any] = {
+        "path": "/models/phi-3-mini", "architecture": "phi3", "parameters": 3_821_079_552, "layers": 32, "hidden": 3072,
+        "heads": 32, "kv_heads": 8, "vocabulary": 32064, "context": 4096, "dtype": "bfloat16",
+        "quantization": "4 bits, group 64", "bytes": 2_149_000_000, "chat_template": TEMPLATE,
+        "modules": [("self_attn.qkv_proj", "9216 × 3072"), ("self_attn.o_proj", "3072 × 3072"),
+                    ("mlp.gate_up_proj", "16384 × 3072"), ("mlp.down_proj", "3072 × 8192")],
+        "problems": [], "tokens": {"bos": "<s>", "eos": "<|end|>"},
+    }  # fmt: skip
+    return ModelFacts(**{**made, **changes})
+
+
+def preview_row(index: int, split: str, question: str = "Report this game: Nora Winslow.") -> PreviewRow:
+    answer = "FT W | 4-2"
+    pieces = ["<|user|>", "\n", *(f"{word} " for word in question.split(" ")), "<|end|>", "\n", "<|assistant|>", "\n"]
+    offset = len(pieces)
+    pieces += ["FT", " W", " |", " 4", "-", "2", "<|end|>"]
+    rendered = f"<|user|>\n{question}<|end|>\n<|assistant|>\n{answer}<|end|>"
+    row = {"prompt": question, "completion": answer}
+    return PreviewRow(index, split, row, rendered, list(enumerate(pieces)), offset, 12 if index == 4 else 0)
+
+
+def preview(**changes: Any) -> DataPreview:
+    rows = [preview_row(at, "train", HOSTILE if at == 2 else f"Report game {at}.") for at in range(30)]
+    rows += [preview_row(at, "valid", f"Valid game {at}.") for at in range(5)]
+    rows += [preview_row(at, "test", f"Test game {at}.") for at in range(5)]
+    made: dict[str, Any] = {
+        "counts": {"train": 360, "valid": 40, "test": 40}, "kind": "completion", "rows": rows,
+        "notes": ["240 records became 480 rows: 2 wordings each.", "3 rows are cut."],
+        "token_lengths": {"min": 38, "median": 52, "p95": 71, "max": 301}, "trainable_tokens": 9312,
+    }  # fmt: skip
+    return DataPreview(**{**made, **changes})
+
+
+def answering(what: Any) -> Callable[[JobHandle], None]:
+    """An answer for the engine's side lane, at once: a result, or an error to fail with."""
+
+    def answer(handle: JobHandle) -> None:
+        if isinstance(handle.request, DescribeModel | PreviewData):
+            if isinstance(what, TunerError):
+                handle.status, handle.error = JobStatus.FAILED, what
+            else:
+                handle.status, handle.result = JobStatus.DONE, what
+
+    return answer
+
+
+def with_config(builder: RunBuilder, made: Experiment | None = None) -> RunBuilder:
+    builder.folder.config.write_text(dump_experiment(made or experiment()), encoding="utf-8")
+    return builder
+
+
+def with_adapter(builder: RunBuilder) -> RunBuilder:
+    (builder.folder.adapters / "adapters.safetensors").write_bytes(b"weights")
+    return builder
+
+
+def answer_row(index: int, prediction: str, score: float, **changes: Any) -> dict[str, Any]:
+    scores = {"exact_match": float(score == 1.0), "rouge1": score, "rouge2": score * 0.9, "rougeL": score * 0.95}
+    row = {"index": index, "prompt": f"Game {index}: {HOSTILE}", "reference": "FT W | Herons 4-2",
+           "prediction": prediction, "scores": scores, "tokens": 12, "finish": "stop"}  # fmt: skip
+    return {**row, **changes}
+
+
+def write_answers(folder: Path, label: str, rows: list[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(row) + "\n" for row in rows)
+    (folder / f"{label}.jsonl").write_text(text, encoding="utf-8")
+
+
+def finished(builder: RunBuilder, rows: int = 12) -> RunBuilder:
+    """A finished run with its configuration, adapter, and answers: row 3 was lost, row 5 is as before, all else won."""
+    with_adapter(with_config(builder.prepared().train(1, 120).evaluated().finish()))
+    folder = builder.folder.evaluation
+    write_answers(folder, "before", [answer_row(at, "The Herons won.", 0.4 if at == 3 else 0.3) for at in range(rows)])
+    after = [answer_row(at, "FT W | Herons 4-2", 1.0) for at in range(rows)]
+    after[3] = answer_row(3, "FT [b]L[/b]", 0.1)
+    if rows > 5:
+        after[5] = answer_row(5, "The Herons won.", 0.3)
+    write_answers(folder, "after", after)
+    return builder
+
+
+async def open_mode(
+    pilot: Pilot[Any], mode: str, *, made: Experiment | None = None, run: RunBuilder | None = None
+) -> None:
+    """Sets up the experiment and the run, and goes to a mode."""
+    app: TunerApp = pilot.app  # type: ignore[assignment]
+    if made is not None:
+        app.set_experiment(made)
+    if run is not None:
+        app.select_run(run.folder)
+    app.go(mode)
+    await until(pilot, lambda: app.current_mode == mode and app.screen.query("#body"), f"{mode} is shown")
+    await pilot.pause()
+
+
+@pytest.fixture
+def place(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of runs whose path is nowhere on the screen, in a fixed time zone."""
+    path = tmp_path_factory.mktemp("snap") / "runs"
+    path.mkdir()
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    return path
+
+
+def posed(
+    mode: str, text: str, *, made: Experiment | None = None, run: RunBuilder | None = None, keys: tuple[str, ...] = ()
+) -> Callable[[Pilot[Any]], Awaitable[None]]:
+    """Brings the app where a picture is taken: in a mode, when `text` is there, after some keys; nothing blinks."""
+
+    async def prepare(pilot: Pilot[Any]) -> None:
+        app: TunerApp = pilot.app  # type: ignore[assignment]
+        await open_mode(pilot, mode, made=made, run=run)
+        for field in app.screen.query(ChatInput):
+            field.cursor_blink = False
+        for line in app.screen.query(Input):
+            line.cursor_blink = False
+        await pilot.press(*keys)
+        await until(pilot, lambda: text in shown(app), text)
+        assert app.mishaps == []
+
+    return prepare
+
+
+def app_with(place: Path, engine: FakeEngine) -> TunerApp:
+    return TunerApp(engine=engine, runs_dir=place)
