@@ -29,7 +29,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {"plain": make_model(root / "plain"), "4 bits": make_model(root / "q4", bits=4)}
 
 
-def theirs(folder: Path, adapter: AdapterSection, train: TrainSection, mask: bool) -> tuple[Any, list[float], list[float]]:
+def theirs(
+    folder: Path, adapter: AdapterSection, train: TrainSection, mask: bool
+) -> tuple[Any, list[float], list[float]]:
     """What mlx-lm's own trainer does, with its own data sets, loss and order."""
     import mlx.core as mx
     from mlx.utils import tree_flatten
@@ -61,7 +63,8 @@ def theirs(folder: Path, adapter: AdapterSection, train: TrainSection, mask: boo
         use_dora=adapter.method == "dora",
     )
     datasets = [
-        CacheDataset(CompletionsDataset(rows, tokenizer, "prompt", "completion", mask)) for rows in (ROWS[:18], ROWS[18:])
+        CacheDataset(CompletionsDataset(rows, tokenizer, "prompt", "completion", mask))
+        for rows in (ROWS[:18], ROWS[18:])
     ]
     train_stock(
         model,
@@ -84,7 +87,9 @@ def theirs(folder: Path, adapter: AdapterSection, train: TrainSection, mask: boo
     return dict(tree_flatten(model.trainable_parameters())), losses, validations
 
 
-def ours(folder: Path, adapter: AdapterSection, train: TrainSection, mask: bool) -> tuple[Any, list[float], list[float]]:
+def ours(
+    folder: Path, adapter: AdapterSection, train: TrainSection, mask: bool
+) -> tuple[Any, list[float], list[float]]:
     """What the project's loop does."""
     import mlx.core as mx
     from mlx.utils import tree_flatten

@@ -13,27 +13,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from tui_tuner.config import Experiment, load_experiment
-from tui_tuner.data.examples import Example, conversation_tokens, tokenise_all
-from tui_tuner.data.prepare import Prepared, prepare, read_prepared, row_kind, write_prepared
+from tui_tuner.data.examples import tokenise_all
+from tui_tuner.data.prepare import Prepared, Row, prepare, read_prepared, row_kind, write_prepared
 from tui_tuner.engine.new_run import add_fingerprints, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.shelf import ModelShelf
+from tui_tuner.engine.train_stage import TrainStage, make_order, settled
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.benchmark import BenchmarkResult, benchmark, read_result
-from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.report import write_report
 from tui_tuner.evaluation.score import verdict as judge
-from tui_tuner.models.adapters import attach, write_adapter_config
+from tui_tuner.models.adapters import attach
 from tui_tuner.models.folder import locate
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.runs import EventLog, RunFolder, RunView, StopRequested, read_events
 from tui_tuner.runs.control import JobControl
 from tui_tuner.runs.files import remove_leftovers, write_json
 from tui_tuner.runs.lock import RunLock
-from tui_tuner.training.batches import StockOrder
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
-from tui_tuner.training.loop import Trainer
-from tui_tuner.training.optimizers import build_optimizer
+from tui_tuner.training.loop import Order
 
 LABELS = ("before", "after")
 
@@ -55,7 +53,8 @@ class _Pipeline:
         self._folder, self._control, self._shelf, self._log = folder, control, shelf, log
         self._emit = log.append
         self._view = RunView()
-        self._view.extend(read_events(folder.events))
+        self._events = read_events(folder.events)
+        self._view.extend(self._events)
         self._results: dict[str, BenchmarkResult] = {}
         self._verdict: dict[str, Any] = {}
 
@@ -93,7 +92,13 @@ class _Pipeline:
     def _stages(self) -> tuple[str, str]:
         experiment = load_experiment(self._folder.config)
         resumed = self._view.started is not None
-        store = CheckpointStore(self._folder.state, self._folder.adapters, experiment.train.keep_checkpoints)
+        train = experiment.train
+        store = CheckpointStore(
+            self._folder.state,
+            self._folder.adapters,
+            train.keep_checkpoints,
+            train.average_best if train.keep == "average" else 1,
+        )
         snapshot = self._last_checkpoint(store)
         self._emit(
             "run_started",
@@ -109,11 +114,10 @@ class _Pipeline:
         with self._stage("check"):
             base = self._check(experiment)
         with self._stage("data"):
-            prepared, train, valid = self._prepare(experiment, base)
+            prepared, order = self._prepare(experiment, base)
         test = self._test_rows(experiment, prepared)
         self._evaluate("baseline", "before", experiment, base, base.model, test)
-        if not self._train(experiment, base, train, valid, store, snapshot):
-            raise StopRequested
+        self._train(experiment, base, order, prepared.valid, store, snapshot)
         if test:
             tuned = self._shelf.with_adapter(base, self._folder.adapters)
             self._evaluate("evaluate", "after", experiment, base, tuned, test)
@@ -138,9 +142,11 @@ class _Pipeline:
         tree = fresh_tree(base)
         attached = attach(tree, experiment.adapter)
         self._emit("log", level="info", text=f"model {base.path.name}: {attached.sentence()}")
+        for note in attached.notes:
+            self._emit("log", level="info", text=note)
         return base
 
-    def _prepare(self, experiment: Experiment, base: Base) -> tuple[Prepared, list[Example], list[Example]]:
+    def _prepare(self, experiment: Experiment, base: Base) -> tuple[Prepared, Order]:
         folder = self._folder.data
         if (folder / "train.jsonl").is_file() and self._was_done("data"):
             prepared = read_prepared(folder)
@@ -165,20 +171,18 @@ class _Pipeline:
             text = f"{cut} rows are longer than {experiment.train.max_seq_length} tokens and are cut"
             self._emit("log", level="warning", text=text)
         # A set too small for a batch is an error now, not after the baseline.
-        self._order(experiment, train, valid)
+        order = make_order(experiment, train, valid)
         counts = len(prepared.train), len(prepared.valid), len(prepared.test)
         text = "rows: {} to train, {} to validate, {} to test".format(*counts)
         self._emit("log", level="info", text=text)
-        return prepared, train, valid
-
-    def _order(self, experiment: Experiment, train: list[Example], valid: list[Example]) -> StockOrder:
-        return StockOrder(
-            train,
-            valid,
-            batch_size=experiment.train.batch_size,
-            max_length=experiment.train.max_seq_length,
-            seed=experiment.run.seed,
+        self._emit(
+            "plan",
+            steps=settled(experiment.train, order).iters,
+            rows=len(train),
+            batches_per_epoch=order.batches_per_epoch,
+            mode=experiment.train.mode,
         )
+        return prepared, order
 
     def _test_rows(self, experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
         if not experiment.evaluation.enabled or not prepared.test:
@@ -222,66 +226,25 @@ class _Pipeline:
         self,
         experiment: Experiment,
         base: Base,
-        train: list[Example],
-        valid: list[Example],
+        order: Order,
+        valid: list[Row],
         store: CheckpointStore,
         snapshot: Snapshot | None,
-    ) -> bool:
-        """Trains what is left; False when it was stopped."""
-        import mlx.core as mx
+    ) -> None:
+        """Trains what is left.
 
-        if snapshot is not None and snapshot.progress.step >= experiment.train.iters and self._was_done("train"):
-            return True
+        Raises:
+            StopRequested: when it was stopped on the way.
+        """
+        if snapshot is not None and self._was_done("train"):
+            return
         with self._stage("train"):
-            order = self._order(experiment, train, valid)
-            tree = fresh_tree(base)
-            mx.random.seed(experiment.run.seed)
-            attached = attach(tree, experiment.adapter)
-            self._folder.adapters.mkdir(parents=True, exist_ok=True)
-            # Stock tools look the base up by this path, so an absolute one is written.
-            write_adapter_config(
-                self._folder.adapters,
-                experiment.adapter,
-                attached,
-                str(base.path.resolve()),
-                {"seed": experiment.run.seed, "max_seq_length": experiment.train.max_seq_length},
-            )
-            trainer = Trainer(
-                tree,
-                build_optimizer(experiment.train),
-                order,
-                experiment.train,
-                emit=self._emit,
-                control=self._control,
-                store=store,
-                after_validation=lambda step: self._probe(experiment, base, tree, step),
-            )
-            if snapshot is not None:
-                trainer.restore(snapshot)
-            outcome = trainer.run()
+            stage = TrainStage(self._folder, experiment, base, order, valid, emit=self._emit, control=self._control)
+            outcome = stage.run(store, snapshot, self._events)
             if outcome.status == "stopped":
                 raise StopRequested
-        return True
-
-    def _probe(self, experiment: Experiment, base: Base, model: Any, step: int) -> None:
-        """Answers the probe prompts with the model as it is now."""
-        prompts = experiment.probes.prompts
-        if not prompts:
-            return
-        ids = [conversation_tokens([{"role": "user", "content": p}], base.tokenizer) for p in prompts]
-        model.eval()
-        try:
-            for answer in greedy_answers(
-                model,
-                base.tokenizer,
-                ids,
-                max_tokens=experiment.evaluation.max_tokens,
-                batch_size=len(ids),
-                control=self._control,
-            ):
-                self._emit("sample", step=step, prompt=prompts[answer.index], text=answer.text)
-        finally:
-            model.train()
+            if outcome.reason:
+                self._emit("log", level="info", text=f"training ended after step {outcome.step}: {outcome.reason}")
 
     def _judge(self, experiment: Experiment, test: list[dict[str, Any]]) -> str:
         if not test:

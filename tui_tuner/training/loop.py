@@ -349,9 +349,7 @@ class Trainer:
         rate = float(self._optimizer.learning_rate.item()) if self._rate.state else present
         self._rate.change(self._optimizer, rate * _ROLLBACK_FACTOR)
         self._saved_at = None
-        self._emit(
-            "control", what="rollback", by="guard", value=rate * _ROLLBACK_FACTOR, step=self._progress.step
-        )
+        self._emit("control", what="rollback", by="guard", value=rate * _ROLLBACK_FACTOR, step=self._progress.step)
 
     # -- validation -----------------------------------------------------------------------------------------------
     def _validation_is_due(self, number: int) -> bool:
@@ -410,4 +408,3 @@ class Trainer:
 def _rows(batch: Batch) -> str:
     shown = ", ".join(str(row + 1) for row in batch.rows[:12])
     return f"rows {shown}{' …' if len(batch.rows) > 12 else ''} of train.jsonl"
-

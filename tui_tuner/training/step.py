@@ -110,9 +110,7 @@ def compile_step(
     return run
 
 
-def validate(
-    model: Any, batches: Iterable[Batch], loss: Loss, between: Callable[[int], None]
-) -> tuple[float, int]:
+def validate(model: Any, batches: Iterable[Batch], loss: Loss, between: Callable[[int], None]) -> tuple[float, int]:
     """Token-weighted mean loss (nats per token) over batches, and the number of counted tokens.
 
     Args:
