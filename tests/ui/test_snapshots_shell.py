@@ -82,7 +82,7 @@ def test_home(snap_compare: Snap, place: Path, engine: FakeEngine, size: tuple[i
 def test_train_live(snap_compare: Snap, place: Path, engine: FakeEngine, size: tuple[int, int]) -> None:
     builder = live(place, engine)
     app = app_on(place, engine, builder.now + 1)
-    assert snap_compare(app, terminal_size=size, run_before=showing(builder, "train", "validation loss 0.466"))
+    assert snap_compare(app, terminal_size=size, run_before=showing(builder, "train", "step 60: validation loss 0.466"))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -103,7 +103,7 @@ def test_train_largest(snap_compare: Snap, place: Path, engine: FakeEngine) -> N
     builder = live(place, engine)
     app = app_on(place, engine, builder.now + 1)
     assert snap_compare(
-        app, terminal_size=(160, 50), run_before=showing(builder, "train", "validation loss 0.466", "t")
+        app, terminal_size=(160, 50), run_before=showing(builder, "train", "step 60: validation loss 0.466", "t")
     )
 
 
@@ -118,12 +118,12 @@ def test_runs(snap_compare: Snap, place: Path, engine: FakeEngine, size: tuple[i
 def test_quit_guard(snap_compare: Snap, place: Path, engine: FakeEngine) -> None:
     builder = live(place, engine)
     app = app_on(place, engine, builder.now + 1)
-    prepare = showing(builder, "train", "validation loss 0.466", "ctrl+q")
+    prepare = showing(builder, "train", "step 60: validation loss 0.466", "ctrl+q")
     assert snap_compare(app, terminal_size=(80, 24), run_before=prepare)
 
 
 def test_help(snap_compare: Snap, place: Path, engine: FakeEngine) -> None:
     builder = live(place, engine)
     app = app_on(place, engine, builder.now + 1)
-    prepare = showing(builder, "train", "validation loss 0.466", "question_mark")
+    prepare = showing(builder, "train", "step 60: validation loss 0.466", "question_mark")
     assert snap_compare(app, terminal_size=(120, 40), run_before=prepare)

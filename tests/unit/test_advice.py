@@ -279,7 +279,7 @@ def test_few_validation_tokens_are_named_only_where_they_hide_something() -> Non
     assert advice.severity == "info"
     assert advice.change == {"data.valid": 100}
     assert diagnose(run(train, validation, tokens=4000)) == []
-    assert diagnose(run(train, [(0, 3.0), (5, 2.0), (10, 1.05), (20, 0.5)], tokens=100)) == []
+    assert diagnose(run(train, [(0, 3.0), (5, 1.20), (10, 1.10), (20, 1.05)], tokens=100)) == []
 
 
 def test_validation_far_below_training_is_named() -> None:

@@ -43,17 +43,19 @@ class Attached:
 
 
 def trainable_modules(model: Any) -> list[str]:
-    """Paths, within a layer, of the linear modules an adapter can go on, in the model's own order."""
+    """Paths, within a layer, of the linear modules an adapter can go on, sorted."""
     import mlx.nn as nn
     from mlx_lm.models.switch_layers import QuantizedSwitchLinear, SwitchLinear
 
     kinds = (nn.Linear, nn.QuantizedLinear, SwitchLinear, QuantizedSwitchLinear)
-    found: dict[str, None] = {}
-    for layer in model.layers:
-        for name, module in layer.named_modules():
-            if isinstance(module, kinds) or hasattr(module, "to_lora"):
-                found[name] = None
-    return list(found)
+    return sorted(
+        {
+            name
+            for layer in model.layers
+            for name, module in layer.named_modules()
+            if isinstance(module, kinds) or hasattr(module, "to_lora")
+        }
+    )
 
 
 def attach(model: Any, adapter: AdapterSection) -> Attached:

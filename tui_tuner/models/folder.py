@@ -5,6 +5,7 @@ It reads headers and small JSON files only; weights are never loaded here, and p
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 from pathlib import Path
@@ -28,21 +29,23 @@ def locate(path: str, base: Path | None = None) -> Path:
     """
     resolved = resolve_model(path, base)
     folder = Path(resolved)
-    if folder.is_dir():
-        return folder
-    if folder.is_file():
-        raise TunerError(
-            "the model is a file, not a folder",
-            code="model-not-a-folder",
-            where=str(folder),
-            fix="give the folder that holds config.json and the weights",
-        )
+    # A local path comes back absolute; anything else is no path of this machine.
+    with contextlib.suppress(OSError):  # a name too long, a folder that may not be searched
+        if folder.is_absolute() and folder.is_dir():
+            return folder
+        if folder.is_absolute() and folder.is_file():
+            raise TunerError(
+                "the model is a file, not a folder",
+                code="model-not-a-folder",
+                where=str(folder),
+                fix="give the folder that holds config.json and the weights",
+            )
     if is_repository_name(path) and not path.startswith((".", "/", "~")):
         return fetch(path)
     raise TunerError(
         "there is no such model folder",
         code="model-not-found",
-        where=path,
+        where=path or "model.path",
         fix="give a folder that holds config.json and *.safetensors, or a hub name such as owner/name",
     )
 
@@ -60,7 +63,7 @@ def read_model_config(folder: Path) -> dict[str, Any]:
             fix="give the folder that holds config.json and the weights",
         ) from error
     except OSError as error:
-        raise read_failure(error, path) from error
+        raise _unreadable(error, path) from error
     if raw.startswith(_LFS):
         raise _pointer(path)
     try:
@@ -152,7 +155,7 @@ def read_header(file: Path) -> dict[str, tuple[str, list[int]]]:
             handle.seek(8)
             header = json.loads(handle.read(length))
     except OSError as error:
-        raise read_failure(error, file) from error
+        raise _unreadable(error, file) from error
     except (ValueError, RecursionError) as error:
         raise damaged from error
     try:
@@ -164,6 +167,12 @@ def read_header(file: Path) -> dict[str, tuple[str, list[int]]]:
     if 8 + length + end > size:
         raise damaged
     return found
+
+
+def _unreadable(error: OSError, path: Path) -> TunerError:
+    failure = read_failure(error, path)
+    failure.fix = failure.fix or "download the model again"
+    return failure
 
 
 def _pointer(file: Path) -> TunerError:

@@ -11,6 +11,8 @@ import os
 import threading
 from collections.abc import Iterator
 
+from tui_tuner.models.blas import load_fast_blas
+
 _lock = threading.Lock()
 _done = False
 
@@ -24,6 +26,7 @@ def ready() -> None:
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
         os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        load_fast_blas()  # before mlx: afterwards its own slow one is bound
         with open_file_limit_kept():
             import mlx_lm.utils  # noqa: F401
         _done = True

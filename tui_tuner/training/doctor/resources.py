@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 
 from . import changes, words
-from .case import Advice, Case
+from .case import Advice, Case, Severity
 from .robust import difference_error, noise
 
 _PADDING: Final = 0.35
@@ -39,7 +39,7 @@ def padding(case: Case) -> Advice | None:
         f"{words.percent(share)} of the tokens computed are padding, because short rows share batches with long ones: "
         "smaller batches with more accumulation waste less."
     )
-    severity = "warning" if share >= _MUCH_PADDING else "info"
+    severity: Severity = "warning" if share >= _MUCH_PADDING else "info"
     return Advice("padding", severity, text, changes.smaller_batch(case), {"padding_fraction": share})
 
 
@@ -94,7 +94,7 @@ def memory_near_limit(case: Case) -> Advice | None:
         f"Training has used up to {words.gigabytes(peak)} of the {words.gigabytes(limit)} that the machine can give "
         f"({words.percent(share)}): a longer batch may run out of memory."
     )
-    severity = "error" if share >= _AT else "warning"
+    severity: Severity = "error" if share >= _AT else "warning"
     return Advice(
         "memory", severity, text, changes.less_memory(case), {"peak_memory": peak, "limit": limit, "share": share}
     )

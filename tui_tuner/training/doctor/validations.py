@@ -163,8 +163,9 @@ def too_small(case: Case) -> Advice | None:
 
     The loss of single tokens spreads about as widely as their mean, so the mean over n tokens has a standard error of
     about 1 / sqrt(n) of itself: 5 % at 400 tokens, which is what overfitting is judged by. It is said only when all
-    validations after the first (three at least, two of them trained) lie within 2 such errors of each other, because a
-    larger difference is real even on few tokens. 2,500 tokens bring the error to 2 %.
+    validations after the first (three at least, two of them trained) lie within one such error of each other: on the
+    same rows two checkpoints err alike, so their difference is surer than either (twice as sure, where nine tenths of
+    the error are shared), and more than that is real even on few tokens. 2,500 tokens bring the error to 2 %.
     """
     curve, tokens = case.validation, case.view.validation.last("tokens")
     if len(curve) < 3 or not 0 < tokens < _FEW_TOKENS:
@@ -172,7 +173,7 @@ def too_small(case: Case) -> Advice | None:
     trained = curve.losses[1:]
     spread, level = float(np.ptp(trained)), float(np.median(trained))
     error = level / math.sqrt(tokens)
-    if spread > 2 * error:
+    if spread > error:
         return None
     text = (
         f"The validation set has only {tokens:,.0f} tokens, so its loss is sure to about ±{words.loss(2 * error)}; "

@@ -161,10 +161,8 @@ class HomeScreen(WorkbenchScreen):
             )
             ready["ready"] = Entry(f"Start {name}", "the experiment that is set up", detail, self.tuner.start_run)
         return ready | {
-            "quickstart": Entry(
-                "Quickstart", "the whole loop on a tiny model, two minutes", _QUICKSTART, self.action_quickstart
-            ),
-            "new": Entry("New experiment", "set up model, data and training yourself", _NEW, self._new),
+            "quickstart": Entry("Quickstart", "the whole loop, in two minutes", _QUICKSTART, self.action_quickstart),
+            "new": Entry("New experiment", "your own model and data", _NEW, self._new),
         }
 
     def _preset_entry(self, preset: Preset) -> Entry:

@@ -138,7 +138,10 @@ class ModelsScreen(WorkbenchScreen):
             waiting = Content.styled("◌ reading the model's configuration …", "$text-muted")
             self._say(lines([name, Content(""), waiting]), facts=False)
             return
-        self._say(lines([facts_of.headline(facts), facts_of.problems(facts, self._room)]), facts=True)
+        self._say(
+            lines([facts_of.headline(facts, subject.experiment.model.path), facts_of.problems(facts, self._room)]),
+            facts=True,
+        )
         self.query_one("#models-sizes").border_subtitle = Content(clip(f"of the {source}", 40))
         if self._shown == (facts, subject):
             return

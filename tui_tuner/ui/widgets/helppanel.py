@@ -33,7 +33,6 @@ class HelpPanel(ModalScreen[None]):
 
     BINDINGS = [("escape,question_mark,q,f1", "dismiss", "Close")]  # noqa: RUF012
     DEFAULT_CSS = """
-    HelpPanel > .dialog { width: 84; height: auto; max-height: 90%; padding: 1 2; }
     HelpPanel VerticalScroll { height: auto; max-height: 100%; scrollbar-size-vertical: 1; }
     HelpPanel Static { height: auto; }
     """

@@ -29,9 +29,13 @@ def scaled(number: int) -> str:
     return str(number)
 
 
-def headline(facts: ModelFacts) -> Content:
-    """One line: what this model is called, what it is, and how large."""
-    name = PurePath(facts.path).name or facts.path
+def headline(facts: ModelFacts, path: str) -> Content:
+    """One line: what this model is called, what it is, and how large.
+
+    Args:
+        path: the model as the configuration names it, which says more than the folder it was found in.
+    """
+    name = PurePath(path).name or path
     parts = [part for part in (facts.architecture, f"{scaled(facts.parameters)} parameters", size(facts.bytes)) if part]
     return Content.assemble((visible(name), "bold $text-primary"), "  ", (visible(" · ".join(parts)), "$text-muted"))
 

@@ -75,16 +75,11 @@ class Story(VerticalScroll):
         if key == self._key:
             return
         fresh, self._key = self._key is None, key
-        tail = self.current == "log" and (fresh or self.scroll_offset.y >= self.max_scroll_y - 1)
         self.query_one("#story", Static).update(content_of(self._view, width))
-        if tail:
-            self.call_after_refresh(self._to_end)
-        elif fresh:
-            self.scroll_home(animate=False)
-
-    def _to_end(self) -> None:
-        if self.current == "log":
-            self.scroll_end(animate=False)
+        if fresh:
+            self.anchor(self.current == "log")
+            if self.current != "log":
+                self.scroll_home(animate=False)
 
     def _retitle(self) -> None:
         names = [f"[b]{VIEWS[view][0]}[/b]" if view == self.current else VIEWS[view][0] for view in self.views]
@@ -109,17 +104,17 @@ def log_content(view: RunView, width: int) -> Content:
         sign, style = _LEVELS.get(level, ("·", "$foreground"))
         entries.append((event["t"], sign, str(event.get("text", "")), style))
     for event in view.checkpoints:
-        best = ", the best so far" if event.get("best") else ""
-        entries.append((event["t"], "◆", f"checkpoint at step {event['step']}{best}", "$text-secondary"))
+        best = " (best so far)" if event.get("best") else ""
+        entries.append((event["t"], "◆", f"step {event['step']}: checkpoint{best}", "$text-secondary"))
     for event in view.advice:
         entries.append((event["t"], "▲", str(event.get("text", "")), "$text-warning"))
     for event in view.controls:
         entries.append((event["t"], "»", _control(event), "$text-primary"))
     for event in view.skipped:
-        entries.append((event["t"], "▲", f"step {event['step']} skipped: {event.get('reason', '')}", "$text-warning"))
+        entries.append((event["t"], "▲", f"step {event['step']}: skipped, {event.get('reason', '')}", "$text-warning"))
     times, steps, losses = (view.validation.column(name) for name in ("t", "step", "loss"))
     for moment, step, loss in zip(times.tolist(), steps.tolist(), losses.tolist(), strict=True):
-        entries.append((moment, "○", f"validation loss {fmt.number(loss)} at step {step:.0f}", "$foreground"))
+        entries.append((moment, "○", f"step {step:,.0f}: validation loss {fmt.number(loss)}", "$foreground"))
     entries.sort(key=lambda entry: entry[0])
     if not entries:
         return Content.styled("Nothing was logged yet.", "$text-muted")
