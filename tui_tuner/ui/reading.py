@@ -69,8 +69,8 @@ def banner_of(view: RunView, state: RunState, job: JobHandle | None) -> Content:
         )
     if state is RunState.INTERRUPTED:
         step = max((int(c["step"]) for c in view.checkpoints), default=0)
-        where = f"its checkpoint at step {step:,}" if step else "the start: there is no checkpoint yet"
-        return _line("↯", "$text-warning", "It ended without saying so.", f"r resumes exactly from {where}")
+        where = f"its checkpoint at step {step:,}" if step else "the start (no checkpoint yet)"
+        return _line("↯", "$text-warning", "It ended without saying so.", f"r resumes from {where}")
     if state is RunState.STOPPED:
         return _line("■", "$text-warning", f"Stopped and saved at step {view.step:,}.", "r resumes exactly there")
     if state is RunState.FINISHED:

@@ -33,6 +33,7 @@ STAGE_STATES: dict[str, tuple[str, str]] = {
     "running": ("●", "$text-primary"),
     "done": ("✓", "$text-success"),
     "failed": ("✗", "$text-error"),
+    "stopped": ("■", "$text-warning"),
     "skipped": ("–", "$text-muted"),
 }
 """Stage status → (sign, style)."""

@@ -119,7 +119,7 @@ class TrainScreen(WorkbenchScreen):
         self.query_one(ProgressLine).show(progress_of(view, state, job, self.tuner.clock()))
         self.query_one("#banner", Static).update(banner_of(view, state, job))
         for stages in self.query(StageList):
-            stages.show(view.stages, ended=state not in ACTIVE)
+            stages.show(view.stages, "" if state in ACTIVE else "failed" if state is RunState.FAILED else "stopped")
         self.query_one(LossChart).show(view)
         tiles = tiles_of(view)
         for widget in self.query(Tiles):

@@ -34,12 +34,12 @@ class StageList(Widget):
         super().__init__(id=id, classes=classes)
         self._stages: list[tuple[str, str, str]] = [(name, "waiting", "") for name in STAGES]
 
-    def show(self, stages: Mapping[str, StageStatus], ended: bool) -> None:
+    def show(self, stages: Mapping[str, StageStatus], ended: str = "") -> None:
         """Takes over the stages of a view.
 
         Args:
             stages: by name.
-            ended: whether the run has ended: a stage that was at work then failed to finish.
+            ended: what a stage that was at work became when the run ended, `failed` or `stopped`; empty while it goes.
         """
         rows = []
         for name in STAGES:
@@ -49,8 +49,8 @@ class StageList(Widget):
                 continue
             status = stage.status
             if status == "running" and ended:
-                status = "failed"
-            detail = fmt.duration(stage.seconds) if status in ("done", "failed") else ""
+                status = ended
+            detail = fmt.duration(stage.seconds) if status in ("done", "failed", "stopped") else ""
             if status == "running" and stage.total:
                 detail = fmt.percent(stage.done, stage.total)
             rows.append((name, status, detail))

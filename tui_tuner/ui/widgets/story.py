@@ -99,12 +99,15 @@ def log_key(view: RunView) -> object:
 def log_content(view: RunView, width: int) -> Content:
     """What happened, oldest first: log lines, checkpoints, validations, advice, and what people did."""
     entries: list[tuple[float, str, str, str]] = []
+    times, steps, losses = (view.validation.column(name) for name in ("t", "step", "loss"))
+    for moment, step, loss in zip(times.tolist(), steps.tolist(), losses.tolist(), strict=True):
+        entries.append((moment, "○", f"step {step:,.0f}: validation loss {fmt.number(loss)}", "$foreground"))
     for event in view.logs:
         level = str(event.get("level", "info"))
         sign, style = _LEVELS.get(level, ("·", "$foreground"))
         entries.append((event["t"], sign, str(event.get("text", "")), style))
     for event in view.checkpoints:
-        best = " (best so far)" if event.get("best") else ""
+        best = " (best)" if event.get("best") else ""
         entries.append((event["t"], "◆", f"step {event['step']}: checkpoint{best}", "$text-secondary"))
     for event in view.advice:
         entries.append((event["t"], "▲", str(event.get("text", "")), "$text-warning"))
@@ -112,9 +115,6 @@ def log_content(view: RunView, width: int) -> Content:
         entries.append((event["t"], "»", _control(event), "$text-primary"))
     for event in view.skipped:
         entries.append((event["t"], "▲", f"step {event['step']}: skipped, {event.get('reason', '')}", "$text-warning"))
-    times, steps, losses = (view.validation.column(name) for name in ("t", "step", "loss"))
-    for moment, step, loss in zip(times.tolist(), steps.tolist(), losses.tolist(), strict=True):
-        entries.append((moment, "○", f"step {step:,.0f}: validation loss {fmt.number(loss)}", "$foreground"))
     entries.sort(key=lambda entry: entry[0])
     if not entries:
         return Content.styled("Nothing was logged yet.", "$text-muted")
