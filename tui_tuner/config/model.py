@@ -135,8 +135,8 @@ class AdapterSection(Section):
     """Which layers to train, by number from 0, when not the last ones; empty leaves it to layers."""
     targets: Names = Field(default_factory=list)
     """The modules inside a layer that get an adapter, such as "self_attn.qkv_proj", or a group: "attention", "mlp",
-    "linear"; empty is every linear module. Names of other tools such as q_proj find the fused module that holds them. Not
-    used by "full"."""
+    "linear"; empty is every linear module. Names of other tools such as q_proj find the fused module that holds them.
+    Not used by "full"."""
 
     @property
     def effective_scale(self) -> float:

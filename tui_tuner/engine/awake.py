@@ -15,7 +15,7 @@ def kept_awake(platform: str = sys.platform) -> Iterator[bool]:
     """Holds a sleep assertion while open, on macOS; gives whether it does.
 
     `caffeinate -w` watches this process, so that the assertion ends even when the process is killed. The display may
-    sleep, and a closed lid without power still puts the machine to sleep: the run is then resumed by the system as it was.
+    sleep. A closed lid without power still puts the machine to sleep; the run then goes on when it wakes.
     """
     program = shutil.which("caffeinate") if platform == "darwin" else None
     if program is None:

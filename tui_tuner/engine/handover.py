@@ -1,7 +1,7 @@
 """Hands a run to a process of its own, so that app, terminal and connection may go away.
 
-Resuming is exact, so handing over is nothing but: stop and save here, resume there. The new process is the leader of its
-own session and holds no terminal.
+Resuming is exact, so handing over is nothing but: stop and save here, resume there. The new process leads a session of
+its own and holds no terminal.
 """
 
 from __future__ import annotations

@@ -15,8 +15,11 @@ from typing import Any
 from tui_tuner.config import Experiment, load_experiment
 from tui_tuner.data.examples import tokenise_all
 from tui_tuner.data.prepare import Prepared, Row, prepare, read_prepared, row_kind, write_prepared
+from tui_tuner.engine.adviser import Adviser
+from tui_tuner.engine.awake import kept_awake
 from tui_tuner.engine.new_run import add_fingerprints, read_base
 from tui_tuner.engine.output import printing_to
+from tui_tuner.engine.patience import Patience
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.engine.train_stage import TrainStage, make_order, settled
 from tui_tuner.errors import TunerError
@@ -26,10 +29,11 @@ from tui_tuner.evaluation.score import verdict as judge
 from tui_tuner.models.adapters import attach
 from tui_tuner.models.folder import locate
 from tui_tuner.models.load import Base, fresh_tree
-from tui_tuner.runs import EventLog, RunFolder, RunView, StopRequested, read_events
+from tui_tuner.runs import Event, EventLog, RunFolder, RunView, StopRequested, read_events
 from tui_tuner.runs.control import JobControl
 from tui_tuner.runs.files import remove_leftovers, write_json
 from tui_tuner.runs.lock import RunLock
+from tui_tuner.runs.requests import RequestWatch
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
 from tui_tuner.training.loop import Order
 
@@ -42,7 +46,13 @@ def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf) ->
     Raises:
         TunerError: when another process runs it, or a stage fails (the run then ends as failed, and says why).
     """
-    with RunLock(folder), EventLog(folder.events) as log, printing_to(folder.log):
+    with (
+        RunLock(folder),
+        EventLog(folder.events) as log,
+        printing_to(folder.log),
+        kept_awake(),
+        RequestWatch(folder, control),
+    ):
         for place in (folder.path, folder.data, folder.adapters, folder.state, folder.evaluation):
             remove_leftovers(place)  # of a writer that was killed: whoever holds the lock is the only one
         return _Pipeline(folder, control, shelf, log).run()
@@ -51,12 +61,24 @@ def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf) ->
 class _Pipeline:
     def __init__(self, folder: RunFolder, control: JobControl, shelf: ModelShelf, log: EventLog) -> None:
         self._folder, self._control, self._shelf, self._log = folder, control, shelf, log
-        self._emit = log.append
+        self._patience = Patience(control, self._waited_for_space)
+        self._adviser = Adviser(log.append)
         self._view = RunView()
         self._events = read_events(folder.events)
         self._view.extend(self._events)
         self._results: dict[str, BenchmarkResult] = {}
         self._verdict: dict[str, Any] = {}
+
+    def _emit(self, type: str, **fields: Any) -> Event:
+        """Writes an event, and what the doctor has to say to it; a full disk is waited for."""
+        event = self._patience(self._log.append, type, **fields)
+        self._adviser.hear(event)
+        return event
+
+    def _waited_for_space(self, seconds: float) -> None:
+        with contextlib.suppress(TunerError):
+            text = f"the disk was full for {seconds:.0f} s; the run waited and goes on"
+            self._log.append("log", level="warning", text=text)
 
     def run(self) -> dict[str, Any]:
         status, reason = "failed", "it ended without saying why"
@@ -86,12 +108,13 @@ class _Pipeline:
             if status == "failed":
                 self._shelf.clear()  # after a failure inside mlx its model objects are not to be trusted
             with contextlib.suppress(TunerError):  # a full disk must not hide what happened
-                self._emit("run_finished", status=status, reason=reason)
+                self._log.append("run_finished", status=status, reason=reason)
         return self._document(status)
 
     def _stages(self) -> tuple[str, str]:
         experiment = load_experiment(self._folder.config)
         resumed = self._view.started is not None
+        self._adviser.begin(self._events, experiment)
         train = experiment.train
         store = CheckpointStore(
             self._folder.state,
@@ -239,7 +262,16 @@ class _Pipeline:
         if snapshot is not None and self._was_done("train"):
             return
         with self._stage("train"):
-            stage = TrainStage(self._folder, experiment, base, order, valid, emit=self._emit, control=self._control)
+            stage = TrainStage(
+                self._folder,
+                experiment,
+                base,
+                order,
+                valid,
+                emit=self._emit,
+                control=self._control,
+                patience=self._patience,
+            )
             outcome = stage.run(store, snapshot, self._events)
             if outcome.status == "stopped":
                 raise StopRequested

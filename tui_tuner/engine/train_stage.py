@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tui_tuner.config import Experiment, TrainSection
 from tui_tuner.data.examples import Example, conversation_tokens, prompt_tokens
 from tui_tuner.data.prepare import Row, reference_of, row_kind
+from tui_tuner.engine.patience import Patience
 from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.metrics import score_rows
 from tui_tuner.models.adapters import attach, write_adapter_config
@@ -83,6 +85,22 @@ def requests_to_replay(events: list[Event], from_step: int) -> list[tuple[int, s
     return found
 
 
+class _PatientStore:
+    """A checkpoint store that waits for space on a full disk."""
+
+    def __init__(self, store: CheckpointStore, patience: Patience) -> None:
+        self._store, self._patience = store, patience
+
+    def save(self, snapshot: Snapshot, *, value: float | None = None, best: bool = False) -> Path:
+        return self._patience(self._store.save, snapshot, value=value, best=best)
+
+    def load(self) -> tuple[Snapshot, list[str]] | None:
+        return self._store.load()
+
+    def settle(self, keep: str, count: int) -> None:
+        self._patience(self._store.settle, keep, count)
+
+
 class TrainStage:
     """Trains a run's model from where its last checkpoint stands."""
 
@@ -96,10 +114,11 @@ class TrainStage:
         *,
         emit: Emit,
         control: JobControl,
+        patience: Patience,
     ) -> None:
         self._folder, self._experiment, self._base, self._order = folder, experiment, base, order
         self._valid_rows = valid_rows
-        self._emit, self._control = emit, control
+        self._emit, self._control, self._patience = emit, control, patience
 
     def run(self, store: CheckpointStore, snapshot: Snapshot | None, events: list[Event]) -> TrainOutcome:
         """Trains to the end or to a stop.
@@ -134,7 +153,7 @@ class TrainStage:
             train,
             emit=self._emit,
             control=self._control,
-            store=store,
+            store=_PatientStore(store, self._patience),
             hooks=Hooks(
                 after_validation=lambda step: self._probe(tree, step),
                 score=lambda: self._score(tree),

@@ -25,8 +25,8 @@ CONFIG = "adapter_config.json"
 class Attached:
     """What an adapter trains: numbers of weights and of layers, and the module paths within a layer.
 
-    `keys` and `stock_layers` are what mlx-lm's configuration calls `keys` and `num_layers`: those paths and that number,
-    or full paths in any layer when single layers were chosen. `notes` are sentences about names that were taken to mean others.
+    `keys` and `stock_layers` are mlx-lm's `keys` and `num_layers`: those paths and that number, or full paths in any
+    layer when single layers were chosen. `notes` are sentences about names that were taken to mean others.
     """
 
     trainable: int

@@ -1,7 +1,7 @@
 """Steering a run that another process runs: requests are lines in a file that the runner watches.
 
-A request is a wish, not a command: it is taken at the job's next safe point, or never when the run ends first. Lines that
-were written before a runner began to watch are old wishes and are not taken.
+A request is a wish, not a command: it is taken at the job's next safe point, or never when the run ends first. Lines
+that were written before a runner began to watch are old wishes and are not taken.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import threading
 import time
-from pathlib import Path
 from typing import Any
 
 from ..errors import TunerError
@@ -35,7 +34,9 @@ def ask(folder: RunFolder, what: str, value: Any = None) -> None:
         TunerError: `not-running` when nobody runs it, or when the folder cannot be written.
     """
     if what not in KINDS:
-        raise TunerError(f"there is no request {what!r}", code="usage", fix=f"ask for one of {', '.join(KINDS)}", usage=True)
+        raise TunerError(
+            f"there is no request {what!r}", code="usage", fix=f"ask for one of {', '.join(KINDS)}", usage=True
+        )
     if holder(folder) is None:
         raise TunerError(
             "nobody runs this run at present",

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from tui_tuner.config import TrainSection
@@ -17,7 +18,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.runs.control import JobControl, StopRequested
 from tui_tuner.runs.progress import Emit, Throttle
 from tui_tuner.training.batches import Batch
-from tui_tuner.training.checkpoint import CheckpointStore, Progress, Snapshot
+from tui_tuner.training.checkpoint import Progress, Snapshot
 from tui_tuner.training.guard import Before, is_sound, put_back, remember
 from tui_tuner.training.optimizers import Rate
 from tui_tuner.training.step import Loss, StepResult, checkpointed_layers, compile_step, validate
@@ -66,7 +67,15 @@ class Hooks:
     replay: list[tuple[int, str, Any]] = field(default_factory=list)
 
 
-class _Finish(Exception):
+class Store(Protocol):
+    """Where checkpoints go; `CheckpointStore` is one."""
+
+    def save(self, snapshot: Snapshot, *, value: float | None = None, best: bool = False) -> Path: ...
+    def load(self) -> tuple[Snapshot, list[str]] | None: ...
+    def settle(self, keep: str, count: int) -> None: ...
+
+
+class _FinishEarly(Exception):  # noqa: N818 - no error: a way out of the loop
     """Ends training before its last iteration, as finished."""
 
 
@@ -96,7 +105,7 @@ class Trainer:
         *,
         emit: Emit,
         control: JobControl,
-        store: CheckpointStore | None = None,
+        store: Store | None = None,
         hooks: Hooks | None = None,
         guarded: bool = True,
     ) -> None:
@@ -116,7 +125,6 @@ class Trainer:
     # -- position -------------------------------------------------------------------------------------------------
     def restore(self, snapshot: Snapshot) -> None:
         """Goes to a checkpoint's position, bit for bit: weights, optimizer, gradients, order, random key."""
-        import mlx.core as mx
         from mlx.utils import tree_unflatten
 
         self._model.load_weights(list(snapshot.weights.items()), strict=False)
@@ -126,8 +134,7 @@ class Trainer:
         self._progress = snapshot.progress.copy()
         self._rate.set_factor(self._progress.rate_factor)
         self._order.restore(self._progress.order)
-        high, low = (int(word) for word in snapshot.key.tolist())
-        mx.random.seed((high << 32) | low)
+        _set_random_key([int(word) for word in snapshot.key.tolist()])
         self._saved_at = self._progress.step
         self._validated_at = None
         self._step = None  # a compiled step holds the containers of the state it was made with
@@ -174,7 +181,7 @@ class Trainer:
                     if self._progress.step < self._last_step():
                         self._one_step()
                 self._validate(self._order.state(), extra=True)
-            except _Finish as early:
+            except _FinishEarly as early:
                 reason = str(early)
             except StopRequested:
                 status, reason = "stopped", self._control.stop_reason
@@ -208,12 +215,17 @@ class Trainer:
         """Takes the requests and the small tasks that were left since the last look."""
         for what, value in self._control.take_requests():
             self._obey(what, value, by="user")
-        for task in self._control.take_interludes():
-            self._model.eval()
-            try:
+        tasks = self._control.take_interludes()
+        if not tasks:
+            return
+        key = _random_key()
+        self._model.eval()
+        try:
+            for task in tasks:
                 task(self._hooks.interlude)
-            finally:
-                self._model.train()
+        finally:
+            self._model.train()
+            _set_random_key(key)  # a task may draw or seed; training must go on as if it had not been there
 
     def _obey(self, what: str, value: Any, *, by: str) -> None:
         progress = self._progress
@@ -402,7 +414,19 @@ class Trainer:
         if among and progress.step:
             self._save(position=position, value=value, best=best)
         if progress.best.exhausted(train.patience):
-            raise _Finish(f"no better validation in {progress.best.waited} in a row")
+            raise _FinishEarly(f"no better validation in {progress.best.waited} in a row")
+
+
+def _random_key() -> list[int]:
+    import mlx.core as mx
+
+    return [int(word) for word in mx.random.state[0].tolist()]
+
+
+def _set_random_key(key: list[int]) -> None:
+    import mlx.core as mx
+
+    mx.random.seed((key[0] << 32) | key[1])
 
 
 def _rows(batch: Batch) -> str:
