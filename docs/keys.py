@@ -8,7 +8,6 @@ written, and the status is 1 when the page is not what would be written.
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,8 +36,8 @@ def filled(page: str) -> str:
         start, end = marks(place)
         if start not in page or end not in page:
             raise TunerError(f"{PAGE.name} has no place for the keys of {place}", code="no-marks", where=str(PAGE))
-        text = f"{start}\n\n{table(place)}\n\n{end}"
-        page = re.sub(f"{re.escape(start)}.*?{re.escape(end)}", lambda _, text=text: text, page, flags=re.DOTALL)
+        before, _, rest = page.partition(start)
+        page = f"{before}{start}\n\n{table(place)}\n\n{end}{rest.partition(end)[2]}"
     return page
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import html
 import json
 import os
 import re
@@ -19,9 +20,9 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,8 @@ from tui_tuner.engine.new_run import create_run
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import ChatTurn, RunExperiment
 from tui_tuner.engine.worker import LocalEngine
+from tui_tuner.models import describe
+from tui_tuner.models.facts import ModelFacts
 from tui_tuner.runs import EventTail, RunFolder
 from tui_tuner.runs.files import read_json, write_atomic, write_json
 from tui_tuner.ui import format as fmt
@@ -66,6 +69,11 @@ OTHERS = (
 )
 
 
+def say(text: str) -> None:
+    """A line of progress."""
+    sys.stderr.write(f"{text}\n")
+
+
 # -- the runs -----------------------------------------------------------------------------------------------------
 
 
@@ -73,7 +81,7 @@ def record(run: Recorded, runs: Path) -> RunFolder:
     """The run's folder; trained when it is not there yet."""
     if (runs / run.name).is_dir():
         return RunFolder.open(runs / run.name)
-    print(f"training {run.name} …", file=sys.stderr)
+    say(f"training {run.name} …")
     experiment, preset = load_preset("quickstart", run.overrides)
     title = re.sub(r"-\d{8}-\d{6}$", "", run.name)
     with tempfile.TemporaryDirectory(dir=runs, prefix=".") as building:
@@ -140,14 +148,18 @@ class Stage(LocalEngine):
 
 @asynccontextmanager
 async def opened(
-    runs: Path, run: RunFolder | None = None, engine: LocalEngine | None = None, now: float = NOW
+    runs: Path,
+    run: RunFolder | None = None,
+    engine: LocalEngine | None = None,
+    now: float = NOW,
+    preset: str | None = "quickstart",
 ) -> AsyncIterator[tuple[TunerApp, Pilot[Any]]]:
-    """The app, headless, with the quickstart loaded and a run selected."""
+    """The app, headless, with a preset loaded and a run selected."""
     engine = engine or Stage()
-    app = TunerApp(engine=engine, runs_dir=runs, preset="quickstart")
+    app = TunerApp(engine=engine, runs_dir=runs, preset=preset)
     app.clock = lambda: now
     async with app.run_test(size=SIZE) as pilot:
-        await until(pilot, lambda: app.state.experiment is not None, "the preset")
+        await until(pilot, lambda: preset is None or app.state.experiment is not None, "the preset")
         if run is not None:
             app.select_run(run)
         try:
@@ -207,24 +219,53 @@ def save(app: TunerApp, name: str) -> None:
         raise ValueError(f"the picture {name} has {len(svg.encode()):,} bytes, more than {LARGEST:,}")
     IMAGES.mkdir(exist_ok=True)
     (IMAGES / f"{name}.svg").write_text(svg, encoding="utf-8")
-    print(f"docs/images/{name}.svg", file=sys.stderr)
+    say(f"docs/images/{name}.svg")
 
 
 def self_contained(svg: str) -> str:
-    """A picture without web fonts: every viewer's own monospaced font is near enough, as each run of cells has its
-    width written beside it."""
+    """A picture without web fonts whose columns stand straight in any font and in any program that shows it."""
     svg = re.sub(r"@font-face\s*{[^}]*}", "", svg)
     svg = re.sub(r"<!--.*?-->", "", svg, flags=re.DOTALL)
     fonts = "ui-monospace, SFMono-Regular, Menlo, Consolas, 'DejaVu Sans Mono', monospace"
     svg = re.sub(r"font-family:\s*Fira Code[^;]*;", f"font-family: {fonts};", svg)
+    svg = _TEXT.sub(_placed, svg)
     return re.sub(r"\n\s*\n+", "\n", svg)
 
 
-Picture = Callable[[Path, RunFolder], Awaitable[None]]
+_CELL = 12.2
+"""Width of a cell in the units of the picture."""
+_TEXT = re.compile(
+    r'<text class="([^"]*)" x="([\d.]+)" y="([\d.]+)" textLength="[\d.]+" clip-path="([^"]*)">(.*?)</text>'
+)
+
+
+def _placed(match: re.Match[str]) -> str:
+    """A run of cells as pieces that each say where they stand and how wide they are.
+
+    Signs beyond ASCII may come from a font of another width, so they go in short pieces, the dots of curves one by one,
+    and lines and blocks are stretched, so that they meet.
+    """
+    style, x, y, clip, text = match.groups()
+    pieces = []
+    for piece in _PIECE.finditer(html.unescape(text).replace("\u00a0", " ")):
+        start, cells = float(x) + piece.start() * _CELL, piece.group()
+        content = html.escape(cells, quote=False).replace(" ", "&#160;")
+        width = f' textLength="{len(cells) * _CELL:.1f}"' if len(cells) > 1 or _DRAWN.match(cells) else ""
+        if _DRAWN.match(cells):
+            width += ' lengthAdjust="spacingAndGlyphs"'
+        pieces.append(f'<text class="{style}" x="{start:.1f}"{width} y="{y}" clip-path="{clip}">{content}</text>')
+    return "".join(pieces)
+
+
+_DRAWN = re.compile(r"[\u2500-\u259f]")
+_PIECE = re.compile(r"[!-~]+(?: [!-~]+)*|[\u2801-\u28ff]|[\u2500-\u259f]{1,8}|[^\s!-~\u2500-\u259f\u2800-\u28ff]{1,8}")
+
+
+Picture = Callable[[Path, RunFolder], Coroutine[Any, Any, None]]
 
 
 async def home(runs: Path, run: RunFolder) -> None:
-    async with opened(runs) as (app, pilot):
+    async with opened(runs, preset=None) as (app, pilot):
         await shows(app, pilot, "RECENT RUNS", run.name[:10])
         save(app, "home")
 
@@ -239,21 +280,15 @@ async def models(runs: Path, run: RunFolder) -> None:
 async def data(runs: Path, run: RunFolder) -> None:
     async with opened(runs) as (app, pilot):
         app.go("data")
-        await shows(app, pilot, "Report this game")
-        while "0 is" not in text_of(app) and app.screen._form != _TOKENS:  # type: ignore[attr-defined]
-            await pilot.press("v")
-        await settled(app, pilot)
+        await shows(app, pilot, "<|assistant|>", "boundary")  # the legend of the tokens, which come first
         save(app, "data")
-
-
-_TOKENS = 2
 
 
 async def config(runs: Path, run: RunFolder) -> None:
     async with opened(runs) as (app, pilot):
         app.go("config")
-        await shows(app, pilot, "learning_rate")
-        await pilot.press("slash", *"learning_rate", "enter")
+        await shows(app, pilot, "config.toml", "seed")
+        await pilot.press("slash", *"learning", "enter", "escape", "down", "up")
         await settled(app, pilot)
         save(app, "config")
 
@@ -320,6 +355,18 @@ PICTURES: dict[str, Picture] = {
 }
 
 
+def _pretend() -> None:
+    """Has the app count from the pictures' time of day, and say the checkout was in a home folder."""
+    ago, describe_model = fmt.ago, describe.describe_model
+
+    def elsewhere(path: str, base: Path | None = None) -> ModelFacts:
+        facts = describe_model(path, base)
+        return replace(facts, path=facts.path.replace(str(ROOT), "~/tui_tuner"))
+
+    fmt.ago = lambda then, now=None: ago(then, NOW if now is None else now)
+    describe.describe_model = elsewhere
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Draws the pictures."""
     parser = argparse.ArgumentParser(description="Draw the pictures of README and guide.")
@@ -328,8 +375,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     os.environ.update(TZ="UTC", TEXTUAL_ANIMATIONS="none")
     time.tzset()
-    ago = fmt.ago
-    fmt.ago = lambda then, now=None: ago(then, NOW if now is None else now)
+    _pretend()
     runs = options.runs.resolve()
     runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as own:

@@ -187,15 +187,13 @@ class CheckpointStore:
         return [e for e in entries if e.best or e.step in newest or e.step in good]
 
     def _sweep(self) -> None:
-        """Removes files of checkpoints that are no longer in the index, and what a killed writer left."""
+        """Removes files of checkpoints that are no longer in the index."""
         kept = {e.step for e in self._entries}
         for folder, suffix in ((self._state, ".safetensors"), (self._adapters, "_adapters.safetensors")):
             for path in folder.glob(f"[0-9]*{suffix}"):
                 number = path.name.removesuffix(suffix)
                 if number.isdigit() and int(number) not in kept:
                     path.unlink(missing_ok=True)
-            for path in folder.glob(".tmp-*"):
-                path.unlink(missing_ok=True)
 
     def _read_index(self) -> list[_Entry]:
         try:

@@ -25,7 +25,7 @@ def _bindings() -> list[BindingType]:
 
 
 class LossChart(LineChart, inherit_bindings=False):
-    """Train and validation loss in nats per token over the steps, with the checkpoints marked."""
+    """Train and validation loss in nats per token over the steps, with the best checkpoint marked."""
 
     BINDINGS = _bindings()
 
@@ -51,7 +51,8 @@ class LossChart(LineChart, inherit_bindings=False):
         self.set_series("train", view.train.column("step"), view.train.column("loss"))
         self.set_series("validation", view.validation.column("step"), view.validation.column("loss"), smooth=False)
         best = max((c["step"] for c in view.checkpoints if c.get("best")), default=None)
-        self.set_markers([(c["step"], "◆", "best" if c["step"] == best else "") for c in view.checkpoints])
+        # Every checkpoint is in the log; a line for each would hide the curve.
+        self.set_markers([] if best is None else [(best, "◆", "best")])
 
 
 class MetricChart(LineChart):

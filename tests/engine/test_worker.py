@@ -1,0 +1,498 @@
+"""The engine of a process: order, lanes, failures that stay where they happen, and an end that ends."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tui_tuner.config import Experiment
+from tui_tuner.engine import worker
+from tui_tuner.engine.pipeline import run_experiment
+from tui_tuner.engine.protocol import JobHandle, JobStatus
+from tui_tuner.engine.requests import ChatTurn, PreviewData, RunExperiment
+from tui_tuner.engine.shelf import ModelShelf
+from tui_tuner.engine.worker import LocalEngine
+from tui_tuner.errors import TunerError
+from tui_tuner.runs import RunFolder, RunState, read_events
+from tui_tuner.runs.catalogue import summarise
+from tui_tuner.runs.control import JobControl, StopRequested
+
+PATIENCE = 120.0
+"""Seconds that a test waits at most; on a quiet machine everything here takes far less."""
+
+
+@pytest.fixture
+def engine() -> Iterator[LocalEngine]:
+    engine = LocalEngine()
+    engine.start()
+    yield engine
+    assert engine.shutdown(PATIENCE)
+
+
+@dataclass(eq=False)
+class Task:
+    """A request that does what a test says, between two gates."""
+
+    lane: str = "mlx"
+    act: Callable[[JobHandle], Any] = lambda handle: None
+    title: str = "a task"
+    begun: threading.Event = field(default_factory=threading.Event)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+
+@pytest.fixture
+def tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the workers do `Task`s."""
+
+    class Performer:
+        def __call__(self, handle: JobHandle) -> Any:
+            task: Any = handle.request
+            task.begun.set()
+            assert task.gate.wait(PATIENCE)
+            return task.act(handle)
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(worker, "_Performer", Performer)
+
+
+def open_task(act: Callable[[JobHandle], Any] = lambda handle: None, lane: str = "mlx") -> Any:
+    task = Task(lane, act)
+    task.gate.set()
+    return task
+
+
+def ended(handle: JobHandle) -> JobStatus:
+    assert handle.finished.wait(PATIENCE)
+    return handle.status
+
+
+# -- the queue ------------------------------------------------------------------------------------------------------
+
+
+def test_jobs_of_a_lane_run_one_after_another_in_order(tasks: None, engine: LocalEngine) -> None:
+    order: list[int] = []
+    first: Any = Task()
+    handles = [engine.submit(first)]
+    handles += [engine.submit(open_task(lambda h: order.append(h.id) or h.id)) for _ in range(5)]
+    assert first.begun.wait(PATIENCE)
+    assert [h.status for h in handles] == [JobStatus.RUNNING, *[JobStatus.QUEUED] * 5]
+    assert engine.active() is handles[0]
+    first.gate.set()
+    assert [ended(h) for h in handles] == [JobStatus.DONE] * 6
+    assert order == [h.id for h in handles[1:]] == [h.result for h in handles[1:]]
+    assert engine.handles() == handles
+    assert engine.active() is None
+    for before, after in itertools.pairwise(handles):
+        assert before.ended is not None and after.started is not None
+        assert before.submitted <= before.ended <= after.started
+
+
+def test_lanes_do_not_wait_for_each_other(tasks: None, engine: LocalEngine) -> None:
+    slow: Any = Task("mlx")
+    running = engine.submit(slow)
+    assert slow.begun.wait(PATIENCE)
+    assert ended(engine.submit(open_task(lane="side"))) is JobStatus.DONE
+    assert running.status is JobStatus.RUNNING
+    slow.gate.set()
+    assert ended(running) is JobStatus.DONE
+
+
+def raising(error: BaseException) -> Callable[[JobHandle], Any]:
+    def act(handle: JobHandle) -> Any:
+        raise error
+
+    return act
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(TunerError("no", code="own"), "own"), (RuntimeError("mlx"), "internal"), (SystemExit(3), "internal")],
+)
+def test_a_failing_job_leaves_the_worker_alive_and_the_terminal_alone(
+    error: BaseException, code: str, tasks: None, engine: LocalEngine, capfd: pytest.CaptureFixture[str]
+) -> None:
+    handle = engine.submit(open_task(raising(error)))
+    assert ended(handle) is JobStatus.FAILED
+    assert handle.error is not None
+    assert handle.error.code == code
+    assert handle.error is error or handle.error.__cause__ is error
+    assert ended(engine.submit(open_task())) is JobStatus.DONE
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_queued_job_that_is_stopped_ends_at_once(tasks: None, engine: LocalEngine) -> None:
+    first: Any = Task()
+    running = engine.submit(first)
+    turn = ChatTurn("model", None, [])
+    queued, last = engine.submit(turn), engine.submit(open_task())
+    assert first.begun.wait(PATIENCE)
+    queued.control.stop()
+    assert ended(queued) is JobStatus.STOPPED
+    assert turn.sink.done
+    assert running.status is JobStatus.RUNNING
+    first.gate.set()
+    assert ended(last) is JobStatus.DONE
+
+
+def obeying(handle: JobHandle) -> None:
+    handle.control.pause()
+    handle.control.wait_while_paused()  # until the stop
+    handle.control.check()
+
+
+def test_a_running_job_that_is_stopped_ends_stopped(tasks: None, engine: LocalEngine) -> None:
+    task = open_task(obeying)
+    handle = engine.submit(task)
+    assert task.begun.wait(PATIENCE)
+    handle.control.stop()
+    assert ended(handle) is JobStatus.STOPPED
+    assert handle.error is None
+
+
+def test_a_stop_that_comes_too_late_changes_nothing(tasks: None, engine: LocalEngine) -> None:
+    handle = engine.submit(open_task(lambda h: h.control.stop() or {"status": "finished"}))
+    assert ended(handle) is JobStatus.DONE
+
+
+def test_every_change_is_told_until_one_unsubscribes(tasks: None, engine: LocalEngine) -> None:
+    seen: list[JobStatus] = []
+    handles: list[JobHandle] = []
+
+    def bad() -> None:
+        raise RuntimeError("a screen that went away")
+
+    leave_bad = engine.subscribe(bad)
+    leave = engine.subscribe(lambda: seen.append(handles[0].status) if handles else None)
+    task: Any = Task()
+    handles.append(engine.submit(task))
+    task.gate.set()
+    assert ended(handles[0]) is JobStatus.DONE
+    barrier = engine.submit(open_task())  # when it has begun, all that the first one had to tell is told
+    ended(barrier)
+    assert JobStatus.RUNNING in seen
+    assert seen[-1] is JobStatus.DONE
+    leave()
+    leave()
+    leave_bad()
+    count = len(seen)
+    ended(engine.submit(open_task()))
+    ended(engine.submit(open_task()))
+    assert len(seen) == count or seen[count:] == [JobStatus.DONE]  # one call may have been on its way
+
+
+def test_shutdown_stops_all_and_takes_nothing_more(tasks: None) -> None:
+    engine = LocalEngine()
+    engine.start()
+    engine.start()
+    first = open_task(obeying)
+    handles = [engine.submit(first), engine.submit(open_task()), engine.submit(open_task())]
+    assert first.begun.wait(PATIENCE)
+    assert engine.shutdown(PATIENCE)
+    assert [h.status for h in handles] == [JobStatus.STOPPED] * 3
+    assert all(h.finished.is_set() for h in handles)
+    with pytest.raises(TunerError) as caught:
+        engine.submit(open_task())
+    assert caught.value.code == "shutting-down"
+    engine.start()
+    assert not any(thread.name.startswith("tui-tuner") for thread in threading.enumerate())
+
+
+def test_shutdown_waits_no_longer_than_it_was_told(tasks: None) -> None:
+    engine = LocalEngine()
+    engine.start()
+    deaf: Any = Task()
+    engine.submit(deaf)
+    assert deaf.begun.wait(PATIENCE)
+    before = time.monotonic()
+    assert not engine.shutdown(0.05)
+    assert time.monotonic() - before < PATIENCE
+    deaf.gate.set()
+    assert engine.shutdown(PATIENCE)
+
+
+def test_an_engine_that_never_began_shuts_down() -> None:
+    assert LocalEngine().shutdown(0.0)
+
+
+# -- real work ------------------------------------------------------------------------------------------------------
+
+
+def chat(model: Path, adapter: Path | None = None, **options: Any) -> ChatTurn:
+    options.setdefault("max_tokens", 8)
+    return ChatTurn(str(model), adapter, [{"role": "user", "content": "what is the fox?"}], **options)
+
+
+@pytest.mark.mlx
+def test_a_chat_streams_what_it_answers(engine: LocalEngine, tiny_model: Path) -> None:
+    experiment = Experiment.model_validate({"model": {"path": str(tiny_model)}, "data": {"source": "missing.jsonl"}})
+    preview = engine.submit(PreviewData(experiment))
+    assert ended(preview) is JobStatus.FAILED
+    assert preview.error is not None and preview.error.code != "internal"
+    turns = [chat(tiny_model), chat(tiny_model), chat(tiny_model, temperature=1.0), chat(tiny_model, temperature=1.0)]
+    handles = [engine.submit(turn) for turn in turns]
+    assert [ended(handle) for handle in handles] == [JobStatus.DONE] * 4, handles[0].error
+    for turn, handle in zip(turns, handles, strict=True):
+        assert turn.sink.done
+        assert turn.sink.take() == handle.result.text
+        assert handle.result.tokens <= 8
+        assert handle.result.finish in ("stop", "length")
+        assert handle.result.prompt_tokens > 5
+    texts = [handle.result.text for handle in handles]
+    assert texts[0] == texts[1] != texts[2] == texts[3]
+
+
+@pytest.mark.mlx
+def test_a_chat_that_is_stopped_keeps_what_it_said(engine: LocalEngine, tiny_model: Path) -> None:
+    turn = chat(tiny_model, max_tokens=400)
+    write, submitted = turn.sink.write, threading.Event()
+
+    def stopping(text: str) -> None:
+        assert submitted.wait(PATIENCE)
+        write(text)
+        handle.control.stop()
+
+    turn.sink.write = stopping  # type: ignore[method-assign]
+    handle = engine.submit(turn)
+    submitted.set()
+    assert ended(handle) is JobStatus.STOPPED
+    assert handle.result.finish == "stopped"
+    assert handle.result.text == turn.sink.take()
+    assert 0 < handle.result.tokens < 400
+
+
+@pytest.mark.mlx
+def test_a_chat_never_outgrows_the_context(engine: LocalEngine, tiny_model: Path) -> None:
+    """The tiny model's context holds 512 tokens."""
+    words = " ".join(["fox"] * 480)
+    long = ChatTurn(str(tiny_model), None, [{"role": "user", "content": words}], max_tokens=400)
+    handle = engine.submit(long)
+    assert ended(handle) is JobStatus.DONE
+    assert handle.result.prompt_tokens + handle.result.tokens <= 512
+    too_long = ChatTurn(str(tiny_model), None, [{"role": "user", "content": words * 3}])
+    refused = engine.submit(too_long)
+    assert ended(refused) is JobStatus.FAILED
+    assert refused.error is not None and refused.error.code == "context-full"
+
+
+@pytest.mark.mlx
+@pytest.mark.parametrize("place", ["forward", "step"])
+def test_a_failure_inside_mlx_ends_the_run_and_not_the_worker(
+    place: str,
+    engine: LocalEngine,
+    tiny_model: Path,
+    new_run: Callable[..., RunFolder],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Once in a graph that is being traced, where mlx leaves the model unusable, and once in a step that ran before."""
+    from tui_tuner.training import loop
+
+    folder = new_run()
+    answer = engine.submit(chat(tiny_model))
+    ended(answer)
+    with monkeypatch.context() as patch:
+        if place == "forward":
+            patch.setattr(loop, "stock_loss", lambda: _loss_that_fails_in_training)
+        else:
+            patch.setattr(loop, "compile_step", _steps_that_fail_at(5, loop.compile_step))
+        failed = engine.submit(RunExperiment(folder.path))
+        assert ended(failed) is JobStatus.FAILED
+    assert failed.error is not None
+    assert failed.error.code == "step-failed"
+    assert "matmul" in failed.error.message
+    events = read_events(folder.events)
+    assert [(e["name"], e["status"]) for e in events if e["type"] == "stage"][-1] == ("train", "failed")
+    assert events[-1]["type"] == "run_finished"
+    assert events[-1]["status"] == "failed"
+    assert events[-1]["reason"] == failed.error.sentence()
+    assert summarise(folder).state is RunState.FAILED
+    again = engine.submit(chat(tiny_model))
+    assert ended(again) is JobStatus.DONE, again.error
+    assert again.result.text == answer.result.text
+    resumed = engine.submit(RunExperiment(folder.path))
+    assert ended(resumed) is JobStatus.DONE, resumed.error
+    assert resumed.result["status"] == "finished"
+
+
+def _loss_that_fails_in_training(model: Any, tokens: Any, lengths: Any) -> Any:
+    import mlx.core as mx
+    from mlx_lm.tuner.trainer import default_loss
+
+    if model.training:
+        mx.matmul(mx.zeros((2, 3)), mx.zeros((2, 3)))
+    return default_loss(model, tokens, lengths)
+
+
+def _steps_that_fail_at(number: int, compile_step: Callable[..., Any]) -> Callable[..., Any]:
+    def compiled(*args: Any) -> Callable[..., Any]:
+        step, count = compile_step(*args), 0
+
+        def run(*arguments: Any) -> Any:
+            nonlocal count
+            import mlx.core as mx
+
+            count += 1
+            if count == number:
+                mx.matmul(mx.zeros((2, 3)), mx.zeros((2, 3)))
+            return step(*arguments)
+
+        return run
+
+    return compiled
+
+
+@pytest.mark.mlx
+@pytest.mark.parametrize("stage", ["check", "data", "baseline", "evaluate", "verdict"])
+def test_a_defect_in_any_stage_is_told_and_the_run_can_go_on(
+    stage: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tui_tuner.engine import pipeline
+
+    names = {"check": "attach", "data": "tokenise_all", "verdict": "judge"}
+    folder = new_run(train={"iters": 2}, data={"test": 2})
+
+    def broken(*args: Any, **options: Any) -> Any:
+        if options.get("stage", stage) != stage:
+            return real(*args, **options)
+        raise KeyError("a defect")
+
+    real = getattr(pipeline, names.get(stage, "benchmark"))
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, names.get(stage, "benchmark"), broken)
+        with pytest.raises(TunerError) as caught:
+            run_experiment(folder, JobControl(), ModelShelf())
+    assert caught.value.code == "internal"
+    assert caught.value.where == str(folder.log)
+    assert "Traceback" in folder.log.read_text()
+    events = read_events(folder.events)
+    failed = [e for e in events if e["type"] == "stage"][-1]
+    assert (failed["name"], failed["status"], failed["text"]) == (stage, "failed", "KeyError: 'a defect'")
+    assert (events[-1]["type"], events[-1]["status"]) == ("run_finished", "failed")
+    assert run_experiment(folder, JobControl(), ModelShelf())["status"] == "finished"
+
+
+@pytest.mark.mlx
+def test_results_that_a_kill_left_untold_are_told(new_run: Callable[..., RunFolder]) -> None:
+    """Killed between the baseline's file and its events, and in the middle of three files."""
+    folder = new_run(train={"iters": 2}, data={"test": 2})
+    whole = run_experiment(folder, JobControl(), ModelShelf())
+    torn = [place / ".tmp-0123.safetensors" for place in (folder.adapters, folder.state, folder.evaluation)]
+    for path in torn:
+        path.write_bytes(b"half")
+    lines = folder.events.read_bytes().splitlines(keepends=True)
+    cut = next(i for i, line in enumerate(lines) if b'"evaluation"' in line)
+    folder.events.write_bytes(b"".join(lines[:cut]))
+    before = (folder.evaluation / "before.jsonl").stat().st_mtime_ns
+    again = run_experiment(folder, JobControl(), ModelShelf())
+    assert again["verdict"] == whole["verdict"]
+    assert (folder.evaluation / "before.jsonl").stat().st_mtime_ns == before
+    labels = [e["label"] for e in read_events(folder.events) if e["type"] == "evaluation"]
+    assert labels == ["before", "after"]
+    assert not any(path.exists() for path in torn)
+
+
+# -- the end of a process -------------------------------------------------------------------------------------------
+
+TRAIN_AND_CHAT = """
+import sys
+from pathlib import Path
+from tui_tuner.config import load_experiment
+from tui_tuner.engine.requests import ChatTurn, PreviewData, RunExperiment
+from tui_tuner.engine.worker import LocalEngine
+
+engine = LocalEngine()
+engine.start()
+# First, so that the libraries are imported on the other thread, to which none of their streams may belong.
+look = engine.submit(PreviewData(load_experiment(Path(sys.argv[1]) / "config.toml")))
+assert look.finished.wait(300) and look.error is None, look.error
+run = engine.submit(RunExperiment(Path(sys.argv[1])))
+talk = engine.submit(ChatTurn(sys.argv[2], Path(sys.argv[1]) / "adapters", [{"role": "user", "content": "who?"}], 8))
+assert run.finished.wait(300) and talk.finished.wait(300)
+assert run.error is None and talk.error is None, (run.error, talk.error)
+assert engine.shutdown(60)
+print("said", len(talk.result.text))
+"""
+
+QUIT_WHILE_TRAINING = """
+import sys
+from pathlib import Path
+from tui_tuner.engine.requests import RunExperiment
+from tui_tuner.engine.worker import LocalEngine
+from tui_tuner.runs import EventTail, RunFolder
+
+folder = RunFolder.open(Path(sys.argv[1]))
+engine = LocalEngine()
+engine.start()
+run = engine.submit(RunExperiment(folder.path))
+tail = EventTail(folder.events)
+while not any(event["type"] == "train" for event in tail.poll()):
+    assert not run.finished.wait(0.02), run.error
+assert engine.shutdown(60)
+print(run.status, run.result["status"])
+"""
+
+
+def in_a_process(code: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", code, *map(str, arguments)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "terminate called" not in done.stderr
+    return done
+
+
+@pytest.mark.mlx
+@pytest.mark.parametrize("attempt", range(3))
+def test_a_process_that_trained_and_chatted_ends_well(
+    attempt: int, new_run: Callable[..., RunFolder], tiny_model: Path
+) -> None:
+    folder = new_run(train={"iters": 3}, data={"test": 2})
+    done = in_a_process(TRAIN_AND_CHAT, folder.path, tiny_model)
+    assert done.stdout.startswith("said ")
+    assert summarise(folder).state is RunState.FINISHED
+
+
+@pytest.mark.mlx
+def test_a_process_that_quits_while_it_trains_ends_well_and_can_go_on(new_run: Callable[..., RunFolder]) -> None:
+    folder = new_run(train={"iters": 400, "save_every": 1000, "eval_every": 1000}, data={"test": 2})
+    done = in_a_process(QUIT_WHILE_TRAINING, folder.path)
+    assert done.stdout.split() == ["stopped", "stopped"]
+    summary = summarise(folder)
+    assert summary.state is RunState.STOPPED
+    assert 0 < summary.step < 400
+    control = JobControl()
+    started = [e for e in _run_until_train(folder, control) if e["type"] == "run_started"]
+    assert started[-1]["resumed"] is True
+    assert started[-1]["from_step"] >= summary.step
+
+
+def _run_until_train(folder: RunFolder, control: JobControl) -> list[dict[str, Any]]:
+    """Runs on until the next training report, and stops."""
+    from tui_tuner.runs import EventLog
+
+    append = EventLog.append
+
+    def watching(self: EventLog, type: str, **fields: Any) -> Any:
+        event = append(self, type, **fields)
+        if type == "train":
+            control.stop("test")
+        return event
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EventLog, "append", watching)
+        try:
+            run_experiment(folder, control, ModelShelf())
+        except StopRequested as error:  # it is turned into a status, never let out
+            raise AssertionError from error
+    return read_events(folder.events)
