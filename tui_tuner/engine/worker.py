@@ -71,9 +71,14 @@ class LocalEngine:
                 raise TunerError("the program is shutting down and takes no new work", code="shutting-down")
             handle = JobHandle(next(self._numbers), request, submitted=time.time())
             self._handles.append(handle)
-            if not self._as_guest(handle):
+            host = self._host_of(handle)
+            if host is None:
                 self._queues[request.lane].append(handle)
                 self._wake.notify_all()
+            else:
+                self._guests.append(handle)
+        if host is not None:  # without the lock, which those who hear of it may want
+            host.control.submit_interlude(lambda live: self._serve(handle, live))
         handle.control.on_change(lambda: self._withdraw(handle))
         self._changed()
         return handle
@@ -122,17 +127,14 @@ class LocalEngine:
                 # A watcher that went away must not take the work with it.
                 _log.exception("a watcher of the engine failed")
 
-    def _as_guest(self, handle: JobHandle) -> bool:
-        """Lets a chat in between two steps of the run that is going, so that one can talk to it while it trains.
+    def _host_of(self, handle: JobHandle) -> JobHandle | None:
+        """The run that can let this job in between two of its steps: a chat need not wait for the run's end.
 
         Held under the lock. A guest whose host ends without having taken it in goes into the queue.
         """
         host = self._active.get("mlx")
-        if not isinstance(handle.request, ChatTurn) or host is None or not isinstance(host.request, RunExperiment):
-            return False
-        self._guests.append(handle)
-        host.control.submit_interlude(lambda live: self._serve(handle, live))
-        return True
+        fits = isinstance(handle.request, ChatTurn) and host is not None and isinstance(host.request, RunExperiment)
+        return host if fits else None
 
     def _serve(self, handle: JobHandle, live: Any) -> None:
         """Answers a guest with the model in training; one that asks for another model has to wait for the run's end."""
