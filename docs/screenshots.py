@@ -1,6 +1,6 @@
 """Draws the pictures of README and guide: real screens of the app, over runs that were really trained.
 
-    python -m docs.screenshots [--runs DIR] [--only home train …]
+    python -m docs.screenshots [--runs DIR] [--again] [--only home train …]
 
 Three runs of the embedded model are trained once (some minutes on a slow machine) and kept in DIR, by default
 build/screenshots; the pictures are then taken from the app in headless mode, at 120×40. Names of runs, the time of day
@@ -372,11 +372,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Draw the pictures of README and guide.")
     parser.add_argument("--runs", type=Path, default=ROOT / "build" / "screenshots", help="where trained runs are kept")
     parser.add_argument("--only", nargs="+", choices=PICTURES, default=list(PICTURES), help="draw these alone")
+    parser.add_argument("--again", action="store_true", help="train the runs anew")
     options = parser.parse_args(arguments)
     os.environ.update(TZ="UTC", TEXTUAL_ANIMATIONS="none")
     time.tzset()
     _pretend()
     runs = options.runs.resolve()
+    for run in (MAIN, *OTHERS) if options.again else ():
+        shutil.rmtree(runs / run.name, ignore_errors=True)
     runs.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as own:
         os.environ["TUI_TUNER_CONFIG"] = own

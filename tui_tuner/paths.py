@@ -47,6 +47,20 @@ def config_dir() -> Path:
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".config") / "tui-tuner"
 
 
+def cache_dir() -> Path:
+    """The folder of what can be computed again and may be deleted at any time; it need not exist.
+
+    `TUI_TUNER_CACHE` decides; without it `~/Library/Caches/tui-tuner` on a Mac, else `tui-tuner` in `XDG_CACHE_HOME`
+    (by default `~/.cache`).
+    """
+    if chosen := os.environ.get("TUI_TUNER_CACHE"):
+        return _absolute(chosen)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches" / "tui-tuner"
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "tui-tuner"
+
+
 def presets_dirs() -> list[Path]:
     """The folders that presets are looked up in, first match first; some may not exist.
 

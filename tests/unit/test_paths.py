@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tui_tuner import paths
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import (
+    cache_dir,
     config_dir,
     models_dir,
     package_dir,
@@ -27,7 +28,14 @@ from tui_tuner.paths import (
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty home, no environment of ours, and a working directory outside the source tree."""
-    for name in ("TUI_TUNER_CONFIG", "TUI_TUNER_RUNS", "TUI_TUNER_MODELS", "XDG_CONFIG_HOME"):
+    for name in (
+        "TUI_TUNER_CONFIG",
+        "TUI_TUNER_RUNS",
+        "TUI_TUNER_MODELS",
+        "TUI_TUNER_CACHE",
+        "XDG_CONFIG_HOME",
+        "XDG_CACHE_HOME",
+    ):
         monkeypatch.delenv(name, raising=False)
     home = tmp_path / "home"
     home.mkdir()
@@ -47,6 +55,19 @@ def test_config_dir(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert config_dir() == home / "Library" / "Application Support" / "tui-tuner"
     monkeypatch.setenv("TUI_TUNER_CONFIG", "~/mine")
     assert config_dir() == home / "mine"
+
+
+def test_cache_dir(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "linux")
+    assert cache_dir() == home / ".cache" / "tui-tuner"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert cache_dir() == home / ".cache" / "tui-tuner"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "xdg"))
+    assert cache_dir() == home / "xdg" / "tui-tuner"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert cache_dir() == home / "Library" / "Caches" / "tui-tuner"
+    monkeypatch.setenv("TUI_TUNER_CACHE", "~/mine")
+    assert cache_dir() == home / "mine"
 
 
 @pytest.mark.parametrize(("kind", "variable"), [(runs_dir, "TUI_TUNER_RUNS"), (models_dir, "TUI_TUNER_MODELS")])

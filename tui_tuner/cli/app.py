@@ -190,22 +190,19 @@ def chat(
     adapter: Annotated[
         Path | None, typer.Option("--adapter", help="Adapter folder, such as runs/NAME/adapters.")
     ] = None,
-    prompt: Annotated[str | None, typer.Option("--prompt", help="Answer this once; `-` reads it from stdin.")] = None,
-    system: Annotated[str | None, typer.Option("--system", help="A system message before the prompt.")] = None,
+    prompt: Annotated[
+        str | None, typer.Option("--prompt", help="Answer this once on stdout; `-` reads it from stdin.")
+    ] = None,
+    system: Annotated[str | None, typer.Option("--system", help="With --prompt: a system message before it.")] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Cap on the answer's tokens.")] = 256,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sampling.")] = 0,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
-    """Answers a prompt once on stdout."""
+    """Opens the workbench on a chat with the model; with --prompt it answers once on stdout."""
     if prompt is None:
-        raise TunerError(
-            "chat needs a prompt",
-            code="usage",
-            fix='give one with --prompt "…", or open the workbench and press 6',
-            usage=True,
-        )
+        return _open_chat(model, adapter, json)
     text = sys.stdin.read() if prompt == "-" else prompt
     messages = ([{"role": "system", "content": system}] if system else []) + [{"role": "user", "content": text}]
     from tui_tuner.cli.headless import perform
@@ -222,6 +219,32 @@ def chat(
         else:
             output.stream("\n")
     return 0
+
+
+def _open_chat(model: str, adapter: Path | None, json: bool) -> int:
+    from tui_tuner.cli.output import has_terminal
+
+    if json or not has_terminal():
+        raise TunerError(
+            "chat needs a prompt where there is no terminal",
+            code="usage",
+            fix='give one with --prompt "…"',
+            usage=True,
+        )
+    from tui_tuner.cli.screen import open_workbench
+    from tui_tuner.models.adapters import read_adapter_config
+    from tui_tuner.models.folder import check_folder, locate
+    from tui_tuner.models.hub import is_repository_name
+    from tui_tuner.paths import resolve_model
+    from tui_tuner.ui.state import ChatTarget
+
+    # A mistake is said here and not behind a screen; what the hub may have to send first, the screen waits for.
+    found = resolve_model(model, None)
+    if found != model or not is_repository_name(model):
+        check_folder(locate(model))
+    if adapter is not None:
+        read_adapter_config(adapter)
+    return open_workbench(None, chat=ChatTarget(found, adapter))
 
 
 def _streaming(output: Output, take: Callable[[], str]) -> Callable[[], None]:

@@ -102,7 +102,8 @@ class _Teller:
     def _line(self, event: Event) -> str:
         kind = event["type"]
         if kind == "stage":
-            text = f" ({event['text']})" if event.get("text") else ""
+            # Why it failed is said once, by the error that ends the command.
+            text = f" ({event['text']})" if event.get("text") and event["status"] != "failed" else ""
             took = f" in {event['seconds']:.1f} s" if event["status"] in ("done", "failed") else ""
             return f"{event['name']}: {event['status']}{took}{text}"
         if kind == "train":
@@ -116,7 +117,7 @@ class _Teller:
             return f"  step {event['step']}: validation loss {_figure(event['loss'])}"
         if kind == "log":
             return f"  {event['text']}"
-        if kind == "run_finished":
+        if kind == "run_finished" and event["status"] != "failed":
             return f"{event['status']}: {event['reason']}" if event["reason"] else str(event["status"])
         return ""
 

@@ -8,12 +8,21 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TextIO
 
 from tui_tuner.errors import TunerError
+
+# What a terminal acts on, but for line feed and tab: a model's answer or a file's name must not steer it.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def _shown(match: re.Match[str]) -> str:
+    code = ord(match.group())
+    return chr(0x2400 + code) if code < 0x20 else "\u2421" if code == 0x7F else "\ufffd"
 
 
 @dataclass
@@ -41,7 +50,7 @@ class Output:
         self._write(self.out, json.dumps(plain, ensure_ascii=False) + "\n")
 
     def stream(self, text: str) -> None:
-        """Part of a text that is still growing, as it is: for an answer that goes into a pipe."""
+        """Part of a text that is still growing; as it is when it goes into a pipe or a file."""
         self._write(self.out, text)
 
     def error(self, error: TunerError) -> None:
@@ -53,6 +62,8 @@ class Output:
 
     @staticmethod
     def _write(stream: TextIO, text: str) -> None:
+        if stream.isatty():
+            text = _CONTROL.sub(_shown, text)
         # A reader that went away (`| head`) ends the output, not the job.
         with contextlib.suppress(BrokenPipeError):
             stream.write(text)

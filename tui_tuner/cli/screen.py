@@ -13,11 +13,15 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tui_tuner.cli.output import has_terminal
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import config_dir
 from tui_tuner.paths import runs_dir as runs_place
+
+if TYPE_CHECKING:
+    from tui_tuner.ui.state import ChatTarget
 
 
 def open_workbench(
@@ -27,6 +31,7 @@ def open_workbench(
     overrides: Sequence[str] = (),
     autostart: bool = False,
     run: Path | None = None,
+    chat: ChatTarget | None = None,
 ) -> int:
     """Opens the app and returns its exit status.
 
@@ -37,7 +42,7 @@ def open_workbench(
         raise TunerError(
             "the workbench needs a terminal",
             code="no-terminal",
-            fix="use `tui-tuner run PRESET`, which needs none",
+            fix="use `tui-tuner run PRESET` or `tui-tuner chat MODEL --prompt TEXT`, which need none",
             usage=True,
         )
     from tui_tuner.engine.worker import LocalEngine
@@ -53,6 +58,7 @@ def open_workbench(
             overrides=overrides,
             autostart=autostart,
             run=run,
+            chat=chat,
             settings=load_settings(),
         )
         status = app.run()

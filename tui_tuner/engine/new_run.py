@@ -73,7 +73,7 @@ def add_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
         meta: dict[str, Any] = dict(read_json(folder.meta))
     except (TunerError, TypeError, ValueError):
         meta = {}
-    meta["model_fingerprint"] = _fingerprint_model(model)
+    meta["model_fingerprint"] = model_fingerprint(model)
     meta["data_fingerprint"] = _fingerprint_files(sorted(data.glob("*.jsonl")))
     write_json(folder.meta, meta)
 
@@ -96,7 +96,7 @@ def _fingerprint_files(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def _fingerprint_model(folder: Path) -> str:
+def model_fingerprint(folder: Path) -> str:
     """Over small files whole and over weights by name, size, and first and last MiB: quick on any size of model."""
     digest = hashlib.sha256()
     for file in sorted(folder.iterdir()):

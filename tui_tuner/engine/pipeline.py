@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from tui_tuner.config import Experiment, load_experiment
-from tui_tuner.data.examples import tokenise_all
 from tui_tuner.data.prepare import Prepared, Row, prepare, read_prepared, row_kind, write_prepared
+from tui_tuner.data.tokencache import tokenise_cached
 from tui_tuner.engine.adviser import Adviser
 from tui_tuner.engine.awake import kept_awake
 from tui_tuner.engine.new_run import add_fingerprints, read_base
@@ -35,6 +35,7 @@ from tui_tuner.runs.files import remove_leftovers, write_json
 from tui_tuner.runs.lock import RunLock
 from tui_tuner.runs.requests import RequestWatch
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
+from tui_tuner.training.fast.order import padding_report
 from tui_tuner.training.loop import Order
 
 LABELS = ("before", "after")
@@ -180,12 +181,13 @@ class _Pipeline:
             for note in prepared.notes:
                 self._emit("log", level="info", text=note)
         train, valid = (
-            tokenise_all(
+            tokenise_cached(
                 rows,
                 base.tokenizer,
                 mask_prompt=experiment.data.mask_prompt,
                 max_length=experiment.train.max_seq_length,
                 where=where,
+                tokenizer_folder=base.path,
             )
             for rows, where in ((prepared.train, "train"), (prepared.valid, "valid"))
         )
@@ -198,12 +200,15 @@ class _Pipeline:
         counts = len(prepared.train), len(prepared.valid), len(prepared.test)
         text = "rows: {} to train, {} to validate, {} to test".format(*counts)
         self._emit("log", level="info", text=text)
+        padding = padding_report(train, experiment.train.batch_size, experiment.train.max_seq_length)
         self._emit(
             "plan",
             steps=settled(experiment.train, order).iters,
             rows=len(train),
             batches_per_epoch=order.batches_per_epoch,
             mode=experiment.train.mode,
+            padding_fraction=padding.fast if experiment.train.mode == "fast" else padding.stock,
+            stock_padding_fraction=padding.stock,
         )
         return prepared, order
 

@@ -11,21 +11,30 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from tui_tuner.config import Experiment, TrainSection
 from tui_tuner.data.examples import Example, conversation_tokens, prompt_tokens
 from tui_tuner.data.prepare import Row, reference_of, row_kind
+from tui_tuner.engine.new_run import model_fingerprint
 from tui_tuner.engine.patience import Patience
 from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.metrics import score_rows
 from tui_tuner.models.adapters import attach, write_adapter_config
 from tui_tuner.models.load import Base, fresh_tree
+from tui_tuner.paths import cache_dir
 from tui_tuner.runs import Event, RunFolder
 from tui_tuner.runs.control import JobControl
 from tui_tuner.runs.progress import Emit
 from tui_tuner.training.batches import StockOrder
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
 from tui_tuner.training.loop import Hooks, Order, Trainer, TrainOutcome
+from tui_tuner.training.fast.activations import ActivationStore
+from tui_tuner.training.fast.frozen import frozen_loss
+from tui_tuner.training.fast.loss import fast_loss
+from tui_tuner.training.fast.order import FastOrder
 from tui_tuner.training.optimizers import build_optimizer
+from tui_tuner.training.randomness import key_kept
 from tui_tuner.training.step import Loss, StockLoss
 
 _REPLAYED = ("learning_rate", "finish_epoch")
@@ -52,7 +61,8 @@ def make_order(experiment: Experiment, train: list[Example], valid: list[Example
     Raises:
         TunerError: when there are fewer rows than the mode can make a batch of.
     """
-    return StockOrder(
+    kind = StockOrder if experiment.train.mode == "stock" else FastOrder
+    return kind(
         train,
         valid,
         batch_size=experiment.train.batch_size,
@@ -99,6 +109,12 @@ class _PatientStore:
 
     def settle(self, keep: str, count: int) -> None:
         self._patience(self._store.settle, keep, count)
+
+
+def _activations() -> ActivationStore:
+    """Room for what frozen layers computed: an eighth of the memory, then 8 GB of disk."""
+    memory = int(psutil.virtual_memory().total // 8)
+    return ActivationStore(memory=memory, folder=cache_dir() / "activations", disk=8 << 30)
 
 
 class TrainStage:
@@ -167,7 +183,21 @@ class TrainStage:
         return trainer.run()
 
     def _loss(self, tree: Any) -> Loss:
-        return StockLoss()
+        """The loss of the configured mode, and a word on what it could not do."""
+        train = self._experiment.train
+        if train.mode == "stock":
+            return StockLoss()
+        position = self._order.state()
+        sample = self._order.next()
+        self._order.restore(position)
+        with key_kept():
+            loss: Any = fast_loss(tree, sample)
+            reason = loss.reason
+            if train.reuse_frozen and not reason:
+                loss, reason = frozen_loss(tree, loss, sample, _activations(), model_fingerprint(self._base.path))
+        if reason:
+            self._emit("log", level="warning", text=reason)
+        return loss  # type: ignore[no-any-return]
 
     def _probe(self, model: Any, step: int) -> None:
         """Answers the probe prompts with the model as it is now."""

@@ -37,10 +37,15 @@ class Batch:
     padding: float
 
 
+def padded_width(longest: int, max_length: int) -> int:
+    """Tokens a row of mlx-lm's batch takes: one more than a multiple of 32, never beyond `max_length`."""
+    return min(1 + _PAD_TO * ((longest + _PAD_TO - 1) // _PAD_TO), max_length)
+
+
 def stock_batch(examples: Sequence[Example], rows: Sequence[int], max_length: int) -> Batch:
     """Pads rows as mlx-lm does: to one more than a multiple of 32, never beyond `max_length`."""
     lengths = [len(examples[row].tokens) for row in rows]
-    width = min(1 + _PAD_TO * ((max(lengths) + _PAD_TO - 1) // _PAD_TO), max_length)
+    width = padded_width(max(lengths), max_length)
     tokens = np.zeros((len(rows), width), np.int32)
     spans = np.zeros((len(rows), 2), np.int32)
     for line, row in enumerate(rows):

@@ -21,6 +21,7 @@ from tui_tuner.training.batches import Batch
 from tui_tuner.training.checkpoint import Progress, Snapshot
 from tui_tuner.training.guard import Before, is_sound, put_back, remember
 from tui_tuner.training.optimizers import Rate
+from tui_tuner.training.randomness import key_kept, set_random_key
 from tui_tuner.training.step import Loss, StepResult, checkpointed_layers, compile_step, validate
 
 _ROLLBACKS = 3
@@ -134,7 +135,7 @@ class Trainer:
         self._progress = snapshot.progress.copy()
         self._rate.set_factor(self._progress.rate_factor)
         self._order.restore(self._progress.order)
-        _set_random_key([int(word) for word in snapshot.key.tolist()])
+        set_random_key([int(word) for word in snapshot.key.tolist()])
         self._saved_at = self._progress.step
         self._validated_at = None
         self._step = None  # a compiled step holds the containers of the state it was made with
@@ -218,14 +219,13 @@ class Trainer:
         tasks = self._control.take_interludes()
         if not tasks:
             return
-        key = _random_key()
-        self._model.eval()
-        try:
-            for task in tasks:
-                task(self._hooks.interlude)
-        finally:
-            self._model.train()
-            _set_random_key(key)  # a task may draw or seed; training must go on as if it had not been there
+        with key_kept():
+            self._model.eval()
+            try:
+                for task in tasks:
+                    task(self._hooks.interlude)
+            finally:
+                self._model.train()
 
     def _obey(self, what: str, value: Any, *, by: str) -> None:
         progress = self._progress
@@ -415,18 +415,6 @@ class Trainer:
             self._save(position=position, value=value, best=best)
         if progress.best.exhausted(train.patience):
             raise _FinishEarly(f"no better validation in {progress.best.waited} in a row")
-
-
-def _random_key() -> list[int]:
-    import mlx.core as mx
-
-    return [int(word) for word in mx.random.state[0].tolist()]
-
-
-def _set_random_key(key: list[int]) -> None:
-    import mlx.core as mx
-
-    mx.random.seed((key[0] << 32) | key[1])
 
 
 def _rows(batch: Batch) -> str:

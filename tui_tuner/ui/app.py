@@ -18,7 +18,7 @@ from tui_tuner.ui.jobs import Jobs
 from tui_tuner.ui.leaving import leave, obey_signals
 from tui_tuner.ui.messages import EngineChanged, ExperimentChanged, RunChanged, RunSelected
 from tui_tuner.ui.shell import ShellApp
-from tui_tuner.ui.state import WorkbenchState
+from tui_tuner.ui.state import ChatTarget, WorkbenchState
 from tui_tuner.ui.status import ACTIVE
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class TunerApp(ShellApp):
         overrides: `key=value` settings for it.
         autostart: begin a run of the preset right after the first frame.
         run: a run folder to look at.
+        chat: whom to talk to right after the first frame.
         settings: the person's settings; None means defaults that are not stored.
         stop_timeout: seconds that leaving waits for the engine.
 
@@ -62,11 +63,12 @@ class TunerApp(ShellApp):
         overrides: Sequence[str] = (),
         autostart: bool = False,
         run: Path | None = None,
+        chat: ChatTarget | None = None,
         settings: Settings | None = None,
         stop_timeout: float = 30.0,
     ) -> None:
         super().__init__(settings)
-        self.state = WorkbenchState(overrides=tuple(overrides))
+        self.state = WorkbenchState(overrides=tuple(overrides), chat=chat)
         self.jobs = Jobs(engine)
         self.engine = engine
         self.runs_dir = runs_dir
@@ -100,6 +102,8 @@ class TunerApp(ShellApp):
 
                 self.select_run(RunFolder.open(run))
                 self.go("train")
+            if self.state.chat is not None:
+                self.go("chat")
             if autostart:
                 self.start_run()
         except Exception as error:
@@ -150,6 +154,7 @@ class TunerApp(ShellApp):
         """
         state = self.state
         state.experiment, state.preset, state.base, state.edited = experiment, preset, base, edited
+        state.chat = None
         self.post_message(ExperimentChanged())
 
     def load_preset(self, name: str, overrides: Sequence[str] = ()) -> None:
@@ -164,7 +169,7 @@ class TunerApp(ShellApp):
         """Makes `folder` the run being looked at; a long event file is first read in a thread."""
         from tui_tuner.ui.follower import RunFollower
 
-        self.state.run = folder
+        self.state.run, self.state.chat = folder, None
         follower = RunFollower(folder, self.jobs.of)
         self.state.follower = follower
         if follower.is_large:

@@ -17,6 +17,19 @@ if TYPE_CHECKING:
     from tui_tuner.ui.follower import RunFollower
 
 
+@dataclass(frozen=True)
+class ChatTarget:
+    """A model, and perhaps an adapter on it, that somebody asked to talk to by name.
+
+    Attributes:
+        model: the model's folder or hub name.
+        adapter: the adapter's folder, or None for the model alone.
+    """
+
+    model: str
+    adapter: Path | None = None
+
+
 @dataclass
 class WorkbenchState:
     """The workbench's state.
@@ -29,6 +42,7 @@ class WorkbenchState:
         run: the run being looked at, or None.
         follower: reads the events of that run, or None.
         edited: whether the experiment differs from the preset and overrides it came from.
+        chat: whom to talk to instead of the experiment's and the run's models; None once one of those is chosen.
     """
 
     experiment: Experiment | None = None
@@ -38,3 +52,4 @@ class WorkbenchState:
     run: RunFolder | None = None
     follower: RunFollower | None = None
     edited: bool = False
+    chat: ChatTarget | None = None

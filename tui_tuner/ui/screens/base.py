@@ -107,9 +107,10 @@ class WorkbenchScreen(Screen[None]):
     def call_hook(self, name: str) -> None:
         """Calls a hook by its name; what it raises is reported, not passed on.
 
-        A screen that is still being built is left alone: it is told everything when it is shown.
+        A screen that is still being built is left alone: it is told everything when it is shown. So is one that is
+        being taken down with the app.
         """
-        if not self.is_mounted:
+        if not self.is_mounted or not self.app.is_running:
             return
         try:
             if name == "run":

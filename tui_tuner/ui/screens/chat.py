@@ -163,8 +163,12 @@ class ChatScreen(WorkbenchScreen):
 
     @property
     def _adapter(self) -> Voice | None:
-        """The adapter of the run being looked at, if there is one yet."""
-        run, subject = self.tuner.state.run, self._subject
+        """The adapter that was asked for by name, or that of the run being looked at, if there is one yet."""
+        run, subject, target = self.tuner.state.run, self._subject, self.tuner.state.chat
+        if target is not None and subject is not None:
+            if target.adapter is None:
+                return None
+            return Voice(self._model(subject), target.adapter, f"adapter · {clip_middle(str(target.adapter), 40)}")
         if run is None or subject is None or not subject.is_run:
             return None
         if not (run.adapters / "adapters.safetensors").is_file():
@@ -179,6 +183,8 @@ class ChatScreen(WorkbenchScreen):
 
     @property
     def _no_adapter(self) -> str:
+        if self.tuner.state.chat is not None:
+            return "There is no adapter: this chat was opened with a model alone."
         if self.tuner.state.run is None:
             return "There is no adapter yet: start a run with f5, or open a finished one on Runs (7)."
         return "This run has no adapter yet: it is written with the first checkpoint."
@@ -203,7 +209,7 @@ class ChatScreen(WorkbenchScreen):
         """Takes up the run being looked at, or else the experiment."""
         state = self.tuner.state
         found = self._subjects.found(state)
-        subject = self._subjects.of_run(state) or (found[0] if found else None)
+        subject = self._subjects.of_chat(state) or self._subjects.of_run(state) or (found[0] if found else None)
         self.set_class(subject is None, "-empty")
         if subject is None:
             self._subject = None

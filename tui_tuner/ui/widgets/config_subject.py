@@ -54,6 +54,15 @@ class Subjects:
             out.append(of_run)
         return out
 
+    def of_chat(self, state: WorkbenchState) -> Subject | None:
+        """An experiment that names no more than the model somebody asked to talk to, or None when nobody did."""
+        target = state.chat
+        if target is None:
+            return None
+        # Its data is never read: a chat takes from it only what the configuration has by default.
+        experiment = Experiment.model_validate({"model": {"path": target.model}, "data": {"source": target.model}})
+        return Subject(experiment, None, str(target.adapter or target.model), False)
+
     def of_run(self, state: WorkbenchState) -> Subject | None:
         """The experiment of the run being looked at, or None."""
         self.problem = ""
