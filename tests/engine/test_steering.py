@@ -26,7 +26,9 @@ pytestmark = pytest.mark.mlx
 Watch = Callable[[str, dict[str, Any]], None]
 
 
-def run_watched(folder: RunFolder, control: JobControl, watch: Watch, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def run_watched(
+    folder: RunFolder, control: JobControl, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
     """Runs a folder and calls `watch` with the type and fields of every event, right after it was written."""
     append = EventLog.append
 

@@ -26,6 +26,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder, RunState, read_events
 from tui_tuner.runs.catalogue import summarise
 from tui_tuner.runs.control import JobControl, StopRequested
+from tui_tuner.training.step import StockLoss
 
 PATIENCE = 120.0
 """Seconds that a test waits at most; on a quiet machine everything here takes far less."""
@@ -296,14 +297,15 @@ def test_a_failure_inside_mlx_ends_the_run_and_not_the_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once in a graph that is being traced, where mlx leaves the model unusable, and once in a step that ran before."""
+    from tui_tuner.engine import train_stage
     from tui_tuner.training import loop
 
-    folder = new_run()
+    folder = new_run(train={"mode": "stock"})
     answer = engine.submit(chat(tiny_model))
     ended(answer)
     with monkeypatch.context() as patch:
         if place == "forward":
-            patch.setattr(loop, "stock_loss", lambda: _loss_that_fails_in_training)
+            patch.setattr(train_stage, "StockLoss", _LossThatFailsInTraining)
         else:
             patch.setattr(loop, "compile_step", _steps_that_fail_at(5, loop.compile_step))
         failed = engine.submit(RunExperiment(folder.path))
@@ -325,18 +327,18 @@ def test_a_failure_inside_mlx_ends_the_run_and_not_the_worker(
     assert resumed.result["status"] == "finished"
 
 
-def _loss_that_fails_in_training(model: Any, tokens: Any, lengths: Any) -> Any:
-    import mlx.core as mx
-    from mlx_lm.tuner.trainer import default_loss
+class _LossThatFailsInTraining(StockLoss):
+    def __call__(self, model: Any, *arrays: Any) -> Any:
+        import mlx.core as mx
 
-    if model.training:
-        mx.matmul(mx.zeros((2, 3)), mx.zeros((2, 3)))
-    return default_loss(model, tokens, lengths)
+        if model.training:
+            mx.matmul(mx.zeros((2, 3)), mx.zeros((2, 3)))
+        return super().__call__(model, *arrays)
 
 
 def _steps_that_fail_at(number: int, compile_step: Callable[..., Any]) -> Callable[..., Any]:
-    def compiled(*args: Any) -> Callable[..., Any]:
-        step, count = compile_step(*args), 0
+    def compiled(*args: Any, **options: Any) -> Callable[..., Any]:
+        step, count = compile_step(*args, **options), 0
 
         def run(*arguments: Any) -> Any:
             nonlocal count
@@ -359,7 +361,7 @@ def test_a_defect_in_any_stage_is_told_and_the_run_can_go_on(
 ) -> None:
     from tui_tuner.engine import pipeline
 
-    names = {"check": "attach", "data": "tokenise_all", "verdict": "judge"}
+    names = {"check": "attach", "data": "tokenise_cached", "verdict": "judge"}
     folder = new_run(train={"iters": 2}, data={"test": 2})
 
     def broken(*args: Any, **options: Any) -> Any:

@@ -28,6 +28,7 @@ from tui_tuner.evaluation.report import write_report
 from tui_tuner.evaluation.score import verdict as judge
 from tui_tuner.models.adapters import attach
 from tui_tuner.models.folder import locate
+from tui_tuner.models.libraries import ready
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.runs import Event, EventLog, RunFolder, RunView, StopRequested, read_events
 from tui_tuner.runs.control import JobControl
@@ -47,6 +48,7 @@ def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf) ->
     Raises:
         TunerError: when another process runs it, or a stage fails (the run then ends as failed, and says why).
     """
+    ready()  # before anything touches mlx, which keeps the BLAS it finds first
     with (
         RunLock(folder),
         EventLog(folder.events) as log,

@@ -1,4 +1,4 @@
-"""mlx's random key: what training draws dropout from. It belongs to the thread, so only the MLX thread may call this."""
+"""mlx's random key: what training draws dropout from. It belongs to the thread: only the MLX thread may ask."""
 
 from __future__ import annotations
 
