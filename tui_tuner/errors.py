@@ -44,3 +44,12 @@ class TunerError(Exception):
 
     def __str__(self) -> str:
         return self.sentence()
+
+
+def brief(error: BaseException, limit: int = 200) -> str:
+    """What a library's exception says, fit to stand inside a sentence: its first line, cut, without a full stop."""
+    lines = str(error).strip().splitlines()
+    text = lines[0].strip() if lines else ""
+    if isinstance(error, KeyError):  # whose text is the bare key in quotes
+        text = str(error.args[0]) if error.args and " " in str(error.args[0]) else f"there is no {text or 'such key'}"
+    return (text if len(text) <= limit else text[: limit - 2] + " …").rstrip(".") or type(error).__name__

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -17,16 +14,17 @@ import pytest
 
 from tui_tuner.config import Experiment
 from tui_tuner.engine import worker
-from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import ChatTurn, PreviewData, RunExperiment
-from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.engine.worker import LocalEngine
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder, RunState, read_events
 from tui_tuner.runs.catalogue import summarise
+<<<<<<< HEAD
 from tui_tuner.runs.control import JobControl, StopRequested
 from tui_tuner.training.step import StockLoss
+=======
+>>>>>>> main
 
 PATIENCE = 120.0
 """Seconds that a test waits at most; on a quiet machine everything here takes far less."""
@@ -305,13 +303,19 @@ def test_a_failure_inside_mlx_ends_the_run_and_not_the_worker(
     ended(answer)
     with monkeypatch.context() as patch:
         if place == "forward":
+<<<<<<< HEAD
             patch.setattr(train_stage, "StockLoss", _LossThatFailsInTraining)
+=======
+            from mlx_lm.models.phi3 import Attention
+
+            patch.setattr(Attention, "__call__", _failing_in_training(Attention.__call__))
+>>>>>>> main
         else:
             patch.setattr(loop, "compile_step", _steps_that_fail_at(5, loop.compile_step))
         failed = engine.submit(RunExperiment(folder.path))
         assert ended(failed) is JobStatus.FAILED
     assert failed.error is not None
-    assert failed.error.code == "step-failed"
+    assert failed.error.code == "step-failed", folder.log.read_text()
     assert "matmul" in failed.error.message
     events = read_events(folder.events)
     assert [(e["name"], e["status"]) for e in events if e["type"] == "stage"][-1] == ("train", "failed")
@@ -327,6 +331,7 @@ def test_a_failure_inside_mlx_ends_the_run_and_not_the_worker(
     assert resumed.result["status"] == "finished"
 
 
+<<<<<<< HEAD
 class _LossThatFailsInTraining(StockLoss):
     def __call__(self, model: Any, *arrays: Any) -> Any:
         import mlx.core as mx
@@ -334,6 +339,44 @@ class _LossThatFailsInTraining(StockLoss):
         if model.training:
             mx.matmul(mx.zeros((2, 3)), mx.zeros((2, 3)))
         return super().__call__(model, *arrays)
+=======
+@pytest.mark.mlx
+def test_a_chat_that_fails_inside_mlx_costs_the_model_in_memory_and_no_more(
+    engine: LocalEngine, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tui_tuner.engine import shelf
+
+    loads: list[Path] = []
+    load = shelf.load_base
+    monkeypatch.setattr(shelf, "load_base", lambda folder: loads.append(folder) or load(folder))
+    answers = [engine.submit(chat(tiny_model)), engine.submit(chat(tiny_model))]
+    assert [ended(handle) for handle in answers] == [JobStatus.DONE] * 2
+    assert len(loads) == 1
+    turn = chat(tiny_model)
+
+    def broken(text: str) -> None:
+        raise RuntimeError("[eval] lost")
+
+    turn.sink.write = broken  # type: ignore[method-assign]
+    failed = engine.submit(turn)
+    assert ended(failed) is JobStatus.FAILED
+    assert failed.error is not None and failed.error.code == "internal"
+    again = engine.submit(chat(tiny_model))
+    assert ended(again) is JobStatus.DONE
+    assert again.result.text == answers[0].result.text
+    assert len(loads) == 2
+
+
+def _failing_in_training(forward: Callable[..., Any]) -> Callable[..., Any]:
+    def call(self: Any, *args: Any, **options: Any) -> Any:
+        import mlx.core as mx
+
+        if self.training:
+            mx.matmul(mx.zeros((2, 3)), mx.zeros((2, 3)))
+        return forward(self, *args, **options)
+
+    return call
+>>>>>>> main
 
 
 def _steps_that_fail_at(number: int, compile_step: Callable[..., Any]) -> Callable[..., Any]:
@@ -352,6 +395,7 @@ def _steps_that_fail_at(number: int, compile_step: Callable[..., Any]) -> Callab
         return run
 
     return compiled
+<<<<<<< HEAD
 
 
 @pytest.mark.mlx
@@ -498,3 +542,5 @@ def _run_until_train(folder: RunFolder, control: JobControl) -> list[dict[str, A
         except StopRequested as error:  # it is turned into a status, never let out
             raise AssertionError from error
     return read_events(folder.events)
+=======
+>>>>>>> main

@@ -12,7 +12,7 @@ import typer
 
 from tui_tuner import __version__
 from tui_tuner.cli.output import Output, opened
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, brief
 
 app = typer.Typer(
     name="tui-tuner",
@@ -51,7 +51,9 @@ def run(arguments: Sequence[str]) -> int:
         return _fail(error, wants_json, debug)
     except Exception as error:
         wrapped = TunerError(
-            f"an unexpected error: {type(error).__name__}: {error}", code="internal", fix="run it again with --debug"
+            f"an unexpected error: {type(error).__name__}: {brief(error)}",
+            code="internal",
+            fix="run it again with --debug",
         )
         return _fail(wrapped, wants_json, debug)
 

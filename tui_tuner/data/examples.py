@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui_tuner.data.prepare import Row, messages_of, row_kind
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, brief
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ def _apply(tokenizer: Any, messages: list[dict[str, Any]], tools: Any, **options
         raise
     except Exception as error:  # the template is the model's own code: whatever it raises is about this row
         raise TunerError(
-            f"the model's chat template refuses this conversation: {error}",
+            f"the model's chat template refuses this conversation: {brief(error)}",
             code="chat-template",
             fix="check the roles and their order",
         ) from error

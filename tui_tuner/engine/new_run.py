@@ -69,13 +69,47 @@ def read_base(folder: RunFolder) -> Path | None:
 
 def add_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
     """Adds SHA-256 fingerprints of the model's small files and sizes, and of the prepared data, to `meta.json`."""
+    write_json(folder.meta, {**_read_meta(folder), **_fingerprints(model, data)})
+
+
+def check_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
+    """Makes sure that model and prepared data are those that the run began with; what was never noted is not judged.
+
+    Raises:
+        TunerError: when one of them has changed, because the run could not go on as if it had never been interrupted.
+    """
+    meta = _read_meta(folder)
+    for name, now in _fingerprints(model, data).items():
+        if meta.get(name, now) != now:
+            what = name.removesuffix("_fingerprint")
+            again = f"tui-tuner run {shlex.quote(str(folder.config))}"
+            raise TunerError(
+                f"the {what} has changed since this run began, so the run cannot go on exactly",
+                code=f"{what}-changed",
+                where=str(model if what == "model" else data),
+                fix=f"put the {what} back as it was, or begin anew with `{again}`",
+            )
+
+
+def _fingerprints(model: Path, data: Path) -> dict[str, str]:
+    return {
+        "model_fingerprint": _fingerprint_model(model),
+        "data_fingerprint": _fingerprint_files(sorted(data.glob("*.jsonl"))),
+    }
+
+
+def _read_meta(folder: RunFolder) -> dict[str, Any]:
     try:
-        meta: dict[str, Any] = dict(read_json(folder.meta))
+        return dict(read_json(folder.meta))
     except (TunerError, TypeError, ValueError):
+<<<<<<< HEAD
         meta = {}
     meta["model_fingerprint"] = model_fingerprint(model)
     meta["data_fingerprint"] = _fingerprint_files(sorted(data.glob("*.jsonl")))
     write_json(folder.meta, meta)
+=======
+        return {}
+>>>>>>> main
 
 
 def _versions() -> dict[str, str | None]:

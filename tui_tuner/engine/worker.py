@@ -20,7 +20,7 @@ from typing import Any
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import ChatTurn, DescribeModel, Lane, PreviewData, Request, RunExperiment
 from tui_tuner.engine.results import ChatReply
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, brief
 from tui_tuner.runs.control import StopRequested
 
 # Silent unless whoever owns the process gives it a place: a stray line would tear a screen.
@@ -204,7 +204,7 @@ class LocalEngine:
             handle.status = JobStatus.FAILED
         except BaseException as error:  # a job must never end the worker, whatever a library raises
             _log.exception("%s failed", handle.title)
-            handle.error = TunerError(f"an unexpected error: {type(error).__name__}: {error}", code="internal")
+            handle.error = TunerError(f"an unexpected error: {type(error).__name__}: {brief(error)}", code="internal")
             handle.error.__cause__ = error
             handle.status = JobStatus.FAILED
         finally:
@@ -236,6 +236,17 @@ class _Performer:
         self._shelf: Any = None
 
     def __call__(self, handle: JobHandle) -> Any:
+        try:
+            return self._perform(handle)
+        except (StopRequested, TunerError):
+            raise
+        except BaseException:
+            # After a failure inside mlx its model objects are not to be trusted.
+            if self._shelf is not None:
+                self._shelf.clear()
+            raise
+
+    def _perform(self, handle: JobHandle) -> Any:
         request = handle.request
         if isinstance(request, RunExperiment):
             from tui_tuner.engine.pipeline import run_experiment

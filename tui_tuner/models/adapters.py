@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.config import AdapterSection
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, brief
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.models.targets import resolve
 from tui_tuner.runs.files import read_failure, write_json
@@ -221,7 +221,7 @@ def load_adapter(base: Base, folder: Path, weights: str = WEIGHTS) -> Any:
         own = dict(tree_flatten(tree.parameters()))
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise TunerError(
-            f"the adapter does not fit this model ({error})",
+            f"the adapter does not fit this model ({brief(error)})",
             code="adapter-mismatch",
             where=str(folder),
             fix=f"use the model it was trained on ({config.get('model', 'not recorded')})",

@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, brief
 from tui_tuner.models.hub import fetch, is_repository_name
 from tui_tuner.paths import resolve_model
 from tui_tuner.runs.files import read_failure
@@ -70,7 +70,7 @@ def read_model_config(folder: Path) -> dict[str, Any]:
         config = json.loads(raw)
     except (ValueError, RecursionError) as error:
         raise TunerError(
-            f"config.json is not valid JSON ({error})",
+            f"config.json is not valid JSON ({brief(error)})",
             code="model-bad-config",
             where=str(path),
             fix="download the model again",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, brief
 from tui_tuner.models.folder import check_folder
 from tui_tuner.models.libraries import ready
 
@@ -47,7 +47,7 @@ def load_tokenizer(folder: Path) -> Any:
         raise
     except BaseException as error:  # from KeyError to a panic in Rust code, which is no Exception
         raise TunerError(
-            f"the model's tokenizer cannot be loaded ({_short(error)})",
+            f"the model's tokenizer cannot be loaded ({brief(error)})",
             code="model-bad-tokenizer",
             where=str(folder),
             fix="copy tokenizer.json and tokenizer_config.json from the original model",
@@ -98,14 +98,8 @@ def _not_loaded(folder: Path, kind: str, error: Exception) -> TunerError:
             fix="update mlx-lm, or take another model",
         )
     return TunerError(
-        f"the model's weights cannot be loaded ({_short(error)})",
+        f"the model's weights cannot be loaded ({brief(error)})",
         code="model-bad-weights",
         where=str(folder),
         fix="download the model again, and check that its config.json belongs to these weights",
     )
-
-
-def _short(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    text = lines[0].strip() if lines else ""
-    return (text[:160] or type(error).__name__).rstrip(".")
