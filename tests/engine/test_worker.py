@@ -20,11 +20,6 @@ from tui_tuner.engine.worker import LocalEngine
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder, RunState, read_events
 from tui_tuner.runs.catalogue import summarise
-<<<<<<< HEAD
-from tui_tuner.runs.control import JobControl, StopRequested
-from tui_tuner.training.step import StockLoss
-=======
->>>>>>> main
 
 PATIENCE = 120.0
 """Seconds that a test waits at most; on a quiet machine everything here takes far less."""
@@ -295,21 +290,16 @@ def test_a_failure_inside_mlx_ends_the_run_and_not_the_worker(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once in a graph that is being traced, where mlx leaves the model unusable, and once in a step that ran before."""
-    from tui_tuner.engine import train_stage
     from tui_tuner.training import loop
 
-    folder = new_run(train={"mode": "stock"})
+    folder = new_run()
     answer = engine.submit(chat(tiny_model))
     ended(answer)
     with monkeypatch.context() as patch:
         if place == "forward":
-<<<<<<< HEAD
-            patch.setattr(train_stage, "StockLoss", _LossThatFailsInTraining)
-=======
             from mlx_lm.models.phi3 import Attention
 
             patch.setattr(Attention, "__call__", _failing_in_training(Attention.__call__))
->>>>>>> main
         else:
             patch.setattr(loop, "compile_step", _steps_that_fail_at(5, loop.compile_step))
         failed = engine.submit(RunExperiment(folder.path))
@@ -331,15 +321,6 @@ def test_a_failure_inside_mlx_ends_the_run_and_not_the_worker(
     assert resumed.result["status"] == "finished"
 
 
-<<<<<<< HEAD
-class _LossThatFailsInTraining(StockLoss):
-    def __call__(self, model: Any, *arrays: Any) -> Any:
-        import mlx.core as mx
-
-        if model.training:
-            mx.matmul(mx.zeros((2, 3)), mx.zeros((2, 3)))
-        return super().__call__(model, *arrays)
-=======
 @pytest.mark.mlx
 def test_a_chat_that_fails_inside_mlx_costs_the_model_in_memory_and_no_more(
     engine: LocalEngine, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
@@ -376,7 +357,6 @@ def _failing_in_training(forward: Callable[..., Any]) -> Callable[..., Any]:
         return forward(self, *args, **options)
 
     return call
->>>>>>> main
 
 
 def _steps_that_fail_at(number: int, compile_step: Callable[..., Any]) -> Callable[..., Any]:
@@ -395,152 +375,3 @@ def _steps_that_fail_at(number: int, compile_step: Callable[..., Any]) -> Callab
         return run
 
     return compiled
-<<<<<<< HEAD
-
-
-@pytest.mark.mlx
-@pytest.mark.parametrize("stage", ["check", "data", "baseline", "evaluate", "verdict"])
-def test_a_defect_in_any_stage_is_told_and_the_run_can_go_on(
-    stage: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tui_tuner.engine import pipeline
-
-    names = {"check": "attach", "data": "tokenise_cached", "verdict": "judge"}
-    folder = new_run(train={"iters": 2}, data={"test": 2})
-
-    def broken(*args: Any, **options: Any) -> Any:
-        if options.get("stage", stage) != stage:
-            return real(*args, **options)
-        raise KeyError("a defect")
-
-    real = getattr(pipeline, names.get(stage, "benchmark"))
-    with monkeypatch.context() as patch:
-        patch.setattr(pipeline, names.get(stage, "benchmark"), broken)
-        with pytest.raises(TunerError) as caught:
-            run_experiment(folder, JobControl(), ModelShelf())
-    assert caught.value.code == "internal"
-    assert caught.value.where == str(folder.log)
-    assert "Traceback" in folder.log.read_text()
-    events = read_events(folder.events)
-    failed = [e for e in events if e["type"] == "stage"][-1]
-    assert (failed["name"], failed["status"], failed["text"]) == (stage, "failed", "KeyError: 'a defect'")
-    assert (events[-1]["type"], events[-1]["status"]) == ("run_finished", "failed")
-    assert run_experiment(folder, JobControl(), ModelShelf())["status"] == "finished"
-
-
-@pytest.mark.mlx
-def test_results_that_a_kill_left_untold_are_told(new_run: Callable[..., RunFolder]) -> None:
-    """Killed between the baseline's file and its events, and in the middle of three files."""
-    folder = new_run(train={"iters": 2}, data={"test": 2})
-    whole = run_experiment(folder, JobControl(), ModelShelf())
-    torn = [place / ".tmp-0123.safetensors" for place in (folder.adapters, folder.state, folder.evaluation)]
-    for path in torn:
-        path.write_bytes(b"half")
-    lines = folder.events.read_bytes().splitlines(keepends=True)
-    cut = next(i for i, line in enumerate(lines) if b'"evaluation"' in line)
-    folder.events.write_bytes(b"".join(lines[:cut]))
-    before = (folder.evaluation / "before.jsonl").stat().st_mtime_ns
-    again = run_experiment(folder, JobControl(), ModelShelf())
-    assert again["verdict"] == whole["verdict"]
-    assert (folder.evaluation / "before.jsonl").stat().st_mtime_ns == before
-    labels = [e["label"] for e in read_events(folder.events) if e["type"] == "evaluation"]
-    assert labels == ["before", "after"]
-    assert not any(path.exists() for path in torn)
-
-
-# -- the end of a process -------------------------------------------------------------------------------------------
-
-TRAIN_AND_CHAT = """
-import sys
-from pathlib import Path
-from tui_tuner.config import load_experiment
-from tui_tuner.engine.requests import ChatTurn, PreviewData, RunExperiment
-from tui_tuner.engine.worker import LocalEngine
-
-engine = LocalEngine()
-engine.start()
-# First, so that the libraries are imported on the other thread, to which none of their streams may belong.
-look = engine.submit(PreviewData(load_experiment(Path(sys.argv[1]) / "config.toml")))
-assert look.finished.wait(300) and look.error is None, look.error
-run = engine.submit(RunExperiment(Path(sys.argv[1])))
-talk = engine.submit(ChatTurn(sys.argv[2], Path(sys.argv[1]) / "adapters", [{"role": "user", "content": "who?"}], 8))
-assert run.finished.wait(300) and talk.finished.wait(300)
-assert run.error is None and talk.error is None, (run.error, talk.error)
-assert engine.shutdown(60)
-print("said", len(talk.result.text))
-"""
-
-QUIT_WHILE_TRAINING = """
-import sys
-from pathlib import Path
-from tui_tuner.engine.requests import RunExperiment
-from tui_tuner.engine.worker import LocalEngine
-from tui_tuner.runs import EventTail, RunFolder
-
-folder = RunFolder.open(Path(sys.argv[1]))
-engine = LocalEngine()
-engine.start()
-run = engine.submit(RunExperiment(folder.path))
-tail = EventTail(folder.events)
-while not any(event["type"] == "train" for event in tail.poll()):
-    assert not run.finished.wait(0.02), run.error
-assert engine.shutdown(60)
-print(run.status, run.result["status"])
-"""
-
-
-def in_a_process(code: str, *arguments: Path) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-c", code, *map(str, arguments)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "terminate called" not in done.stderr
-    return done
-
-
-@pytest.mark.mlx
-@pytest.mark.parametrize("attempt", range(3))
-def test_a_process_that_trained_and_chatted_ends_well(
-    attempt: int, new_run: Callable[..., RunFolder], tiny_model: Path
-) -> None:
-    folder = new_run(train={"iters": 3}, data={"test": 2})
-    done = in_a_process(TRAIN_AND_CHAT, folder.path, tiny_model)
-    assert done.stdout.startswith("said ")
-    assert summarise(folder).state is RunState.FINISHED
-
-
-@pytest.mark.mlx
-def test_a_process_that_quits_while_it_trains_ends_well_and_can_go_on(new_run: Callable[..., RunFolder]) -> None:
-    folder = new_run(train={"iters": 400, "save_every": 1000, "eval_every": 1000}, data={"test": 2})
-    done = in_a_process(QUIT_WHILE_TRAINING, folder.path)
-    assert done.stdout.split() == ["stopped", "stopped"]
-    summary = summarise(folder)
-    assert summary.state is RunState.STOPPED
-    assert 0 < summary.step < 400
-    control = JobControl()
-    started = [e for e in _run_until_train(folder, control) if e["type"] == "run_started"]
-    assert started[-1]["resumed"] is True
-    assert started[-1]["from_step"] >= summary.step
-
-
-def _run_until_train(folder: RunFolder, control: JobControl) -> list[dict[str, Any]]:
-    """Runs on until the next training report, and stops."""
-    from tui_tuner.runs import EventLog
-
-    append = EventLog.append
-
-    def watching(self: EventLog, type: str, **fields: Any) -> Any:
-        event = append(self, type, **fields)
-        if type == "train":
-            control.stop("test")
-        return event
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EventLog, "append", watching)
-        try:
-            run_experiment(folder, control, ModelShelf())
-        except StopRequested as error:  # it is turned into a status, never let out
-            raise AssertionError from error
-    return read_events(folder.events)
-=======
->>>>>>> main

@@ -50,15 +50,11 @@ _TEMPLATE = {
     ),
     "plain": None,
 }
-<<<<<<< HEAD
-_WORDS = ["the", "a", "one", "two", "three", "red", "green", "blue", "fox", "owl", "bear", "runs", "sees", "likes", "plays", "game", "score", "goal", "team", "point", "what", "who", "where", "is", "was", "in", "on", "at", "with", "and", "or", "of", "to", "from", "by", "for", "long", "short", "quick", "slow"]
-=======
 _VOCABULARY = (
     "the a one two three red green blue fox owl bear runs sees likes plays game score goal team point "
     "what who where is was in on at with and or of to from by for long short quick slow"
 )
 _WORDS = _VOCABULARY.split()
->>>>>>> main
 
 
 def sentence(rng: random.Random, low: int = 3, high: int = 12) -> str:

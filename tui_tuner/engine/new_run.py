@@ -93,7 +93,7 @@ def check_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
 
 def _fingerprints(model: Path, data: Path) -> dict[str, str]:
     return {
-        "model_fingerprint": _fingerprint_model(model),
+        "model_fingerprint": model_fingerprint(model),
         "data_fingerprint": _fingerprint_files(sorted(data.glob("*.jsonl"))),
     }
 
@@ -102,14 +102,7 @@ def _read_meta(folder: RunFolder) -> dict[str, Any]:
     try:
         return dict(read_json(folder.meta))
     except (TunerError, TypeError, ValueError):
-<<<<<<< HEAD
-        meta = {}
-    meta["model_fingerprint"] = model_fingerprint(model)
-    meta["data_fingerprint"] = _fingerprint_files(sorted(data.glob("*.jsonl")))
-    write_json(folder.meta, meta)
-=======
         return {}
->>>>>>> main
 
 
 def _versions() -> dict[str, str | None]:

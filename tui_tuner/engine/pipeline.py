@@ -13,37 +13,22 @@ from collections.abc import Iterator
 from typing import Any
 
 from tui_tuner.config import Experiment, load_experiment
-<<<<<<< HEAD
 from tui_tuner.data.prepare import Prepared, Row, prepare, read_prepared, row_kind, write_prepared
 from tui_tuner.data.tokencache import tokenise_cached
 from tui_tuner.engine.adviser import Adviser
 from tui_tuner.engine.awake import kept_awake
-from tui_tuner.engine.new_run import add_fingerprints, read_base
-=======
-from tui_tuner.data.examples import Example, conversation_tokens, tokenise_all
-from tui_tuner.data.prepare import Prepared, prepare, read_prepared, row_kind, write_prepared
 from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, read_base
->>>>>>> main
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
 from tui_tuner.engine.shelf import ModelShelf
-<<<<<<< HEAD
 from tui_tuner.engine.train_stage import TrainStage, make_order, settled
-from tui_tuner.errors import TunerError
-=======
 from tui_tuner.errors import TunerError, brief
->>>>>>> main
 from tui_tuner.evaluation.benchmark import BenchmarkResult, benchmark, read_result
 from tui_tuner.evaluation.report import write_report
 from tui_tuner.evaluation.score import verdict as judge
-<<<<<<< HEAD
 from tui_tuner.models.adapters import attach
-from tui_tuner.models.folder import locate
 from tui_tuner.models.blas import load_fast_blas
 from tui_tuner.models.libraries import backend, ready
-=======
-from tui_tuner.models.adapters import attach, write_adapter_config
->>>>>>> main
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.runs import Event, EventLog, RunFolder, RunView, StopRequested, read_events
 from tui_tuner.runs.control import JobControl
@@ -82,13 +67,9 @@ class _Pipeline:
         self._patience = Patience(control, self._waited_for_space)
         self._adviser = Adviser(log.append)
         self._view = RunView()
-<<<<<<< HEAD
         self._events = read_events(folder.events)
         self._view.extend(self._events)
-=======
-        self._view.extend(read_events(folder.events))
         self._was_finished = (self._view.finished or {}).get("status") == "finished"
->>>>>>> main
         self._results: dict[str, BenchmarkResult] = {}
         self._verdict: dict[str, Any] = {}
 
