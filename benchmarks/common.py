@@ -1,4 +1,4 @@
-"""What the benchmarks share: a model whose steps take long enough, rows to train on, and the app on a pseudo-terminal."""
+"""What the benchmarks share: rows, presets, and the app on a pseudo-terminal."""
 
 from __future__ import annotations
 

@@ -48,14 +48,14 @@ WRONG = {
     "model without weights": wrong_set("model.path={here}/weightless", 1, "model-no-weights", "weightless"),
     "model is a pointer": wrong_set("model.path={here}/pointer", 1, "lfs-pointer", "git lfs pull"),
     "broken tokenizer": wrong_set("model.path={here}/mute", 1, "model-bad-tokenizer", "mute"),
-    "unknown module": wrong_set('adapter.targets=["q_proj"]', 1, "target-not-found", "q_proj", "qkv_proj"),
+    "unknown module": wrong_set('adapter.targets=["qvk_proj"]', 1, "target-not-found", "qvk_proj", "qkv_proj"),
     "too many layers": wrong_set("adapter.layers=9", 1, "too-many-layers", "adapter.layers", "3"),
     "no such data": wrong_set("data.source={here}/none.jsonl", 2, "no-such-data", "none.jsonl"),
     "empty data": wrong_set("data.source={here}/empty.jsonl", 1, "empty-file", "empty.jsonl"),
     "malformed data": wrong_set("data.source={here}/bad.jsonl", 1, "bad-json", "bad.jsonl", "line 2"),
     "bad row": wrong_set("data.source={here}/hole.jsonl", 1, "bad-row", "hole.jsonl", "2"),
     "too few rows": wrong_set("data.source={here}/few.jsonl", 1, "too-few-rows", "few.jsonl", "3"),
-    "a batch larger than the data": wrong_set("train.batch_size=32", 1, "fewer-rows-than-batch", "batch"),
+    "more updates than steps": wrong_set("train.grad_accumulation=32", 2, "bad-config", "grad_accumulation"),
     "too short a limit": wrong_set("train.max_seq_length=4", 1, "no-trainable-tokens", "row 1"),
     "no place for runs": Wrong(
         ("run", "{workshop}/tiny.toml", "--runs-dir", "{here}/empty.jsonl/runs"), 1, "not-found", ("empty.jsonl",)

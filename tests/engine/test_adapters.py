@@ -13,7 +13,7 @@ from tests.support.models import make_model
 from tests.support.sentences import one_sentence
 from tui_tuner.config import AdapterSection
 from tui_tuner.errors import TunerError
-from tui_tuner.models.adapters import attach, load_adapter, resolve_targets, total_parameters, write_adapter_config
+from tui_tuner.models.adapters import attach, load_adapter, total_parameters, write_adapter_config
 from tui_tuner.models.describe import describe_model
 from tui_tuner.models.load import fresh_tree, load_base
 
@@ -157,19 +157,6 @@ def test_what_is_no_adapter_is_one_sentence(model_of: Callable[..., Path], tmp_p
         one_sentence(caught.value)
 
 
-def test_targets_are_full_paths_or_last_parts(model_of: Callable[..., Path]) -> None:
-    model = load_base(model_of("phi3")).model
-    every = ["mlp.down_proj", "mlp.gate_up_proj", "self_attn.o_proj", "self_attn.qkv_proj"]
-    assert resolve_targets(model, []) == every
-    assert resolve_targets(model, ["down_proj", "self_attn.qkv_proj", "down_proj"]) == [every[0], every[3]]
-    with pytest.raises(TunerError) as caught:
-        resolve_targets(model, ["qkv_proj", "q_proj"])
-    assert caught.value.code == "target-not-found"
-    assert "'q_proj'" in caught.value.message
-    assert all(name in caught.value.message for name in every)
-    one_sentence(caught.value)
-
-
 def test_what_is_attached_is_what_trains(model_of: Callable[..., Path]) -> None:
     from mlx.utils import tree_flatten
 
@@ -200,3 +187,32 @@ def test_what_cannot_be_attached_is_said_before_training(
     assert caught.value.code == code
     assert caught.value.where.startswith("adapter.")
     one_sentence(caught.value)
+
+
+def test_single_layers_load_in_stock_mlx_lm(model_of: Callable[..., Path], tmp_path: Path) -> None:
+    """Layers that are not the last ones are named by full paths, which `mlx_lm` takes as well."""
+    import mlx.core as mx
+    from mlx.utils import tree_flatten
+    from mlx_lm.utils import load
+
+    base = load_base(model_of("phi3"))
+    tree = fresh_tree(base)
+    adapter = AdapterSection(rank=2, layer_numbers=[2, 0], targets=["qkv_proj"])
+    attached = attach(tree, adapter)
+    names = [name for name, _ in tree_flatten(tree.trainable_parameters())]
+    assert names == [f"model.layers.{n}.self_attn.qkv_proj.lora_{part}" for n in (0, 2) for part in ("a", "b")]
+    tree.update({"model": {"layers": [{"self_attn": {"qkv_proj": {"lora_b": mx.ones((2, 192))}}}, {}, {}]}})
+    mx.save_safetensors(str(tmp_path / "adapters.safetensors"), dict(tree_flatten(tree.trainable_parameters())))
+    write_adapter_config(tmp_path, adapter, attached, str(base.path), {})
+    stock, _ = load(str(base.path), adapter_path=str(tmp_path))
+    tokens = mx.array([[5, 9, 30, 31]])
+    tree.eval()
+    assert mx.array_equal(stock(tokens), tree(tokens)).item()
+    assert mx.array_equal(load_adapter(base, tmp_path)(tokens), tree(tokens)).item()
+    assert not mx.array_equal(base.model(tokens), tree(tokens)).item()
+
+
+def test_alpha_is_scale_times_rank() -> None:
+    assert AdapterSection(rank=8, alpha=16.0).effective_scale == 2.0
+    assert AdapterSection(rank=16, alpha=32.0, rslora=True).effective_scale == 8.0
+    assert AdapterSection(rank=8, scale=20.0).effective_scale == 20.0

@@ -1,4 +1,4 @@
-"""A full disk ends a run with a clear reason, costs no earlier checkpoint, and the run goes on once there is space."""
+"""A full disk makes a run wait. Stopped then, it says why, has lost no checkpoint, and goes on when there is space."""
 
 from __future__ import annotations
 
@@ -45,9 +45,16 @@ def files_up_to(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
+def impatient() -> JobControl:
+    """A control whose owner stops a run as soon as it says that it waits for something."""
+    control = JobControl()
+    control.on_change(lambda: control.stop("test") if control.trouble else None)
+    return control
+
+
 def fails(folder: RunFolder) -> TunerError:
     with pytest.raises(TunerError) as caught:
-        run_experiment(folder, JobControl(), ModelShelf())
+        run_experiment(folder, impatient(), ModelShelf())
     events = read_events(folder.events)
     assert events[-1]["type"] == "run_finished"
     assert events[-1]["status"] == "failed"

@@ -50,14 +50,14 @@ def train(
     if store is not None:
         loss, reason = frozen_loss(model, loss, batch, store, "base")
         assert isinstance(loss, FrozenLoss), reason
-    optimizer = build_optimizer(TrainSection(learning_rate=1e-2))
+    optimizer, rate = build_optimizer(TrainSection(learning_rate=1e-2))
     losses, validations = [], []
     model.train()
     with checkpointed_layers(model, checkpoint):
-        step = compile_step(model, optimizer, loss, 1)
+        step = compile_step(model, optimizer, loss, accumulation=1, clip_norm=0.0, extra_state=rate.state)
         for _ in range(epochs):
             for _ in range(order.batches_per_epoch):
-                losses.append(step(loss.arrays(order.next()), None, True)[0].item())
+                losses.append(step(loss.arrays(order.next()), None, True).loss.item())
             validations.append(validate(model, order.validation(), loss, lambda _: None)[0])
     return losses, validations, {k: np.array(v) for k, v in tree_flatten(model.trainable_parameters())}
 

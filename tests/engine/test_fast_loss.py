@@ -137,8 +137,9 @@ def test_pieces_in_a_compiled_step_train_like_the_whole() -> None:
         model.train()
         order = FastOrder(EXAMPLES, [], batch_size=4, max_length=64, seed=0)
         loss = fast_loss(model, order.next(), logits_bytes=logits_bytes)
-        step = compile_step(model, build_optimizer(TrainSection(learning_rate=1e-2, optimizer="sgd")), loss, 1)
-        losses = [step(loss.arrays(order.next()), None, True)[0].item() for _ in range(8)]
+        optimizer, rate = build_optimizer(TrainSection(learning_rate=1e-2, optimizer="sgd"))
+        step = compile_step(model, optimizer, loss, accumulation=1, clip_norm=0.0, extra_state=rate.state)
+        losses = [step(loss.arrays(order.next()), None, True).loss.item() for _ in range(8)]
         results.append((losses, dict(tree_flatten(model.trainable_parameters()))))
     (first, one), (second, other) = results
     assert first == pytest.approx(second, abs=1e-5)

@@ -28,6 +28,8 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
     "full, sgd": {"adapter": {"method": "full"}, "train": {"optimizer": "sgd", "learning_rate": 1e-2}},
     "lora, adafactor, accumulation": {"train": {"optimizer": "adafactor", "grad_accumulation": 3}},
     "lora, muon": {"train": {"optimizer": "muon"}},
+    "stock order, dropout": {"adapter": {"dropout": 0.1}, "train": {"mode": "stock"}},
+    "frozen layers reused": {"adapter": {"layers": 1}, "train": {"reuse_frozen": True, "iters": 20}},
 }
 
 

@@ -17,6 +17,7 @@ from tui_tuner.runs.control import JobControl
 from tui_tuner.training.batches import StockOrder
 from tui_tuner.training.loop import Trainer
 from tui_tuner.training.optimizers import build_optimizer
+from tui_tuner.training.step import StockLoss
 
 SEED = 11
 ROWS = make_rows(26, seed=3)
@@ -67,7 +68,7 @@ def theirs(
     ]
     train_stock(
         model,
-        build_optimizer(train),
+        build_optimizer(train)[0],
         *datasets,
         args=TrainingArgs(
             batch_size=train.batch_size,
@@ -103,8 +104,9 @@ def ours(
     order = StockOrder(*examples, batch_size=train.batch_size, max_length=train.max_seq_length, seed=SEED)
     Trainer(
         base.model,
-        build_optimizer(train),
+        *build_optimizer(train),
         order,
+        StockLoss(),
         train,
         emit=lambda type, **fields: events.append({"type": type, **fields}),
         control=JobControl(),
@@ -147,6 +149,7 @@ def test_losses_and_weights_equal_those_of_mlx_lm(name: str, folders: dict[str, 
     )
     train = TrainSection(
         **{
+            "mode": "stock",
             "iters": 12,
             "batch_size": 4,
             "learning_rate": 1e-3,
@@ -170,7 +173,7 @@ def test_losses_and_weights_equal_those_of_mlx_lm(name: str, folders: dict[str, 
 @pytest.mark.mlx
 def test_a_different_seed_gives_different_losses(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards the comparison itself: it would notice another order."""
-    adapter, train = AdapterSection(rank=4), TrainSection(iters=4, report_every=1, learning_rate=1e-3)
+    adapter, train = AdapterSection(rank=4), TrainSection(mode="stock", iters=4, report_every=1, learning_rate=1e-3)
     _, before, _ = ours(folders["plain"], adapter, train, True)
     monkeypatch.setattr(f"{__name__}.SEED", SEED + 1)
     _, after, _ = ours(folders["plain"], adapter, train, True)

@@ -360,8 +360,8 @@ def _failing_in_training(forward: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _steps_that_fail_at(number: int, compile_step: Callable[..., Any]) -> Callable[..., Any]:
-    def compiled(*args: Any) -> Callable[..., Any]:
-        step, count = compile_step(*args), 0
+    def compiled(*args: Any, **options: Any) -> Callable[..., Any]:
+        step, count = compile_step(*args, **options), 0
 
         def run(*arguments: Any) -> Any:
             nonlocal count

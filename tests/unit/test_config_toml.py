@@ -39,7 +39,7 @@ def a_value(info: FieldInfo) -> st.SearchStrategy[Any]:
     if info.key == "adapter.targets":
         return st.lists(MODULE, unique=True, max_size=3)
     if info.kind == "whole":
-        return st.integers(int(info.low or 0), 2**32 - 1)
+        return st.integers(int(info.low or 0), int(info.high or 2**32 - 1))
     if info.kind == "number":
         return st.floats(
             info.low,
@@ -55,6 +55,8 @@ def a_value(info: FieldInfo) -> st.SearchStrategy[Any]:
         return st.sampled_from(info.choices)
     if info.kind == "choices":
         return st.lists(st.sampled_from(info.choices), unique=True, min_size=1)
+    if info.kind == "wholes":
+        return st.lists(st.integers(0, 200), unique=True, max_size=4)
     return st.lists(FILLED, max_size=3) if info.kind == "texts" else TEXT
 
 
@@ -69,6 +71,9 @@ def experiments(draw: st.DrawFn) -> Experiment:
     train["eval_batches"] = train["eval_batches"] or -1
     train["grad_accumulation"] = 1 + train["grad_accumulation"] % train["iters"]
     train["warmup"] %= train["iters"] // train["grad_accumulation"]
+    adapter = tables["adapter"]
+    adapter["rslora"] = bool(adapter["alpha"]) and adapter["rslora"]
+    adapter["layer_numbers"] = [] if adapter["layers"] else adapter["layer_numbers"]
     data["completion"] = (data["completion"] or ["a"])[:1] if data["prompt"] else []
     return Experiment.model_validate(tables)
 
@@ -133,7 +138,7 @@ def test_byte_order_mark_and_crlf(tmp_path: Path) -> None:
         (BASE + "[adapter]\niters = 5", 6, ['no key "adapter.iters"'], "did you mean train.iters?"),
         (BASE + "[trian]\niters = 5", 5, ['no section "trian"'], "did you mean [train]?"),
         (BASE + "[lora_parameters]\nrank = 5", 5, ["lora_parameters"], "did you mean [adapter]?"),
-        (BASE + "[adapter]\nalpha = 16", 6, ["adapter.alpha"], "adapter.scale (scale is alpha / rank)"),
+        (BASE + "[adapter]\nlora_alpha = 16", 6, ["adapter.lora_alpha"], "adapter.alpha"),
         (BASE + '[train]\noptimizer = "adan"', 6, ['"adan"'], 'did you mean "adam"?'),
         (BASE + '[probes]\nprompts = [\n"a",\n3]', 8, ["probes.prompts, item 2, is 3"], "text"),
         (BASE + "[train]\nwarmup = 100", 6, ["train.warmup is 100", "100 updates"], "lower it"),

@@ -146,7 +146,7 @@ def test_the_json_examples_are_json() -> None:
     blocks = re.findall(r"^```json\n(.*?)^```$", COMMAND_LINE, flags=re.MULTILINE | re.DOTALL)
     documents = [json.loads(block) for block in blocks]
     assert documents[0].keys() == {"error"}
-    assert len(documents) == 4
+    assert len(documents) == 5
 
 
 def test_the_keys_on_the_page_are_those_of_the_table() -> None:

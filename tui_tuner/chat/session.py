@@ -65,7 +65,7 @@ def answer(
                 first = time.perf_counter() - started
             ended = response.finish_reason
             count = response.generation_tokens - (1 if ended == "stop" else 0)
-            rate = response.generation_tps
+            rate = response.generation_tps if count > 1 else 0.0  # one token has no interval to measure
             if response.text:
                 parts.append(response.text)
                 write(response.text)

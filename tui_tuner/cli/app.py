@@ -151,6 +151,26 @@ def resume(
 
 
 @app.command()
+def stop(
+    run: Annotated[str, typer.Argument(help="Name, unique beginning, or path of a run; `last` for the newest.")],
+    runs_dir: RunsDir = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Asks whoever runs a run to stop after the current step and save."""
+    from tui_tuner.runs.requests import ask
+
+    with opened(json=json, debug=debug) as output:
+        folder = _find(run, runs_dir)
+        ask(folder, "stop")
+        if json:
+            output.document({"run": str(folder.path), "asked": "stop"})
+        else:
+            output.say(f"{folder.name} was asked to stop and save")
+    return 0
+
+
+@app.command()
 def attach(
     run: Annotated[str, typer.Argument(help="Name, unique beginning, or path of a run; `last` for the newest.")],
     runs_dir: RunsDir = None,

@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from tui_tuner.config.model import Experiment
 
-Kind = Literal["whole", "number", "switch", "text", "choice", "texts", "choices"]
+Kind = Literal["whole", "number", "switch", "text", "choice", "texts", "choices", "wholes"]
 
 _WORDS: dict[Kind, str] = {
     "whole": "whole number",
@@ -27,6 +27,7 @@ _WORDS: dict[Kind, str] = {
     "choice": "one word",
     "texts": "list of texts",
     "choices": "list of words",
+    "wholes": "list of whole numbers",
 }
 
 
@@ -180,7 +181,8 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
         return "choice", arguments
     if get_origin(annotation) is list:
         kind, choices = _kind(arguments[0])
-        return ("choices" if kind == "choice" else "texts"), choices
+        lists: dict[Kind, Kind] = {"choice": "choices", "whole": "wholes"}
+        return lists.get(kind, "texts"), choices
     simple: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number", str: "text"}
     return simple[annotation], ()
 

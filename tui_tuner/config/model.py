@@ -8,6 +8,7 @@ must never import a training library.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Literal, Self
 
@@ -25,11 +26,16 @@ from tui_tuner.config.types import (
     Text,
     Texts,
     Whole,
+    WholeList,
 )
 
 Method = Literal["lora", "dora", "full"]
 Optimizer = Literal["adam", "adamw", "muon", "sgd", "adafactor"]
 Schedule = Literal["constant", "cosine", "linear"]
+Mode = Literal["fast", "stock"]
+WhenNonfinite = Literal["rollback", "stop"]
+Keep = Literal["best", "last", "average"]
+BestBy = Literal["loss", "exact_match", "rouge1", "rouge2", "rougeL"]
 
 ALL_METRICS: tuple[Metric, ...] = ("exact_match", "rouge1", "rouge2", "rougeL")
 DECAYING_OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "muon", "sgd")
@@ -113,15 +119,41 @@ class AdapterSection(Section):
     scale: Number = Field(20.0, gt=0)
     """The factor in front of the update, mlx-lm's `scale`; elsewhere it is alpha / rank: alpha 160 at rank 8 is scale
     20. Lower it when the loss jumps. Not used by "full"."""
+    alpha: Number = Field(0.0, ge=0)
+    """The same factor as other tools name it; 0 leaves it to scale. Scale is then alpha / rank, or alpha / √rank with
+    rslora. Set this one when you copy a recipe that gives alpha."""
+    rslora: Switch = False
+    """Whether alpha is divided by the square root of the rank (rank-stabilised LoRA, Kalajdzievski 2023), so that high
+    ranks learn as fast as low ones. Only with alpha."""
     dropout: Number = Field(0.0, ge=0, lt=1)
     """The share of the adapter's inputs that is set to zero at random while training. Try 0.05 to 0.1 when the
     validation loss rises while the training loss falls. Not used by "full"."""
     layers: Whole = Field(0, ge=0)
     """How many transformer layers to train, counted from the last; 0 is all of them. Fewer need less memory and
     change the model less."""
+    layer_numbers: WholeList = Field(default_factory=list)
+    """Which layers to train, by number from 0, when not the last ones; empty leaves it to layers."""
     targets: Names = Field(default_factory=list)
-    """The modules inside a layer that get an adapter, such as "self_attn.qkv_proj"; empty is every linear module. The
-    names differ between architectures: the Models screen lists them. Not used by "full"."""
+    """The modules inside a layer that get an adapter, such as "self_attn.qkv_proj", or a group: "attention", "mlp",
+    "linear"; empty is every linear module. Names of other tools such as q_proj find the fused module that holds them.
+    Not used by "full"."""
+
+    @property
+    def effective_scale(self) -> float:
+        """The factor in front of the update: scale, or what alpha and rank make of it."""
+        if not self.alpha:
+            return self.scale
+        return self.alpha / (math.sqrt(self.rank) if self.rslora else self.rank)
+
+    @model_validator(mode="after")
+    def _layers_and_alpha_make_sense(self) -> Self:
+        if self.rslora and not self.alpha:
+            raise ConflictError("rslora", "needs adapter.alpha", "give adapter.alpha, or set it to false")
+        if self.layer_numbers and self.layers:
+            raise ConflictError("layer_numbers", "is given beside adapter.layers", "give only one of them")
+        if len(set(self.layer_numbers)) < len(self.layer_numbers):
+            raise ConflictError("layer_numbers", "names a layer twice", "name each layer once")
+        return self
 
     @model_validator(mode="after")
     def _targets_are_module_paths(self) -> Self:
@@ -140,7 +172,13 @@ class TrainSection(Section):
 
     iters: Whole = Field(100, ge=1)
     """How many iterations to train: each one computes the gradient of one batch. One epoch is rows / batch_size
-    iterations; one to three epochs are usual."""
+    iterations; one to three epochs are usual. Not used when epochs is given."""
+    epochs: Number = Field(0.0, ge=0, le=10_000)
+    """How often to go through all rows; 0 leaves it to iters. The run then has epochs × rows / batch_size iterations,
+    the remainder counted."""
+    mode: Mode = "fast"
+    """How batches are made and the loss is computed: "fast" batches rows of like length, trains every row, and computes
+    the vocabulary only where the loss looks; "stock" repeats mlx_lm.lora loss for loss."""
     batch_size: Whole = Field(4, ge=1)
     """How many rows each iteration takes. Larger batches make steadier gradients and need more memory; see
     grad_accumulation when memory is short."""
@@ -165,6 +203,32 @@ class TrainSection(Section):
     grad_accumulation: Whole = Field(1, ge=1)
     """How many iterations' gradients are averaged before the weights are updated. It acts as a batch that many times
     larger without its memory."""
+    clip_norm: Number = Field(0.0, ge=0)
+    """The largest norm a gradient may have; a larger one is scaled down to it. 0 never clips. 1 is usual and tames
+    single bad batches."""
+    max_skipped: Whole = Field(3, ge=1)
+    """After how many steps in a row with a loss or gradient that is not a number the run does something about it. Each
+    such step is skipped and named."""
+    when_nonfinite: WhenNonfinite = "rollback"
+    """What is done then: "rollback" goes back to the last good checkpoint at half the learning rate (three times at
+    most), "stop" ends the run as failed."""
+    patience: Whole = Field(0, ge=0)
+    """After how many validations in a row without a new best the run ends early; 0 never ends it early."""
+    best_by: BestBy = "loss"
+    """What makes a checkpoint the best: the validation loss, or a metric of answers to validation rows, which takes
+    longer to measure."""
+    best_rows: Whole = Field(32, ge=1)
+    """How many validation rows are answered at each validation when best_by is a metric."""
+    keep: Keep = "best"
+    """Which weights the run ends with: the best checkpoint's, the last step's, or the average of the best few."""
+    average_best: Whole = Field(3, ge=2, le=20)
+    """How many of the best checkpoints are averaged when keep is "average"."""
+    reuse_frozen: Switch = False
+    """Whether what the frozen layers below the adapters compute for a batch is kept and read again from the second
+    epoch on. Pays when only the last few layers are trained for several epochs; the losses stay the same."""
+    clear_cache_threshold: Number = Field(0.0, ge=0)
+    """Above how many GB of unused memory kept by mlx it is given back after a step; 0 gives all back after every step,
+    as mlx_lm.lora does. A few GB can save a little time where memory is plenty."""
     grad_checkpoint: Switch = False
     """Whether to recompute activations in the backward pass instead of keeping them. It saves much memory and costs
     about a third more time; use it when a run does not fit."""
@@ -193,6 +257,8 @@ class TrainSection(Section):
             raise ConflictError(
                 "eval_batches", "would measure nothing", "set it to -1 for all batches, or to 1 or more"
             )
+        if self.epochs:
+            return self  # how many iterations that makes is known when the rows are
         if self.grad_accumulation > self.iters:
             raise ConflictError(
                 "grad_accumulation",

@@ -107,8 +107,8 @@ def _read(info: describe.FieldInfo, raw: str, where: str) -> Any:
     if info.kind in ("text", "choice"):
         # 2024-11-02, 007 and true are fine names: only quotes say more than the text itself.
         return value if parsed and isinstance(value, str) else text
-    if info.kind in ("texts", "choices"):
-        return value if parsed and isinstance(value, (list, str)) else _bare_list(text, where)
+    if info.kind in ("texts", "choices", "wholes"):
+        return value if parsed and isinstance(value, (list, str, int)) else _bare_list(text, where)
     if parsed:
         return value
     return float(text) if _NUMBER.fullmatch(text) else text

@@ -11,16 +11,15 @@ from collections.abc import Iterable
 # What mlx-lm, PEFT and the usual trainers call it. A preset brought over from them is told its new name.
 ELSEWHERE = {
     "adapter_path": "run.name",
-    "alpha": "adapter.scale",
     "base_model": "model.path",
     "dataset": "data.source",
-    "epochs": "train.iters",
     "fine_tune_type": "adapter.method",
+    "early_stopping_patience": "train.patience",
     "grad_accumulation_steps": "train.grad_accumulation",
     "gradient_accumulation_steps": "train.grad_accumulation",
     "gradient_checkpointing": "train.grad_checkpoint",
     "keys": "adapter.targets",
-    "lora_alpha": "adapter.scale",
+    "lora_alpha": "adapter.alpha",
     "lora_dropout": "adapter.dropout",
     "lora_layers": "adapter.layers",
     "lora_rank": "adapter.rank",
@@ -29,10 +28,11 @@ ELSEWHERE = {
     "lr_scheduler": "train.schedule",
     "lr_scheduler_type": "train.schedule",
     "max_length": "train.max_seq_length",
+    "max_grad_norm": "train.clip_norm",
     "max_new_tokens": "evaluation.max_tokens",
     "max_steps": "train.iters",
     "num_layers": "adapter.layers",
-    "num_train_epochs": "train.iters",
+    "num_train_epochs": "train.epochs",
     "optim": "train.optimizer",
     "per_device_train_batch_size": "train.batch_size",
     "r": "adapter.rank",
@@ -42,6 +42,7 @@ ELSEWHERE = {
     "steps_per_report": "train.report_every",
     "target_modules": "adapter.targets",
     "test_batches": "evaluation.rows",
+    "use_rslora": "adapter.rslora",
     "use_dora": "adapter.method",
     "val_batches": "train.eval_batches",
     "warmup_steps": "train.warmup",
@@ -49,10 +50,6 @@ ELSEWHERE = {
 
 # Where the name is not the only difference.
 NOTES = {
-    "alpha": "scale is alpha / rank",
-    "lora_alpha": "scale is alpha / rank",
-    "epochs": "an epoch is rows / batch_size iterations",
-    "num_train_epochs": "an epoch is rows / batch_size iterations",
     "use_dora": 'method = "dora"',
 }
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Strict, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
 
 LARGEST_WHOLE = 2**32 - 1
 """The largest whole number that any key takes: seeds are 32 bits wide, and no count comes near."""
@@ -66,12 +66,13 @@ def _one_line(value: str) -> str:
 
 def _as_list(value: Any) -> Any:
     """Let a single item stand for a list of one."""
-    if isinstance(value, str):
+    if isinstance(value, str | int) and not isinstance(value, bool):
         return [value]
     return list(value) if isinstance(value, tuple) else value
 
 
 Whole = Annotated[int, BeforeValidator(_whole), Strict(), AfterValidator(_not_absurd)]
+WholeList = Annotated[list[Annotated[Whole, Field(ge=0)]], BeforeValidator(_as_list)]
 Number = Annotated[float, Strict()]
 Switch = Annotated[bool, Strict()]
 Text = Annotated[str, Strict(), AfterValidator(_encodable)]

@@ -93,7 +93,7 @@ def check_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
 
 def _fingerprints(model: Path, data: Path) -> dict[str, str]:
     return {
-        "model_fingerprint": _fingerprint_model(model),
+        "model_fingerprint": model_fingerprint(model),
         "data_fingerprint": _fingerprint_files(sorted(data.glob("*.jsonl"))),
     }
 
@@ -123,7 +123,7 @@ def _fingerprint_files(files: list[Path]) -> str:
     return digest.hexdigest()
 
 
-def _fingerprint_model(folder: Path) -> str:
+def model_fingerprint(folder: Path) -> str:
     """Over small files whole and over weights by name, size, and first and last MiB: quick on any size of model."""
     digest = hashlib.sha256()
     for file in sorted(folder.iterdir()):

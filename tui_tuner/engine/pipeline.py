@@ -13,26 +13,31 @@ from collections.abc import Iterator
 from typing import Any
 
 from tui_tuner.config import Experiment, load_experiment
-from tui_tuner.data.examples import Example, conversation_tokens, tokenise_all
-from tui_tuner.data.prepare import Prepared, prepare, read_prepared, row_kind, write_prepared
+from tui_tuner.data.prepare import Prepared, Row, prepare, read_prepared, row_kind, write_prepared
+from tui_tuner.data.tokencache import tokenise_cached
+from tui_tuner.engine.adviser import Adviser
+from tui_tuner.engine.awake import kept_awake
 from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, read_base
 from tui_tuner.engine.output import printing_to
+from tui_tuner.engine.patience import Patience
 from tui_tuner.engine.shelf import ModelShelf
+from tui_tuner.engine.train_stage import TrainStage, make_order, settled
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.evaluation.benchmark import BenchmarkResult, benchmark, read_result
-from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.report import write_report
 from tui_tuner.evaluation.score import verdict as judge
-from tui_tuner.models.adapters import attach, write_adapter_config
+from tui_tuner.models.adapters import attach
+from tui_tuner.models.blas import load_fast_blas
+from tui_tuner.models.libraries import backend, ready
 from tui_tuner.models.load import Base, fresh_tree
-from tui_tuner.runs import EventLog, RunFolder, RunView, StopRequested, read_events
+from tui_tuner.runs import Event, EventLog, RunFolder, RunView, StopRequested, read_events
 from tui_tuner.runs.control import JobControl
 from tui_tuner.runs.files import remove_leftovers, write_json
 from tui_tuner.runs.lock import RunLock
-from tui_tuner.training.batches import StockOrder
+from tui_tuner.runs.requests import RequestWatch
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
-from tui_tuner.training.loop import Trainer
-from tui_tuner.training.optimizers import build_optimizer
+from tui_tuner.training.fast.order import padding_report
+from tui_tuner.training.loop import Order
 
 LABELS = ("before", "after")
 
@@ -43,7 +48,14 @@ def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf) ->
     Raises:
         TunerError: when another process runs it, or a stage fails (the run then ends as failed, and says why).
     """
-    with RunLock(folder), EventLog(folder.events) as log, printing_to(folder.log):
+    ready()  # before anything touches mlx, which keeps the BLAS it finds first
+    with (
+        RunLock(folder),
+        EventLog(folder.events) as log,
+        printing_to(folder.log),
+        kept_awake(),
+        RequestWatch(folder, control),
+    ):
         for place in (folder.path, folder.data, folder.adapters, folder.state, folder.evaluation):
             remove_leftovers(place)  # of a writer that was killed: whoever holds the lock is the only one
         return _Pipeline(folder, control, shelf, log).run()
@@ -52,12 +64,25 @@ def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf) ->
 class _Pipeline:
     def __init__(self, folder: RunFolder, control: JobControl, shelf: ModelShelf, log: EventLog) -> None:
         self._folder, self._control, self._shelf, self._log = folder, control, shelf, log
-        self._emit = log.append
+        self._patience = Patience(control, self._waited_for_space)
+        self._adviser = Adviser(log.append)
         self._view = RunView()
-        self._view.extend(read_events(folder.events))
+        self._events = read_events(folder.events)
+        self._view.extend(self._events)
         self._was_finished = (self._view.finished or {}).get("status") == "finished"
         self._results: dict[str, BenchmarkResult] = {}
         self._verdict: dict[str, Any] = {}
+
+    def _emit(self, type: str, **fields: Any) -> Event:
+        """Writes an event, and what the doctor has to say to it; a full disk is waited for."""
+        event = self._patience(self._log.append, type, **fields)
+        self._adviser.hear(event)
+        return event
+
+    def _waited_for_space(self, seconds: float) -> None:
+        with contextlib.suppress(TunerError):
+            text = f"the disk was full for {seconds:.0f} s; the run waited and goes on"
+            self._log.append("log", level="warning", text=text)
 
     def run(self) -> dict[str, Any]:
         status, reason = "failed", "it ended without saying why"
@@ -87,13 +112,20 @@ class _Pipeline:
             if status == "failed":
                 self._shelf.clear()  # after a failure inside mlx its model objects are not to be trusted
             with contextlib.suppress(TunerError):  # a full disk must not hide what happened
-                self._emit("run_finished", status=status, reason=reason)
+                self._log.append("run_finished", status=status, reason=reason)
         return self._document(status)
 
     def _stages(self) -> tuple[str, str]:
         experiment = load_experiment(self._folder.config)
         resumed = self._view.started is not None
-        store = CheckpointStore(self._folder.state, self._folder.adapters, experiment.train.keep_checkpoints)
+        self._adviser.begin(self._events, experiment)
+        train = experiment.train
+        store = CheckpointStore(
+            self._folder.state,
+            self._folder.adapters,
+            train.keep_checkpoints,
+            train.average_best if train.keep == "average" else 1,
+        )
         snapshot = self._last_checkpoint(store)
         self._emit(
             "run_started",
@@ -109,11 +141,10 @@ class _Pipeline:
         with self._stage("check"):
             base = self._check(experiment)
         with self._stage("data"):
-            prepared, train, valid = self._prepare(experiment, base)
+            prepared, order = self._prepare(experiment, base)
         test = self._test_rows(experiment, prepared)
         self._evaluate("baseline", "before", experiment, base, base.model, test)
-        if not self._train(experiment, base, train, valid, store, snapshot):
-            raise StopRequested
+        self._train(experiment, base, order, prepared.valid, store, snapshot)
         if test:
             tuned = self._shelf.with_adapter(base, self._folder.adapters)
             self._evaluate("evaluate", "after", experiment, base, tuned, test)
@@ -134,13 +165,18 @@ class _Pipeline:
     def _check(self, experiment: Experiment) -> Base:
         """Everything that can be known to fail is found here, before a step is trained."""
         where = read_base(self._folder)
+        self._emit("log", level="info", text=f"mlx computes on {backend()}")
+        if advice := load_fast_blas().advice:
+            self._emit("log", level="info", text=advice)
         base = self._shelf.base(experiment.model.path, where)
         tree = fresh_tree(base)
         attached = attach(tree, experiment.adapter)
         self._emit("log", level="info", text=f"model {base.path.name}: {attached.sentence()}")
+        for note in attached.notes:
+            self._emit("log", level="info", text=note)
         return base
 
-    def _prepare(self, experiment: Experiment, base: Base) -> tuple[Prepared, list[Example], list[Example]]:
+    def _prepare(self, experiment: Experiment, base: Base) -> tuple[Prepared, Order]:
         folder = self._folder.data
         if (folder / "train.jsonl").is_file() and self._was_done("data"):
             prepared = read_prepared(folder)
@@ -153,12 +189,13 @@ class _Pipeline:
             for note in prepared.notes:
                 self._emit("log", level="info", text=note)
         train, valid = (
-            tokenise_all(
+            tokenise_cached(
                 rows,
                 base.tokenizer,
                 mask_prompt=experiment.data.mask_prompt,
                 max_length=experiment.train.max_seq_length,
                 where=where,
+                tokenizer_folder=base.path,
             )
             for rows, where in ((prepared.train, "train"), (prepared.valid, "valid"))
         )
@@ -167,20 +204,21 @@ class _Pipeline:
             text = f"{cut} rows are longer than {experiment.train.max_seq_length} tokens and are cut"
             self._emit("log", level="warning", text=text)
         # A set too small for a batch is an error now, not after the baseline.
-        self._order(experiment, train, valid)
+        order = make_order(experiment, train, valid)
         counts = len(prepared.train), len(prepared.valid), len(prepared.test)
         text = "rows: {} to train, {} to validate, {} to test".format(*counts)
         self._emit("log", level="info", text=text)
-        return prepared, train, valid
-
-    def _order(self, experiment: Experiment, train: list[Example], valid: list[Example]) -> StockOrder:
-        return StockOrder(
-            train,
-            valid,
-            batch_size=experiment.train.batch_size,
-            max_length=experiment.train.max_seq_length,
-            seed=experiment.run.seed,
+        padding = padding_report(train, experiment.train.batch_size, experiment.train.max_seq_length)
+        self._emit(
+            "plan",
+            steps=settled(experiment.train, order).iters,
+            rows=len(train),
+            batches_per_epoch=order.batches_per_epoch,
+            mode=experiment.train.mode,
+            padding_fraction=padding.fast if experiment.train.mode == "fast" else padding.stock,
+            stock_padding_fraction=padding.stock,
         )
+        return prepared, order
 
     def _test_rows(self, experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
         if not experiment.evaluation.enabled or not prepared.test:
@@ -224,66 +262,34 @@ class _Pipeline:
         self,
         experiment: Experiment,
         base: Base,
-        train: list[Example],
-        valid: list[Example],
+        order: Order,
+        valid: list[Row],
         store: CheckpointStore,
         snapshot: Snapshot | None,
-    ) -> bool:
-        """Trains what is left; False when it was stopped."""
-        import mlx.core as mx
+    ) -> None:
+        """Trains what is left.
 
-        if snapshot is not None and snapshot.progress.step >= experiment.train.iters and self._was_done("train"):
-            return True
+        Raises:
+            StopRequested: when it was stopped on the way.
+        """
+        if snapshot is not None and self._was_done("train"):
+            return
         with self._stage("train"):
-            order = self._order(experiment, train, valid)
-            tree = fresh_tree(base)
-            mx.random.seed(experiment.run.seed)
-            attached = attach(tree, experiment.adapter)
-            self._folder.adapters.mkdir(parents=True, exist_ok=True)
-            # Stock tools look the base up by this path, so an absolute one is written.
-            write_adapter_config(
-                self._folder.adapters,
-                experiment.adapter,
-                attached,
-                str(base.path.resolve()),
-                {"seed": experiment.run.seed, "max_seq_length": experiment.train.max_seq_length},
-            )
-            trainer = Trainer(
-                tree,
-                build_optimizer(experiment.train),
+            stage = TrainStage(
+                self._folder,
+                experiment,
+                base,
                 order,
-                experiment.train,
+                valid,
                 emit=self._emit,
                 control=self._control,
-                store=store,
-                after_validation=lambda step: self._probe(experiment, base, tree, step),
+                patience=self._patience,
             )
-            if snapshot is not None:
-                trainer.restore(snapshot)
-            outcome = trainer.run()
+            outcome = stage.run(store, snapshot, self._events)
             if outcome.status == "stopped":
                 raise StopRequested
-        return True
-
-    def _probe(self, experiment: Experiment, base: Base, model: Any, step: int) -> None:
-        """Answers the probe prompts with the model as it is now."""
-        prompts = experiment.probes.prompts
-        if not prompts:
-            return
-        ids = [conversation_tokens([{"role": "user", "content": p}], base.tokenizer) for p in prompts]
-        model.eval()
-        try:
-            for answer in greedy_answers(
-                model,
-                base.tokenizer,
-                ids,
-                max_tokens=experiment.evaluation.max_tokens,
-                batch_size=len(ids),
-                control=self._control,
-            ):
-                self._emit("sample", step=step, prompt=prompts[answer.index], text=answer.text)
-        finally:
-            model.train()
+            if outcome.reason:
+                self._emit("log", level="info", text=f"training ended after step {outcome.step}: {outcome.reason}")
 
     def _judge(self, experiment: Experiment, test: list[dict[str, Any]]) -> str:
         if not test:

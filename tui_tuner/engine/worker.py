@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from tui_tuner.engine.protocol import JobHandle, JobStatus
@@ -38,6 +39,7 @@ class LocalEngine:
         self._queues: dict[Lane, deque[JobHandle]] = {lane: deque() for lane in _LANES}
         self._active: dict[str, JobHandle | None] = dict.fromkeys(_LANES)
         self._handles: list[JobHandle] = []
+        self._guests: list[JobHandle] = []
         self._numbers = itertools.count(1)
         self._callbacks: list[Callable[[], None]] = []
         self._threads: list[threading.Thread] = []
@@ -69,8 +71,14 @@ class LocalEngine:
                 raise TunerError("the program is shutting down and takes no new work", code="shutting-down")
             handle = JobHandle(next(self._numbers), request, submitted=time.time())
             self._handles.append(handle)
-            self._queues[request.lane].append(handle)
-            self._wake.notify_all()
+            host = self._host_of(handle)
+            if host is None:
+                self._queues[request.lane].append(handle)
+                self._wake.notify_all()
+            else:
+                self._guests.append(handle)
+        if host is not None:  # without the lock, which those who hear of it may want
+            host.control.submit_interlude(lambda live: self._serve(handle, live))
         handle.control.on_change(lambda: self._withdraw(handle))
         self._changed()
         return handle
@@ -119,10 +127,44 @@ class LocalEngine:
                 # A watcher that went away must not take the work with it.
                 _log.exception("a watcher of the engine failed")
 
+    def _host_of(self, handle: JobHandle) -> JobHandle | None:
+        """The run that can let this job in between two of its steps: a chat need not wait for the run's end.
+
+        Held under the lock. A guest whose host ends without having taken it in goes into the queue.
+        """
+        host = self._active.get("mlx")
+        fits = isinstance(handle.request, ChatTurn) and host is not None and isinstance(host.request, RunExperiment)
+        return host if fits else None
+
+    def _serve(self, handle: JobHandle, live: Any) -> None:
+        """Answers a guest with the model in training; one that asks for another model has to wait for the run's end."""
+        from tui_tuner.models.folder import locate
+
+        request = handle.request
+        with self._lock:
+            if handle not in self._guests:
+                return
+            if not isinstance(request, ChatTurn):
+                return
+        try:
+            same = locate(request.model) == live.base.path
+        except TunerError:
+            same = False
+        if same:
+            with self._lock:
+                self._guests.remove(handle)
+            self._do("guest", handle, lambda _: _answer(handle, request, live.base, _tree(live, request.adapter)))
+
+    def _dismiss_guests(self) -> None:
+        """Queues the guests that the run which just ended did not take in. Held under the lock."""
+        for handle in reversed(self._guests):
+            self._queues["mlx"].appendleft(handle)
+        self._guests.clear()
+
     def _withdraw(self, handle: JobHandle) -> None:
         """Ends a job that is stopped before its turn came, so that nobody waits for it."""
         with self._lock:
-            queue = self._queues[handle.request.lane]
+            queue = self._guests if handle in self._guests else self._queues[handle.request.lane]
             if not handle.control.stop_requested or handle not in queue:
                 return
             queue.remove(handle)
@@ -147,7 +189,7 @@ class LocalEngine:
         finally:
             perform.close()
 
-    def _do(self, lane: Lane, handle: JobHandle, perform: Callable[[JobHandle], Any]) -> None:
+    def _do(self, lane: str, handle: JobHandle, perform: Callable[[JobHandle], Any]) -> None:
         handle.started = time.time()
         handle.status = JobStatus.RUNNING
         self._changed()
@@ -168,6 +210,8 @@ class LocalEngine:
         finally:
             with self._lock:
                 self._active[lane] = None
+                if isinstance(handle.request, RunExperiment):
+                    self._dismiss_guests()
             self._end(handle)
 
     def _end(self, handle: JobHandle) -> None:
@@ -234,28 +278,8 @@ class _Performer:
         return self._shelf
 
     def _chat(self, handle: JobHandle, request: ChatTurn) -> ChatReply:
-        from tui_tuner.chat.session import answer
-
         base = self._models().base(request.model)
-        model = self._models().with_adapter(base, request.adapter)
-        reply = answer(
-            model,
-            base.tokenizer,
-            request.messages,
-            max_tokens=request.max_tokens,
-            temperature=request.temperature,
-            seed=request.seed,
-            write=request.sink.write,
-            control=handle.control,
-        )
-        return ChatReply(
-            reply.text,
-            reply.prompt_tokens,
-            reply.tokens,
-            reply.tokens_per_second,
-            reply.finish,
-            reply.time_to_first_token,
-        )
+        return _answer(handle, request, base, self._models().with_adapter(base, request.adapter))
 
     def _preview(self, request: PreviewData) -> Any:
         from tui_tuner.data.inspect import preview_data
@@ -264,3 +288,37 @@ class _Performer:
 
         tokenizer = load_tokenizer(locate(request.experiment.model.path, request.base))
         return preview_data(request.experiment, tokenizer, request.base, request.limit)
+
+
+def _tree(live: Any, adapter: Path | None) -> Any:
+    """The module tree that answers between two steps: the base's, the one in training, or one of another adapter."""
+    if adapter is None:
+        return live.base.model
+    if adapter.resolve() == live.adapters.resolve():
+        return live.model
+    from tui_tuner.models.adapters import load_adapter
+
+    return load_adapter(live.base, adapter)
+
+
+def _answer(handle: JobHandle, request: ChatTurn, base: Any, model: Any) -> ChatReply:
+    from tui_tuner.chat.session import answer
+
+    reply = answer(
+        model,
+        base.tokenizer,
+        request.messages,
+        max_tokens=request.max_tokens,
+        temperature=request.temperature,
+        seed=request.seed,
+        write=request.sink.write,
+        control=handle.control,
+    )
+    return ChatReply(
+        reply.text,
+        reply.prompt_tokens,
+        reply.tokens,
+        reply.tokens_per_second,
+        reply.finish,
+        reply.time_to_first_token,
+    )

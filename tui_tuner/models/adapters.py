@@ -5,16 +5,16 @@ What is written here loads unchanged in `mlx_lm.generate --adapter-path`.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tui_tuner.config import AdapterSection
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.models.load import Base, fresh_tree
+from tui_tuner.models.targets import resolve
 from tui_tuner.runs.files import read_failure, write_json
 
 WEIGHTS = "adapters.safetensors"
@@ -23,12 +23,19 @@ CONFIG = "adapter_config.json"
 
 @dataclass(frozen=True)
 class Attached:
-    """What an adapter trains: numbers of weights, of layers, and the module paths within a layer."""
+    """What an adapter trains: numbers of weights and of layers, and the module paths within a layer.
+
+    `keys` and `stock_layers` are mlx-lm's `keys` and `num_layers`: those paths and that number, or full paths in any
+    layer when single layers were chosen. `notes` are sentences about names that were taken to mean others.
+    """
 
     trainable: int
     total: int
     layers: int
     modules: list[str]
+    keys: list[str]
+    stock_layers: int
+    notes: list[str] = field(default_factory=list)
 
     def sentence(self) -> str:
         share = 100 * self.trainable / max(self.total, 1)
@@ -51,31 +58,6 @@ def trainable_modules(model: Any) -> list[str]:
     )
 
 
-def resolve_targets(model: Any, targets: list[str]) -> list[str]:
-    """The module paths that `targets` name: full paths within a layer, or their last part.
-
-    Raises:
-        TunerError: for a target that matches nothing, with what there is.
-    """
-    available = trainable_modules(model)
-    if not targets:
-        return available
-    chosen: dict[str, None] = {}
-    for target in targets:
-        matches = [name for name in available if name == target or name.endswith(f".{target}")]
-        if not matches:
-            near = difflib.get_close_matches(target, available + [n.rsplit(".", 1)[-1] for n in available], n=1)
-            hint = f"did you mean {near[0]}?" if near else "choose from these"
-            raise TunerError(
-                f"the model has no module {target!r} to train; it has {', '.join(available)}",
-                code="target-not-found",
-                where="adapter.targets",
-                fix=hint,
-            )
-        chosen.update(dict.fromkeys(matches))
-    return [name for name in available if name in chosen]
-
-
 def attach(model: Any, adapter: AdapterSection) -> Attached:
     """Freezes a module tree and puts a fresh adapter on it (or unfreezes layers, for the method `full`).
 
@@ -88,18 +70,11 @@ def attach(model: Any, adapter: AdapterSection) -> Attached:
     from mlx.utils import tree_flatten
     from mlx_lm.tuner.utils import linear_to_lora_layers
 
-    count = len(model.layers)
-    if adapter.layers > count:
-        raise TunerError(
-            f"{adapter.layers} layers are asked for, but the model has {count}",
-            code="too-many-layers",
-            where="adapter.layers",
-            fix=f"set it to {count} or less (0 means all)",
-        )
-    layers = adapter.layers or count
+    chosen = _chosen_layers(model, adapter)
+    stock_layers = len(model.layers) if adapter.layer_numbers else len(chosen)
     model.freeze()
+    available = trainable_modules(model)
     if adapter.method == "full":
-        modules = trainable_modules(model)
         if any(isinstance(m, nn.QuantizedLinear) for _, m in model.named_modules()):
             raise TunerError(
                 "full fine-tuning needs unquantized weights, and this model is quantized",
@@ -107,20 +82,54 @@ def attach(model: Any, adapter: AdapterSection) -> Attached:
                 where="adapter.method",
                 fix="choose lora or dora, or de-quantize the model first",
             )
-        for layer in model.layers[-layers:]:
-            layer.unfreeze()
+        for number in chosen:
+            model.layers[number].unfreeze()
+        modules, keys, notes = available, available, []
     else:
-        modules = resolve_targets(model, adapter.targets)
+        targets = resolve(available, adapter.targets)
+        modules, notes = targets.modules, targets.notes
         if adapter.method == "dora":
             _check_dora(model, modules)
-        parameters = {**lora_parameters(adapter), "keys": modules}
-        linear_to_lora_layers(model, layers, parameters, use_dora=adapter.method == "dora")
+        keys = _full_paths(model, adapter.layer_numbers, modules) if adapter.layer_numbers else modules
+        parameters = {**lora_parameters(adapter), "keys": keys}
+        linear_to_lora_layers(model, stock_layers, parameters, use_dora=adapter.method == "dora")
     trainable = sum(v.size for _, v in tree_flatten(model.trainable_parameters()))
     if not trainable:
         raise TunerError(
             "the adapter would train nothing", code="trains-nothing", where="adapter", fix="check rank and targets"
         )
-    return Attached(trainable, total_parameters(model), layers, modules)
+    return Attached(trainable, total_parameters(model), len(chosen), modules, keys, stock_layers, notes)
+
+
+def _chosen_layers(model: Any, adapter: AdapterSection) -> list[int]:
+    """Numbers of the layers that are trained.
+
+    Raises:
+        TunerError: for layers that the model does not have.
+    """
+    count = len(model.layers)
+    beyond = [number for number in adapter.layer_numbers if number >= count]
+    if beyond:
+        raise TunerError(
+            f"there is no layer {beyond[0]}: the model has layers 0 to {count - 1}",
+            code="too-many-layers",
+            where="adapter.layer_numbers",
+            fix="name only layers that it has",
+        )
+    if adapter.layers > count:
+        raise TunerError(
+            f"{adapter.layers} layers are asked for, but the model has {count}",
+            code="too-many-layers",
+            where="adapter.layers",
+            fix=f"set it to {count} or less (0 means all)",
+        )
+    return sorted(adapter.layer_numbers) or list(range(count))[-(adapter.layers or count) :]
+
+
+def _full_paths(model: Any, numbers: list[int], modules: list[str]) -> list[str]:
+    """Paths from the model's root, which mlx-lm takes as keys as well: its way to name single layers."""
+    names = {id(module): name for name, module in model.named_modules()}
+    return [f"{names[id(model.layers[number])]}.{module}" for number in sorted(numbers) for module in modules]
 
 
 def _check_dora(model: Any, modules: list[str]) -> None:
@@ -154,20 +163,20 @@ def total_parameters(model: Any) -> int:
 
 def lora_parameters(adapter: AdapterSection) -> dict[str, Any]:
     """mlx-lm's `lora_parameters` of an adapter section, without the keys."""
-    return {"rank": adapter.rank, "scale": adapter.scale, "dropout": adapter.dropout}
+    return {"rank": adapter.rank, "scale": adapter.effective_scale, "dropout": adapter.dropout}
 
 
 def write_adapter_config(
     folder: Path, adapter: AdapterSection, attached: Attached, model_path: str, extra: dict[str, Any]
 ) -> None:
     """Writes the `adapter_config.json` that mlx-lm's `load_adapters` reads; `extra` is kept beside it."""
-    parameters = None if adapter.method == "full" else {**lora_parameters(adapter), "keys": attached.modules}
+    parameters = None if adapter.method == "full" else {**lora_parameters(adapter), "keys": attached.keys}
     write_json(
         folder / CONFIG,
         {
             "model": model_path,
             "fine_tune_type": adapter.method,
-            "num_layers": attached.layers,
+            "num_layers": attached.stock_layers,
             "lora_parameters": parameters,
             **extra,
         },

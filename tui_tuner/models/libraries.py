@@ -32,6 +32,18 @@ def ready() -> None:
         _done = True
 
 
+def backend() -> str:
+    """What mlx computes on, in words: the GPU by name, or the processor and the BLAS it uses."""
+    ready()
+    import mlx.core as mx
+
+    if mx.default_device().type == mx.gpu:
+        return str(mx.device_info().get("device_name", "the GPU"))
+    blas = load_fast_blas()
+    names = {"reference": "mlx's own BLAS", "platform": "the platform's BLAS", "preloaded": "a BLAS loaded before"}
+    return f"the processor with {names.get(blas.name, blas.name)}"
+
+
 @contextlib.contextmanager
 def open_file_limit_kept() -> Iterator[None]:
     """Puts the process's limit on open files back to what it was: importing mlx_lm lowers it."""

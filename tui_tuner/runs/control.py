@@ -30,6 +30,7 @@ class JobControl:
         self._requests: list[tuple[str, Any]] = []
         self._interludes: list[Callable[[Any], None]] = []
         self._listeners: list[Callable[[], None]] = []
+        self._trouble = ""
 
     # -- stop ---------------------------------------------------------------------------------------------------------
     def stop(self, by: str = "user") -> None:
@@ -67,6 +68,26 @@ class JobControl:
         with self._changed:
             if self._stop:
                 raise StopRequested(self._stop_reason)
+
+    def wait_for_stop(self, timeout: float) -> bool:
+        """Block the job's thread for up to `timeout` seconds; returns at once, and True, when a stop is asked."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._stop, timeout)
+
+    # -- trouble ------------------------------------------------------------------------------------------------------
+    @property
+    def trouble(self) -> str:
+        """What the job waits for and a person could mend, as a sentence; empty when all is well."""
+        with self._changed:
+            return self._trouble
+
+    def set_trouble(self, text: str) -> None:
+        """The job says what it waits for; empty when that is over."""
+        with self._changed:
+            if self._trouble == text:
+                return
+            self._trouble = text
+        self._tell()
 
     # -- pause --------------------------------------------------------------------------------------------------------
     def pause(self) -> None:

@@ -38,6 +38,7 @@ class RunView:
         evaluations: by label ("before", "after"), then by metric: {"value", "low", "high"}.
         evaluation_rows: by label, how many rows were scored.
         verdict: {"metrics": {metric: {...}}, "sentence": str}, or None.
+        plan: the last `plan` event, or None: how many steps the rows make.
         started, finished: the last `run_started` and the `run_finished` that ended it, or None.
         from_step: where the last resumption took up the run; 0 for a run that was never resumed.
         unknown: how many events were of a type that is not known here.
@@ -50,6 +51,7 @@ class RunView:
         self.controls: list[Event] = []
         self.advice: list[Event] = []
         self.started: Event | None = None
+        self.plan: Event | None = None
         self.finished: Event | None = None
         self._tracker = StateTracker()
         self._clock = WorkClock()
@@ -94,7 +96,7 @@ class RunView:
     @property
     def steps(self) -> int:
         """How many steps the run is to take; 0 when unknown."""
-        return count((self.started or {}).get("steps"))
+        return count((self.plan or self.started or {}).get("steps"))
 
     @property
     def step(self) -> int:
@@ -205,6 +207,10 @@ def _on_run_started(view: RunView, event: Event) -> None:
             view.stages.pop(stage, None)
 
 
+def _on_plan(view: RunView, event: Event) -> None:
+    view.plan = event
+
+
 def _on_train(view: RunView, event: Event) -> None:
     before = view.train.last_step
     if not view.train.append(event):
@@ -270,6 +276,7 @@ def _metrics(value: Any) -> dict[str, dict[str, Any]]:
 
 _HANDLERS: Final[dict[str, Callable[[RunView, Event], None]]] = {
     "run_started": _on_run_started,
+    "plan": _on_plan,
     "stage": lambda view, event: apply_stage(view.stages, event),
     "progress": lambda view, event: apply_progress(view.stages, event),
     "train": _on_train,

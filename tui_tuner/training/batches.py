@@ -102,11 +102,15 @@ class StockOrder:
         self._cursor += 1
         return stock_batch(self._train, rows, self._max_length)
 
-    def validation(self, limit: int = -1) -> Iterator[Batch]:
-        """Validation batches in the order mlx-lm would take them; `limit` -1 means all. Draws from the generator."""
+    def validation(self, limit: int = -1, *, extra: bool = False) -> Iterator[Batch]:
+        """Validation batches in the order mlx-lm would take them; `limit` -1 means all.
+
+        Draws from the generator, as mlx-lm does, unless it is an `extra` validation that mlx-lm would not have made.
+        """
         if limit == 0 or not self._valid_rows:
             return
-        order = self._random.permutation(len(self._valid_rows))
+        count = len(self._valid_rows)
+        order = np.arange(count) if extra else self._random.permutation(count)
         for index in order if limit < 0 else order[:limit]:
             yield stock_batch(self._valid, self._valid_rows[int(index)], self._max_length)
 

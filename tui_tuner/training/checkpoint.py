@@ -17,6 +17,7 @@ from typing import Any
 
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.files import replacing, write_json
+from tui_tuner.training.best import Best
 
 _INDEX = "index.json"
 _ALMOST_NOTHING = 1 << 20  # bytes
@@ -26,7 +27,8 @@ _ALMOST_NOTHING = 1 << 20  # bytes
 class Progress:
     """Everything of a training run's position that is no array.
 
-    Losses in nats per token, times in seconds. `window_*` are the sums since the last report.
+    Losses in nats per token, times in seconds. `window_*` are the sums since the last report; `places` are the tokens
+    of its batches, padding included. `finish_at` is the step after which a person asked to finish.
     """
 
     step: int = 0
@@ -35,9 +37,31 @@ class Progress:
     window_tokens: int = 0
     window_steps: int = 0
     window_seconds: float = 0.0
-    best_loss: float | None = None
-    best_step: int | None = None
+    window_places: int = 0
+    window_padding: int = 0
+    best: Best = field(default_factory=Best)
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+    rollbacks: int = 0
+    rate_factor: float = 1.0
+    finish_at: int | None = None
     order: dict[str, Any] = field(default_factory=dict)
+
+    def copy(self) -> Progress:
+        """A position of its own."""
+        return Progress.from_dict(asdict(self))
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Progress:
+        """The position that `asdict` took apart."""
+        best = values["best"]
+        pairs = [(float(value), int(step)) for value, step in best["values"]]
+        return cls(**{**values, "best": Best(pairs, int(best["waited"]))})
+
+    def start_window(self) -> None:
+        """Begins the sums of a new report."""
+        self.window_loss, self.window_tokens, self.window_steps, self.window_seconds = 0.0, 0, 0, 0.0
+        self.window_places, self.window_padding = 0, 0
 
 
 @dataclass(frozen=True)
@@ -57,6 +81,7 @@ class _Entry:
     file: str
     sha256: str
     best: bool
+    value: float | None = None
 
 
 class CheckpointStore:
@@ -66,14 +91,19 @@ class CheckpointStore:
         state: the run's `state/` folder.
         adapters: the run's `adapters/` folder.
         keep: how many of the newest to keep beside the best, at least 1.
+        keep_best: how many of the best to keep.
     """
 
-    def __init__(self, state: Path, adapters: Path, keep: int) -> None:
-        self._state, self._adapters, self._keep = state, adapters, max(keep, 1)
+    def __init__(self, state: Path, adapters: Path, keep: int, keep_best: int = 1) -> None:
+        self._state, self._adapters, self._keep, self._keep_best = state, adapters, max(keep, 1), max(keep_best, 1)
         self._entries = self._read_index()
 
-    def save(self, snapshot: Snapshot, *, best: bool = False) -> Path:
+    def save(self, snapshot: Snapshot, *, value: float | None = None, best: bool = False) -> Path:
         """Writes a checkpoint and returns the adapter file's path.
+
+        Args:
+            value: what the best are chosen by, lower is better; None for a checkpoint that was not validated.
+            best: whether it is the best so far.
 
         Raises:
             TunerError: `no-space` or `not-writable`; what was there before is unharmed.
@@ -96,7 +126,7 @@ class CheckpointStore:
         if best:
             for entry in entries:
                 entry.best = False
-        entries.append(_Entry(step, file.name, digest, best))
+        entries.append(_Entry(step, file.name, digest, best, value))
         self._entries = self._prune(entries)
         write_json(self._state / _INDEX, [asdict(e) for e in self._entries])
         self._sweep()
@@ -124,9 +154,37 @@ class CheckpointStore:
             )
         return None
 
+    def settle(self, keep: str, count: int) -> None:
+        """Makes `adapters.safetensors` what a finished run ends with.
+
+        Args:
+            keep: `best`, `last`, or `average` (of the best `count` checkpoints). Without a validated checkpoint it is
+                the last one's.
+            count: how many are averaged.
+
+        Raises:
+            TunerError: `no-space` or `not-writable`.
+        """
+        target = self._adapters / "adapters.safetensors"
+        ranked = self._ranked()[: 1 if keep == "best" else count]
+        if keep == "last" or not ranked:
+            ranked = sorted(self._entries, key=lambda e: -e.step)[:1]
+        files = [self._adapters / f"{entry.step:07d}_adapters.safetensors" for entry in ranked]
+        if len(files) == 1:
+            _copy(files[0], target)
+        elif files:
+            _save_arrays(target, _mean(files), {})
+
+    def _ranked(self) -> list[_Entry]:
+        """Validated checkpoints, best first."""
+        valued = [e for e in self._entries if e.value is not None]
+        return sorted(valued, key=lambda e: (e.value if e.value is not None else 0.0, e.step))
+
     def _prune(self, entries: list[_Entry]) -> list[_Entry]:
         newest = {e.step for e in sorted(entries, key=lambda e: -e.step)[: self._keep]}
-        return [e for e in entries if e.best or e.step in newest]
+        valued = sorted((e.value, e.step) for e in entries if e.value is not None)
+        good = {step for _, step in valued[: self._keep_best]}
+        return [e for e in entries if e.best or e.step in newest or e.step in good]
 
     def _sweep(self) -> None:
         """Removes files of checkpoints that are no longer in the index."""
@@ -165,6 +223,19 @@ def _save_arrays(path: Path, arrays: dict[str, Any], metadata: dict[str, str]) -
     return digest
 
 
+def _mean(files: list[Path]) -> dict[str, Any]:
+    """The mean of the same arrays in several files, computed in float32 and given in their own type."""
+    import mlx.core as mx
+
+    loaded = [dict(mx.load(str(file))) for file in files]
+    mean = {}
+    for name, first in loaded[0].items():
+        total = sum((arrays[name].astype(mx.float32) for arrays in loaded), start=mx.array(0.0))
+        mean[name] = (total / len(loaded)).astype(first.dtype)
+    mx.eval(list(mean.values()))
+    return mean
+
+
 def _copy(source: Path, target: Path) -> None:
     with replacing(target) as part:
         shutil.copyfile(source, part)
@@ -191,4 +262,4 @@ def _read_snapshot(path: Path) -> Snapshot:
         if group in groups:
             groups[group][rest] = value
     mx.eval(list(arrays.values()))
-    return Snapshot(Progress(**json.loads(metadata["progress"])), **groups, key=arrays["rng.key"])
+    return Snapshot(Progress.from_dict(json.loads(metadata["progress"])), **groups, key=arrays["rng.key"])

@@ -1,33 +1,83 @@
-"""The training loop: stock arithmetic and order, with control between any two steps.
+"""The training loop: one step after another, with control between any two.
 
-It reports every figure as an event, honours stop and pause within one step, and saves what exact resume needs. It must
-never print, never touch numpy's global generator, and never leave a layer's class patched.
+It reports every figure as an event, honours stop and pause within one step, takes requests, lets small tasks in between
+steps, undoes steps that gave no numbers, and saves what exact resume needs. It must never print, never touch numpy's
+global generator, and never leave a layer's class patched.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
 
 from tui_tuner.config import TrainSection
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.control import JobControl, StopRequested
 from tui_tuner.runs.progress import Emit, Throttle
-from tui_tuner.training.batches import StockOrder
-from tui_tuner.training.checkpoint import CheckpointStore, Progress, Snapshot
-from tui_tuner.training.step import checkpointed_layers, compile_step, stock_loss, to_arrays, validate
+from tui_tuner.training.batches import Batch
+from tui_tuner.training.checkpoint import Progress, Snapshot
+from tui_tuner.training.guard import Before, is_sound, put_back, remember
+from tui_tuner.training.optimizers import Rate
+from tui_tuner.training.randomness import key_kept, set_random_key
+from tui_tuner.training.step import Loss, StepResult, checkpointed_layers, compile_step, validate
+
+_ROLLBACKS = 3
+_ROLLBACK_FACTOR = 0.5
+
+
+class Order(Protocol):
+    """Which rows come when; `StockOrder` and `FastOrder` are two."""
+
+    @property
+    def batches_per_epoch(self) -> int: ...
+    def next(self) -> Batch: ...
+    def validation(self, limit: int = -1, *, extra: bool = False) -> Iterator[Batch]: ...
+    def validation_count(self, limit: int = -1) -> int: ...
+    def state(self) -> dict[str, Any]: ...
+    def restore(self, state: dict[str, Any]) -> None: ...
 
 
 @dataclass(frozen=True)
 class TrainOutcome:
-    """How training ended: `finished` or `stopped`, after which step, and the lowest validation loss (nats/token)."""
+    """How training ended: `finished` or `stopped`, after which step, why, and the best validation."""
 
     status: str
     step: int
-    best_loss: float | None
+    reason: str
     best_step: int | None
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What others do at the loop's own moments, on its thread.
+
+    Attributes:
+        after_validation: called with the step, the model being in training mode; for samples.
+        score: a task metric of the model as it is, higher is better; used when `best_by` is a metric.
+        interlude: handed to every small task that is let in between two steps.
+        replay: (step, what, value) of requests that an earlier, interrupted part of the run took after its last
+            checkpoint; each is taken again at the same step, so that a resumed run equals an uninterrupted one.
+    """
+
+    after_validation: Callable[[int], None] | None = None
+    score: Callable[[], float | None] | None = None
+    interlude: Any = None
+    replay: list[tuple[int, str, Any]] = field(default_factory=list)
+
+
+class Store(Protocol):
+    """Where checkpoints go; `CheckpointStore` is one."""
+
+    def save(self, snapshot: Snapshot, *, value: float | None = None, best: bool = False) -> Path: ...
+    def load(self) -> tuple[Snapshot, list[str]] | None: ...
+    def settle(self, keep: str, count: int) -> None: ...
+
+
+class _FinishEarly(Exception):  # noqa: N818 - no error: a way out of the loop
+    """Ends training before its last iteration, as finished."""
 
 
 class Trainer:
@@ -35,114 +85,220 @@ class Trainer:
 
     Args:
         model: a module tree with an adapter attached (or layers unfrozen).
-        optimizer: of `build_optimizer`, not yet used.
+        optimizer, rate: of `build_optimizer`, not yet used.
         order: which rows come when.
-        train: the configuration's section.
+        loss: what is minimised.
+        train: the configuration's section, with `iters` settled.
         emit: where events go.
         control: looked at between steps and between validation batches.
         store: where checkpoints go; None to save nothing.
-        after_validation: called with the step after each validation, while the model is in training mode; for samples.
+        guarded: whether a bad step can be undone; off for full fine-tuning, where that would cost much memory.
     """
 
     def __init__(
         self,
         model: Any,
         optimizer: Any,
-        order: StockOrder,
+        rate: Rate,
+        order: Order,
+        loss: Loss,
         train: TrainSection,
         *,
         emit: Emit,
         control: JobControl,
-        store: CheckpointStore | None = None,
-        after_validation: Callable[[int], None] | None = None,
+        store: Store | None = None,
+        hooks: Hooks | None = None,
+        guarded: bool = True,
     ) -> None:
-        self._model, self._optimizer, self._order, self._train = model, optimizer, order, train
+        self._model, self._optimizer, self._rate = model, optimizer, rate
+        self._order, self._loss, self._train = order, loss, train
         self._emit, self._control, self._store = emit, control, store
-        self._after_validation = after_validation
-        self._loss = stock_loss()
+        self._hooks = hooks or Hooks()
+        self._guarded = guarded
         self._progress = Progress()
         self._gradients: Any = None
+        self._step: Callable[..., StepResult] | None = None
         self._validated_at: int | None = None
         self._saved_at: int | None = None
+        self._paused = False
+        optimizer.init(model.trainable_parameters())
 
+    # -- position -------------------------------------------------------------------------------------------------
     def restore(self, snapshot: Snapshot) -> None:
         """Goes to a checkpoint's position, bit for bit: weights, optimizer, gradients, order, random key."""
-        import mlx.core as mx
         from mlx.utils import tree_unflatten
 
         self._model.load_weights(list(snapshot.weights.items()), strict=False)
-        self._optimizer.init(self._model.trainable_parameters())
         self._optimizer.state = tree_unflatten(list(snapshot.optimizer.items()))
+        self._optimizer.init(self._model.trainable_parameters())
         self._gradients = tree_unflatten(list(snapshot.gradients.items())) if snapshot.gradients else None
-        self._progress = replace(snapshot.progress)
-        self._order.restore(snapshot.progress.order)
-        high, low = (int(word) for word in snapshot.key.tolist())
-        mx.random.seed((high << 32) | low)
+        self._progress = snapshot.progress.copy()
+        self._rate.set_factor(self._progress.rate_factor)
+        self._order.restore(self._progress.order)
+        set_random_key([int(word) for word in snapshot.key.tolist()])
         self._saved_at = self._progress.step
+        self._validated_at = None
+        self._step = None  # a compiled step holds the containers of the state it was made with
 
+    def _snapshot(self, position: dict[str, Any] | None) -> Snapshot:
+        import mlx.core as mx
+        from mlx.utils import tree_flatten
+
+        progress = self._progress.copy()
+        progress.order = position or self._order.state()
+        progress.rate_factor = self._rate.factor
+        return Snapshot(
+            progress,
+            dict(tree_flatten(self._model.trainable_parameters())),
+            dict(tree_flatten(self._optimizer.state)),
+            dict(tree_flatten(self._gradients)) if self._gradients is not None else {},
+            mx.random.state[0],
+        )
+
+    def _save(self, *, position: dict[str, Any] | None = None, value: float | None = None, best: bool = False) -> None:
+        """Saves the position between two steps, unless this very one is saved already."""
+        if self._store is None or (self._saved_at == self._progress.step and value is None):
+            return
+        path = self._store.save(self._snapshot(position), value=value, best=best)
+        self._saved_at = self._progress.step
+        self._emit("checkpoint", step=self._progress.step, path=path.name, best=best)
+
+    # -- the loop -------------------------------------------------------------------------------------------------
     def run(self) -> TrainOutcome:
-        """Trains to the configured number of iterations, or until a stop is asked for.
+        """Trains to the configured number of iterations, an early end, or a stop.
 
         Raises:
-            TunerError: when a checkpoint cannot be written, or a step fails inside mlx.
+            TunerError: when a checkpoint cannot be written, a step fails inside mlx, or the loss stays no number.
         """
         import mlx.core as mx
 
         mx.reset_peak_memory()
         self._model.train()
-        status = "finished"
+        status, reason = "finished", ""
         with checkpointed_layers(self._model, self._train.grad_checkpoint):
-            step = compile_step(self._model, self._optimizer, self._loss, self._train.grad_accumulation)
             try:
-                while self._progress.step < self._train.iters:
+                while self._progress.step < self._last_step():
                     self._between_steps()
-                    self._one_step(step)
-                self._validate(self._order.state(), final=True)
+                    if self._progress.step < self._last_step():
+                        self._one_step()
+                self._validate(self._order.state(), extra=True)
+            except _FinishEarly as early:
+                reason = str(early)
             except StopRequested:
-                status = "stopped"
+                status, reason = "stopped", self._control.stop_reason
         self._save()
-        progress = self._progress
-        return TrainOutcome(status, progress.step, progress.best_loss, progress.best_step)
+        if status == "finished" and self._store is not None:
+            self._store.settle(self._train.keep, self._train.average_best)
+        return TrainOutcome(status, self._progress.step, reason, self._progress.best.step)
+
+    def _last_step(self) -> int:
+        asked = self._progress.finish_at
+        return self._train.iters if asked is None else min(asked, self._train.iters)
 
     def _between_steps(self) -> None:
-        if self._control.paused:
-            self._save()
-            self._control.wait_while_paused()
+        for step, what, value in self._hooks.replay:
+            if step == self._progress.step:
+                self._obey(what, value, by="replay")
+        self._attend()
+        while self._control.paused and not self._control.stop_requested:
+            if not self._paused:
+                self._paused = True
+                self._save()
+                self._emit("control", what="pause", by="user", value=None, step=self._progress.step)
+            self._control.wait_for_attention()
+            self._attend()
+        if self._paused:
+            self._paused = False
+            self._emit("control", what="proceed", by="user", value=None, step=self._progress.step)
         self._control.check()
 
-    def _one_step(self, step: Callable[..., Any]) -> None:
-        import mlx.core as mx
+    def _attend(self) -> None:
+        """Takes the requests and the small tasks that were left since the last look."""
+        for what, value in self._control.take_requests():
+            self._obey(what, value, by="user")
+        tasks = self._control.take_interludes()
+        if not tasks:
+            return
+        with key_kept():
+            self._model.eval()
+            try:
+                for task in tasks:
+                    task(self._hooks.interlude)
+            finally:
+                self._model.train()
 
-        progress, train = self._progress, self._train
+    def _obey(self, what: str, value: Any, *, by: str) -> None:
+        progress = self._progress
+        if what == "learning_rate":
+            self._rate.change(self._optimizer, float(value))
+        elif what == "finish_epoch":
+            size = self._order.batches_per_epoch
+            progress.finish_at = -(-max(progress.step, 1) // size) * size
+        elif what not in ("evaluate", "checkpoint"):
+            return
+        self._emit("control", what=what, by=by, value=value, step=progress.step)
+        if what == "evaluate":
+            self._validate(self._order.state(), extra=True)
+        elif what == "checkpoint":
+            self._save()
+
+    def _one_step(self) -> None:
+        progress = self._progress
         position = self._order.state() if self._validation_is_due(progress.step + 1) else None
         batch = self._order.next()
         if position is not None:
             self._validate(position)
         number = progress.step + 1
+        before = remember(self._model, self._optimizer, self._gradients) if self._guarded else None
         started = time.perf_counter()
-        try:
-            value, tokens, self._gradients, norm = step(
-                to_arrays(batch), self._gradients, number % train.grad_accumulation == 0
+        result = self._compute(batch, number)
+        loss, norm = float(result.loss.item()), float(result.norm.item())
+        if not is_sound(loss, norm):
+            self._after_bad_step(number, batch, before, loss, norm)
+            return
+        self._gradients = result.gradients
+        self._count(number, result, time.perf_counter() - started, batch)
+        progress.skipped_in_a_row = 0
+        self._give_memory_back()
+        if number % self._train.report_every == 0 or number == self._train.iters:
+            self._report(norm)
+        if number % self._train.save_every == 0:
+            self._save()
+
+    def _compute(self, batch: Batch, number: int) -> StepResult:
+        if self._step is None:
+            self._step = compile_step(
+                self._model,
+                self._optimizer,
+                self._loss,
+                accumulation=self._train.grad_accumulation,
+                clip_norm=self._train.clip_norm,
+                extra_state=self._rate.state,
             )
+        try:
+            return self._step(self._loss.arrays(batch), self._gradients, number % self._train.grad_accumulation == 0)
         except (RuntimeError, ValueError) as error:
             raise TunerError(
                 f"step {number} failed inside mlx ({str(error).splitlines()[0][:200]})",
                 code="step-failed",
-                where=f"rows {', '.join(str(r + 1) for r in batch.rows)} of train.jsonl",
+                where=_rows(batch),
                 fix="resume the run; if it was memory, lower train.batch_size or set train.grad_checkpoint = true",
             ) from error
-        progress.step = number
-        progress.window_seconds += time.perf_counter() - started
-        # Summed in float32, as mlx-lm does, so that reported means agree to the last bit.
-        progress.window_loss = float((mx.array(progress.window_loss) + value).item())
-        progress.window_tokens += int(tokens.item())
-        progress.window_steps += 1
-        if number % train.report_every == 0 or number == train.iters:
-            self._report(float(norm.item()), batch.padding)
-        if number % train.save_every == 0:
-            self._save()
 
-    def _report(self, norm: float, padding: float) -> None:
+    def _count(self, number: int, result: StepResult, seconds: float, batch: Batch) -> None:
+        import mlx.core as mx
+
+        progress = self._progress
+        progress.step = number
+        progress.window_seconds += seconds
+        # Summed in float32, as mlx-lm does, so that reported means agree to the last bit.
+        progress.window_loss = float((mx.array(progress.window_loss) + result.loss).item())
+        progress.window_tokens += int(result.tokens.item())
+        progress.window_steps += 1
+        progress.window_places += int(batch.tokens.size)
+        progress.window_padding += round(batch.padding * batch.tokens.size)
+
+    def _report(self, norm: float) -> None:
         import mlx.core as mx
 
         progress = self._progress
@@ -159,25 +315,76 @@ class Trainer:
             learning_rate=float(self._optimizer.learning_rate.item()),
             grad_norm=norm,
             peak_memory=int(mx.get_peak_memory()),
-            padding_fraction=padding,
+            padding_fraction=progress.window_padding / max(progress.window_places, 1),
         )
-        progress.window_loss, progress.window_tokens = 0.0, 0
-        progress.window_steps, progress.window_seconds = 0, 0.0
+        progress.start_window()
 
+    def _give_memory_back(self) -> None:
+        """As mlx-lm does after each step: buffers kept for other shapes than the next batch's are only memory lost."""
+        import mlx.core as mx
+
+        if mx.get_cache_memory() > self._train.clear_cache_threshold * 1e9:
+            mx.clear_cache()
+
+    # -- bad steps ------------------------------------------------------------------------------------------------
+    def _after_bad_step(self, number: int, batch: Batch, before: Before | None, loss: float, norm: float) -> None:
+        """Undoes a step whose loss or gradient is no number; too many in a row roll the run back or end it."""
+        progress = self._progress
+        what = "loss" if not is_sound(loss) else "gradient"
+        self._emit("skipped_step", step=number, reason=f"the {what} is not a number", rows=batch.rows)
+        if before is not None:
+            self._gradients = put_back(before, self._model, self._optimizer)
+            progress.step = number
+            progress.skipped += 1
+            progress.skipped_in_a_row += 1
+            if progress.skipped_in_a_row < self._train.max_skipped:
+                return
+        self._roll_back(batch)
+
+    def _roll_back(self, batch: Batch) -> None:
+        progress = self._progress
+        loaded = self._store.load() if self._store is not None else None
+        if self._train.when_nonfinite == "stop" or loaded is None or progress.rollbacks >= _ROLLBACKS:
+            tried = f" after {progress.rollbacks} rollbacks" if progress.rollbacks else ""
+            raise TunerError(
+                f"the loss or gradient was not a number in {max(progress.skipped_in_a_row, 1)} steps in a row{tried}",
+                code="not-finite",
+                where=_rows(batch),
+                fix="lower train.learning_rate, set train.clip_norm = 1, and look at these rows",
+            )
+        snapshot, rollbacks = loaded[0], progress.rollbacks + 1
+        present = float(self._optimizer.learning_rate.item())
+        self.restore(snapshot)
+        self._progress.rollbacks = rollbacks
+        self._progress.skipped_in_a_row = 0
+        rate = float(self._optimizer.learning_rate.item()) if self._rate.state else present
+        self._rate.change(self._optimizer, rate * _ROLLBACK_FACTOR)
+        self._saved_at = None
+        self._emit("control", what="rollback", by="guard", value=rate * _ROLLBACK_FACTOR, step=self._progress.step)
+
+    # -- validation -----------------------------------------------------------------------------------------------
     def _validation_is_due(self, number: int) -> bool:
-        """mlx-lm validates before its first step, before every eval_every-th, and before its last."""
+        """Whether to validate before step `number`, that is after `number` - 1 updates.
+
+        Every eval_every updates, from none on. mlx-lm, and so stock mode, does it before its first step, before every
+        eval_every-th, and before its last.
+        """
         if not self._order.validation_count(self._train.eval_batches):
             return False
+        if self._train.mode == "fast":
+            return (number - 1) % self._train.eval_every == 0
         return number in (1, self._train.iters) or number % self._train.eval_every == 0
 
-    def _validate(self, position: dict[str, Any], *, final: bool = False) -> None:
-        """Validates after `progress.step` updates; `position` is the order's before this step's draw."""
+    def _validate(self, position: dict[str, Any], *, extra: bool = False) -> None:
+        """Validates after `progress.step` updates; `position` is the order's before this step's draw.
+
+        `extra` marks a validation that mlx-lm would not have made; it must leave the order of training alone.
+        """
         progress, limit = self._progress, self._train.eval_batches
         total = self._order.validation_count(limit)
-        if not total or (final and self._validated_at == progress.step):
+        if not total or (extra and self._validated_at == progress.step):
             return
         started = time.perf_counter()
-
         tell = Throttle(self._emit, "validation", total)
 
         def between(done: int) -> None:
@@ -188,30 +395,27 @@ class Trainer:
                 self._save(position=position)
                 self._control.check()
 
-        loss, tokens = validate(self._model, self._order.validation(limit), self._loss, between)
+        loss, tokens = validate(self._model, self._order.validation(limit, extra=extra), self._loss, between)
         self._emit("validation", step=progress.step, loss=loss, tokens=tokens, seconds=time.perf_counter() - started)
         self._validated_at = progress.step
-        if loss == loss and (progress.best_loss is None or loss < progress.best_loss):
-            progress.best_loss, progress.best_step = loss, progress.step
-            if progress.step:
-                self._save(position=position, best=True)
-        if self._after_validation is not None:
-            self._after_validation(progress.step)
+        if self._hooks.after_validation is not None:
+            self._hooks.after_validation(progress.step)
+        self._judge(loss, position)
 
-    def _save(self, *, position: dict[str, Any] | None = None, best: bool = False) -> None:
-        """Saves the position between two steps, unless this very one is saved already."""
-        if self._store is None or (self._saved_at == self._progress.step and not best):
-            return
-        import mlx.core as mx
-        from mlx.utils import tree_flatten
+    def _judge(self, loss: float, position: dict[str, Any]) -> None:
+        progress, train = self._progress, self._train
+        value = loss
+        if train.best_by != "loss" and self._hooks.score is not None:
+            score = self._hooks.score()
+            value = -score if score is not None else float("nan")
+        keep = train.average_best if train.keep == "average" else 1
+        best, among = progress.best.add(value, progress.step, keep)
+        if among and progress.step:
+            self._save(position=position, value=value, best=best)
+        if progress.best.exhausted(train.patience):
+            raise _FinishEarly(f"no better validation in {progress.best.waited} in a row")
 
-        snapshot = Snapshot(
-            replace(self._progress, order=position or self._order.state()),
-            dict(tree_flatten(self._model.trainable_parameters())),
-            dict(tree_flatten(self._optimizer.state)),
-            dict(tree_flatten(self._gradients)) if self._gradients is not None else {},
-            mx.random.state[0],
-        )
-        path = self._store.save(snapshot, best=best)
-        self._saved_at = self._progress.step
-        self._emit("checkpoint", step=self._progress.step, path=path.name, best=best)
+
+def _rows(batch: Batch) -> str:
+    shown = ", ".join(str(row + 1) for row in batch.rows[:12])
+    return f"rows {shown}{' …' if len(batch.rows) > 12 else ''} of train.jsonl"

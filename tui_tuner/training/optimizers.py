@@ -2,9 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tui_tuner.config import TrainSection
+
+
+class Rate:
+    """The learning rate, and the one way to change it while a run goes on.
+
+    A constant rate is simply replaced. A schedule goes on in proportion: it is multiplied by a factor that lives in
+    an array, because a compiled step would otherwise keep the factor it was traced with.
+
+    Attributes:
+        state: a tree of arrays that the compiled step must take as input; empty for a constant rate.
+    """
+
+    def __init__(self, value: float | Callable[[Any], Any]) -> None:
+        import mlx.core as mx
+
+        self._value = value
+        self.state: dict[str, Any] = {"factor": mx.array(1.0)} if callable(value) else {}
+
+    def for_optimizer(self) -> Any:
+        """What mlx's optimizers take as their learning rate: a number, or a function of the update's number."""
+        if not callable(self._value):
+            return self._value
+        schedule = self._value
+        return lambda step: schedule(step) * self.state["factor"]
+
+    @property
+    def factor(self) -> float:
+        """What the schedule is multiplied by; 1 for a constant rate."""
+        return float(self.state["factor"].item()) if self.state else 1.0
+
+    def set_factor(self, factor: float) -> None:
+        """Goes back to a factor that was saved."""
+        import mlx.core as mx
+
+        if self.state:
+            self.state["factor"] = mx.array(factor)
+
+    def change(self, optimizer: Any, value: float) -> None:
+        """Makes `value` the rate from the next update on."""
+        if not self.state:
+            optimizer.learning_rate = value
+            return
+        present = float(optimizer.learning_rate.item())
+        self.set_factor(self.factor * value / present if present > 0 else self.factor)
 
 
 def build_schedule(train: TrainSection) -> Any:
@@ -32,12 +77,13 @@ def build_schedule(train: TrainSection) -> Any:
     return main
 
 
-def build_optimizer(train: TrainSection) -> Any:
-    """The optimizer of a configuration, not yet initialised."""
+def build_optimizer(train: TrainSection) -> tuple[Any, Rate]:
+    """The optimizer of a configuration, not yet initialised, and its learning rate."""
     import mlx.optimizers as opt
 
     classes = {"adam": opt.Adam, "adamw": opt.AdamW, "muon": opt.Muon, "sgd": opt.SGD, "adafactor": opt.Adafactor}
     options: dict[str, Any] = {}
     if train.weight_decay and train.optimizer in {"adamw", "muon", "sgd"}:
         options["weight_decay"] = train.weight_decay
-    return classes[train.optimizer](learning_rate=build_schedule(train), **options)
+    rate = Rate(build_schedule(train))
+    return classes[train.optimizer](learning_rate=rate.for_optimizer(), **options), rate

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from tui_tuner.training.batches import Batch
 
 
-def to_arrays(batch: Batch) -> tuple[Any, Any]:
-    """A batch as mlx arrays: tokens (rows, width) and lengths (rows, 2), both int32."""
-    import mlx.core as mx
-
-    return mx.array(batch.tokens), mx.array(batch.lengths)
-
-
 class Loss(Protocol):
-    """What a step and a validation need of a loss: the arrays it takes of a batch, and its value on them."""
+    """A loss and the arrays it takes."""
 
     def arrays(self, batch: Batch) -> tuple[Any, ...]:
-        """A batch as the mlx arrays that `__call__` takes after the model."""
+        """A batch as mlx arrays."""
 
-    def __call__(self, model: Any, *args: Any, **kwargs: Any) -> tuple[Any, Any]:
-        """Mean loss in nats per counted token, and the number of counted tokens: scalar arrays."""
+    def __call__(self, model: Any, *arrays: Any) -> tuple[Any, Any]:
+        """Mean loss in nats per counted token, and the number of counted tokens."""
 
 
 class StockLoss:
@@ -34,19 +28,30 @@ class StockLoss:
     kept, because equality with mlx-lm is what this loss is for.
     """
 
-    def arrays(self, batch: Batch) -> tuple[Any, ...]:
-        return to_arrays(batch)
-
-    def __call__(self, model: Any, tokens: Any, lengths: Any) -> tuple[Any, Any]:
+    def __init__(self) -> None:
         from mlx_lm.tuner.trainer import default_loss
 
-        value, tokens = default_loss(model, tokens, lengths)
+        self._loss = default_loss
+
+    def arrays(self, batch: Batch) -> tuple[Any, ...]:
+        """Tokens (rows, width) and lengths (rows, 2), both int32."""
+        import mlx.core as mx
+
+        return mx.array(batch.tokens), mx.array(batch.lengths)
+
+    def __call__(self, model: Any, *arrays: Any) -> tuple[Any, Any]:
+        value, tokens = self._loss(model, *arrays)
         return value, tokens
 
 
-def stock_loss() -> Loss:
-    """The loss that equality with mlx-lm needs."""
-    return StockLoss()
+@dataclass(frozen=True)
+class StepResult:
+    """What a step gave: the loss as an array, counted tokens, gradients kept for the next step, gradient norm."""
+
+    loss: Any
+    tokens: Any
+    gradients: Any
+    norm: Any
 
 
 def squared_norm(gradients: Any) -> Any:
@@ -60,11 +65,16 @@ def squared_norm(gradients: Any) -> Any:
     )
 
 
-def compile_step(model: Any, optimizer: Any, loss: Loss, accumulation: int) -> Callable[..., Any]:
-    """The step function: `arrays of the loss, gradients so far, update?` → loss, tokens, gradients so far, norm.
+def compile_step(
+    model: Any, optimizer: Any, loss: Loss, *, accumulation: int, clip_norm: float, extra_state: Any
+) -> Callable[[tuple[Any, ...], Any, bool], StepResult]:
+    """The step function: arrays of a batch, gradients so far, whether to update → `StepResult`.
 
-    The norm is that of the (averaged) gradient the update used, 0 in a step without update. The arithmetic is that of
-    `mlx_lm.tuner.trainer.train`; the norm is read beside it and changes nothing.
+    The norm is that of the (averaged) gradient before clipping, and 0 in a step without update. Without clipping the
+    arithmetic is that of `mlx_lm.tuner.trainer.train`; the norm is read beside it and changes nothing.
+
+    Args:
+        extra_state: a tree of arrays that steer the step from outside and may change between calls.
     """
     import mlx.core as mx
     import mlx.nn as nn
@@ -72,7 +82,7 @@ def compile_step(model: Any, optimizer: Any, loss: Loss, accumulation: int) -> C
     from mlx.utils import tree_map
 
     value_and_grad = nn.value_and_grad(model, loss)
-    state = [model.state, optimizer.state, mx.random.state]
+    state = [model.state, optimizer.state, mx.random.state, extra_state]
 
     @partial(mx.compile, inputs=state, outputs=state)
     def step(arrays: tuple[Any, ...], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
@@ -85,16 +95,23 @@ def compile_step(model: Any, optimizer: Any, loss: Loss, accumulation: int) -> C
             if accumulation > 1:
                 gradient = tree_map(lambda x: x / accumulation, gradient)
             norm = mx.sqrt(squared_norm(gradient))
+            if clip_norm:
+                factor = mx.minimum(clip_norm / (norm + 1e-6), 1.0)
+                gradient = tree_map(lambda x: x * factor.astype(x.dtype), gradient)
             optimizer.update(model, gradient)
             gradient = None
         return value, tokens, gradient, norm
 
-    def run(arrays: tuple[Any, ...], previous: Any, update: bool) -> tuple[Any, Any, Any, Any]:
+    def run(arrays: tuple[Any, ...], previous: Any, update: bool) -> StepResult:
         result = step(arrays, previous, update)
         mx.eval(state, result)
+<<<<<<< HEAD
         # As mlx-lm does after each step: buffers kept for other shapes than the next batch's are only memory lost.
         mx.clear_cache()
         return result  # type: ignore[no-any-return]
+=======
+        return StepResult(*result)
+>>>>>>> steer
 
     return run
 

@@ -98,8 +98,11 @@ class FastOrder:
         self._cursor += 1
         return self._batch(self._train, self._train_rows[index], self._shapes[index])
 
-    def validation(self, limit: int = -1) -> Iterator[FastBatch]:
-        """Validation batches, shortest first: all, or `limit` of them spread evenly over the lengths."""
+    def validation(self, limit: int = -1, *, extra: bool = False) -> Iterator[FastBatch]:
+        """Validation batches, shortest first: all, or `limit` of them spread evenly over the lengths.
+
+        `extra` makes no difference here: no validation draws anything.
+        """
         total, count = len(self._valid_rows), self.validation_count(limit)
         for number in range(count):
             rows = self._valid_rows[(2 * number + 1) * total // (2 * count)]

@@ -1,0 +1,380 @@
+"""A run is steered, guarded and finished as asked, and what was asked survives a kill."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.engine.test_resume import same, weights
+from tui_tuner.engine.pipeline import run_experiment
+from tui_tuner.engine.protocol import JobStatus
+from tui_tuner.engine.requests import ChatTurn, RunExperiment
+from tui_tuner.engine.shelf import ModelShelf
+from tui_tuner.engine.worker import LocalEngine
+from tui_tuner.errors import TunerError
+from tui_tuner.runs import EventLog, RunFolder, RunView, read_events
+from tui_tuner.runs.control import JobControl
+from tui_tuner.runs.requests import ask
+
+pytestmark = pytest.mark.mlx
+
+Watch = Callable[[str, dict[str, Any]], None]
+
+
+def run_watched(
+    folder: RunFolder, control: JobControl, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> dict[str, Any]:
+    """Runs a folder and calls `watch` with the type and fields of every event, right after it was written."""
+    append = EventLog.append
+
+    def watching(self: EventLog, type: str, **fields: Any) -> Any:
+        event = append(self, type, **fields)
+        watch(type, fields)
+        return event
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EventLog, "append", watching)
+        return run_experiment(folder, control, ModelShelf())
+
+
+def events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
+    return [event for event in read_events(folder.events) if event["type"] == kind]
+
+
+def at_step(step: int, act: Callable[[], Any]) -> Watch:
+    """Acts once, when the step is reported."""
+    done: list[bool] = []
+
+    def watch(kind: str, fields: dict[str, Any]) -> None:
+        if kind == "train" and fields["step"] == step and not done:
+            done.append(True)
+            act()
+
+    return watch
+
+
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_the_learning_rate_changes_and_a_resumed_run_takes_the_change_again(
+    schedule: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The change comes after the last checkpoint (step 4) of the stopped run, so it is in no checkpoint."""
+    settings = {"train": {"schedule": schedule, "save_every": 4, "eval_every": 100}}
+    whole, broken = new_run(**settings), new_run(**settings)
+    first = JobControl()
+    run_watched(whole, first, at_step(6, lambda: first.request("learning_rate", 5e-4)), monkeypatch)
+
+    second = JobControl()
+
+    def change_then_die(kind: str, fields: dict[str, Any]) -> None:
+        if kind == "train" and fields["step"] == 6:
+            second.request("learning_rate", 5e-4)
+        if kind == "train" and fields["step"] == 8:
+            raise RuntimeError("as if killed")
+
+    with pytest.raises(TunerError):
+        run_watched(broken, second, change_then_die, monkeypatch)
+    assert sorted(p.name for p in broken.state.glob("*.safetensors"))[-1] == "0000004.safetensors"
+    run_experiment(broken, JobControl(), ModelShelf())
+    same(whole, broken)
+    rates = {e["step"]: e["learning_rate"] for e in events(whole, "train")}
+    assert rates[8] < rates[6] * 0.8
+    assert [e["value"] for e in events(whole, "control") if e["what"] == "learning_rate"] == [5e-4]
+
+
+def test_evaluate_and_checkpoint_now_change_nothing_else(
+    new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, asked = new_run(adapter={"dropout": 0.1}), new_run(adapter={"dropout": 0.1})
+    run_experiment(whole, JobControl(), ModelShelf())
+    control = JobControl()
+
+    def ask_for_both() -> None:
+        control.request("evaluate")
+        control.request("checkpoint")
+
+    run_watched(asked, control, at_step(2, ask_for_both), monkeypatch)
+    assert 2 in [e["step"] for e in events(asked, "validation")]
+    assert 2 in [e["step"] for e in events(asked, "checkpoint")]
+    one, two = weights(whole), weights(asked)
+    assert all(np.array_equal(one[name], two[name]) for name in one)
+
+
+def test_finish_after_this_epoch(new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = new_run(data={"train": 16}, train={"mode": "stock"})
+    control = JobControl()
+    document = run_watched(folder, control, at_step(2, lambda: control.request("finish_epoch")), monkeypatch)
+    assert document["status"] == "finished"
+    assert document["steps"] == 4  # 16 rows in batches of 4
+    assert events(folder, "verdict")
+
+
+def test_pause_saves_and_says_so(new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = new_run()
+    control = JobControl()
+
+    def watch(kind: str, fields: dict[str, Any]) -> None:
+        if kind == "train" and fields["step"] == 2:
+            control.pause()
+        if kind == "control" and fields["what"] == "pause":
+            control.proceed()
+
+    run_watched(folder, control, watch, monkeypatch)
+    assert [e["what"] for e in events(folder, "control")] == ["pause", "proceed"]
+    assert 2 in [e["step"] for e in events(folder, "checkpoint")]
+
+
+def test_epochs_count_the_remainder(new_run: Callable[..., RunFolder]) -> None:
+    folder = new_run(data={"train": 18}, train={"epochs": 2.0, "iters": 3, "mode": "fast"})
+    document = run_experiment(folder, JobControl(), ModelShelf())
+    plan = events(folder, "plan")[0]
+    assert plan["steps"] == document["steps"] == 2 * plan["batches_per_epoch"]
+    assert plan["batches_per_epoch"] == 5  # 18 rows in batches of 4: the last one has 2
+
+
+def bad_losses(monkeypatch: pytest.MonkeyPatch, steps: set[int]) -> None:
+    """Makes the loss of these steps, counted over all that were computed, not a number."""
+    from tui_tuner.training import loop
+
+    compile_step = loop.compile_step
+    computed: list[int] = []
+
+    def compiling(*arguments: Any, **options: Any) -> Any:
+        step = compile_step(*arguments, **options)
+
+        def poisoned(*inputs: Any) -> Any:
+            import dataclasses
+
+            import mlx.core as mx
+
+            computed.append(1)
+            result = step(*inputs)
+            return dataclasses.replace(result, loss=mx.array(math.nan)) if len(computed) in steps else result
+
+        return poisoned
+
+    monkeypatch.setattr(loop, "compile_step", compiling)
+
+
+def test_a_bad_step_is_skipped_and_named(new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+    bad_losses(monkeypatch, {5})
+    folder = new_run()
+    document = run_experiment(folder, JobControl(), ModelShelf())
+    assert document["status"] == "finished"
+    (skipped,) = events(folder, "skipped_step")
+    assert skipped["step"] == 5
+    assert len(skipped["rows"]) == 4
+    assert all(np.isfinite(value).all() for value in weights(folder).values())
+
+
+def test_an_undone_step_leaves_no_trace(new_run: Callable[..., RunFolder]) -> None:
+    """Weights and optimizer state after `put_back` are those before the step, to the last bit."""
+    import mlx.core as mx
+    from mlx.utils import tree_flatten
+
+    from tests.support.models import make_rows
+    from tui_tuner.config import AdapterSection, TrainSection
+    from tui_tuner.data.examples import tokenise
+    from tui_tuner.models.adapters import attach
+    from tui_tuner.models.load import fresh_tree, load_base
+    from tui_tuner.training.batches import StockOrder
+    from tui_tuner.training.guard import put_back, remember
+    from tui_tuner.training.optimizers import build_optimizer
+    from tui_tuner.training.step import StockLoss, compile_step
+
+    folder = new_run()
+    base = load_base(Path(_model_of(folder)))
+    tree = fresh_tree(base)
+    mx.random.seed(1)
+    attach(tree, AdapterSection(rank=4))
+    optimizer, rate = build_optimizer(TrainSection(learning_rate=1e-2))
+    optimizer.init(tree.trainable_parameters())
+    examples = [tokenise(row, base.tokenizer, mask_prompt=True) for row in make_rows(8)]
+    order = StockOrder(examples, [], batch_size=4, max_length=128, seed=0)
+    loss = StockLoss()
+    step = compile_step(tree, optimizer, loss, accumulation=1, clip_norm=0.0, extra_state=rate.state)
+    step(loss.arrays(order.next()), None, True)
+
+    def picture() -> dict[str, Any]:
+        both = {"weights": tree.trainable_parameters(), "optimizer": optimizer.state}
+        return {name: np.array(value) for name, value in tree_flatten(both)}
+
+    before, kept = picture(), remember(tree, optimizer, None)
+    batch = order.next()
+    step(loss.arrays(batch), None, True)
+    changed = picture()
+    assert any(not np.array_equal(before[name], changed[name]) for name in before)
+    put_back(kept, tree, optimizer)
+    assert all(np.array_equal(value, before[name]) for name, value in picture().items())
+    step(loss.arrays(batch), None, True)  # the compiled step still holds the same containers
+    assert all(np.array_equal(value, changed[name]) for name, value in picture().items())
+
+
+def _model_of(folder: RunFolder) -> str:
+    from tui_tuner.config import load_experiment
+
+    return load_experiment(folder.config).model.path
+
+
+def test_too_many_bad_steps_roll_back_at_half_the_rate(
+    new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad_losses(monkeypatch, {7, 8, 9})
+    folder = new_run(train={"max_skipped": 3, "report_every": 1, "eval_every": 100})
+    document = run_experiment(folder, JobControl(), ModelShelf())
+    assert document["status"] == "finished"
+    (rollback,) = [e for e in events(folder, "control") if e["what"] == "rollback"]
+    assert rollback["step"] == 4  # the last checkpoint before step 7
+    assert rollback["value"] == pytest.approx(5e-4)
+    view = RunView()
+    view.extend(read_events(folder.events))
+    steps = view.train.column("step").tolist()
+    assert steps == [float(i) for i in range(1, 15)]
+    assert view.train.column("learning_rate")[-1] == pytest.approx(5e-4)
+
+
+def test_a_run_that_stays_bad_ends_with_the_rows_at_fault(
+    new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad_losses(monkeypatch, set(range(6, 200)))
+    folder = new_run(train={"eval_every": 100})
+    with pytest.raises(TunerError) as caught:
+        run_experiment(folder, JobControl(), ModelShelf())
+    assert caught.value.code == "not-finite"
+    assert "rows" in caught.value.sentence() and "3 rollbacks" in caught.value.sentence()
+
+
+def test_clipping_bounds_the_update(new_run: Callable[..., RunFolder]) -> None:
+    """With plain SGD the update is rate × clipped gradient, so its norm is at most rate × clip_norm."""
+    import mlx.core as mx
+
+    sgd = {"optimizer": "sgd", "learning_rate": 0.1, "iters": 1, "clip_norm": 0.01, "save_every": 1, "keep": "last"}
+    folder = new_run(train=sgd, evaluation={"enabled": False})
+    run_experiment(folder, JobControl(), ModelShelf())
+    tuned = weights(folder)
+    # The adapter's second matrices start at zero, so what they are now is their update; the first ones have no gradient
+    # then, because the second ones are zero.
+    update = math.sqrt(sum(float(np.square(v).sum()) for name, v in tuned.items() if name.endswith("lora_b")))
+    assert update == pytest.approx(0.1 * 0.01, rel=1e-3)
+    (report,) = events(folder, "train")
+    assert report["grad_norm"] > 0.01
+    assert mx.isfinite(mx.array(update)).item()
+
+
+def test_patience_ends_early_and_the_best_is_kept(
+    new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tui_tuner.training import loop
+
+    losses = iter([3.0, 2.0, 2.5, 2.4, 2.6, 2.7, 2.8])
+    monkeypatch.setattr(loop, "validate", lambda *_: (next(losses), 100))
+    folder = new_run(train={"eval_every": 2, "patience": 2, "iters": 40, "save_every": 1, "keep_checkpoints": 50})
+    document = run_experiment(folder, JobControl(), ModelShelf())
+    assert document["status"] == "finished"
+    assert document["steps"] == 6
+    best = next(e for e in reversed(events(folder, "checkpoint")) if e["best"])
+    assert best["step"] == 2
+    import mlx.core as mx
+
+    kept = {k: np.array(v) for k, v in mx.load(str(folder.adapters / "0000002_adapters.safetensors")).items()}
+    assert all(np.array_equal(value, kept[name]) for name, value in weights(folder).items())
+
+
+def test_the_average_of_the_best_is_their_mean(
+    new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlx.core as mx
+
+    from tui_tuner.training import loop
+
+    losses = iter([9.0, 2.0, 5.0, 1.0, 6.0, 7.0, 8.0, 9.0, 9.0])
+    monkeypatch.setattr(loop, "validate", lambda *_: (next(losses), 100))
+    folder = new_run(train={"eval_every": 2, "iters": 10, "keep": "average", "average_best": 2, "keep_checkpoints": 1})
+    run_experiment(folder, JobControl(), ModelShelf())
+    parts = [mx.load(str(folder.adapters / f"{step:07d}_adapters.safetensors")) for step in (2, 6)]
+    for name, value in weights(folder).items():
+        mean = (np.array(parts[0][name], np.float64) + np.array(parts[1][name], np.float64)) / 2
+        assert np.allclose(value, mean, atol=1e-7)
+
+
+def test_the_best_by_a_metric_of_answers(new_run: Callable[..., RunFolder]) -> None:
+    folder = new_run(train={"best_by": "rouge1", "best_rows": 4})
+    document = run_experiment(folder, JobControl(), ModelShelf())
+    assert document["status"] == "finished"
+    assert any(e["best"] for e in events(folder, "checkpoint"))
+
+
+def test_one_can_chat_with_the_model_while_it_trains(
+    new_run: Callable[..., RunFolder], tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answers come before the run ends, from base and adapter, and training does not notice."""
+    settings = {"adapter": {"dropout": 0.2}, "evaluation": {"enabled": False}}
+    whole, visited = new_run(**settings), new_run(**settings)
+    run_experiment(whole, JobControl(), ModelShelf())
+    engine = LocalEngine()
+    engine.start()
+    chats: list[Any] = []
+    append = EventLog.append
+
+    def watching(self: EventLog, type: str, **fields: Any) -> Any:
+        event = append(self, type, **fields)
+        if type == "train" and fields["step"] == 4:
+            for adapter in (None, visited.adapters):
+                turn = ChatTurn(
+                    str(tiny_model), adapter, [{"role": "user", "content": "who?"}], max_tokens=5, temperature=1.0
+                )
+                chats.append(engine.submit(turn))
+        return event
+
+    monkeypatch.setattr(EventLog, "append", watching)
+    try:
+        run = engine.submit(RunExperiment(visited.path))
+        assert run.finished.wait(300)
+    finally:
+        assert engine.shutdown(60)
+    assert run.status is JobStatus.DONE
+    assert [chat.status for chat in chats] == [JobStatus.DONE] * 2
+    assert all(chat.ended < run.ended and chat.result.tokens for chat in chats)
+    same(whole, visited)
+
+
+def test_another_process_can_steer(new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request that was left in the folder reaches the run; an old one does not."""
+    folder = new_run(train={"iters": 5000, "report_every": 1})
+    (folder.path / "requests.jsonl").write_text('{"t": 1.0, "type": "stop", "value": null}\n')
+    control = JobControl()
+    document = run_watched(folder, control, at_step(3, lambda: ask(folder, "stop")), monkeypatch)
+    assert document["status"] == "stopped"
+    assert 3 <= document["steps"] < 5000
+    with pytest.raises(TunerError) as caught:
+        ask(folder, "stop")
+    assert caught.value.code == "not-running"
+
+
+def test_a_full_disk_makes_a_run_wait(new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+    from tui_tuner.engine import patience
+    from tui_tuner.training.checkpoint import CheckpointStore
+
+    monkeypatch.setattr(patience, "_LOOK", 0.01)
+    monkeypatch.setattr(patience.Patience.__init__, "__defaults__", (0.01,))
+    whole, folder = new_run(), new_run()
+    run_experiment(whole, JobControl(), ModelShelf())
+    save, fails, troubles = CheckpointStore.save, [], []
+    control = JobControl()
+    control.on_change(lambda: troubles.append(control.trouble))
+
+    def failing(self: CheckpointStore, *arguments: Any, **options: Any) -> Path:
+        if len(fails) < 3:
+            fails.append(1)
+            raise TunerError("no space left on the disk", code="no-space", where="state")
+        return save(self, *arguments, **options)
+
+    monkeypatch.setattr(CheckpointStore, "save", failing)
+    assert run_experiment(folder, control, ModelShelf())["status"] == "finished"
+    assert any("space" in text for text in troubles) and troubles[-1] == ""
+    assert any("disk was full" in e["text"] for e in events(folder, "log"))
+    same(whole, folder)

@@ -1,0 +1,59 @@
+"""Hands a run to a process of its own, so that app, terminal and connection may go away.
+
+Resuming is exact, so handing over is nothing but: stop and save here, resume there. The new process leads a session of
+its own and holds no terminal.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from tui_tuner.errors import TunerError
+from tui_tuner.runs import RunFolder
+from tui_tuner.runs.lock import holder
+
+_LOOK = 0.05
+
+
+def continue_in_background(folder: RunFolder, timeout: float = 30.0) -> int:
+    """Starts `tui-tuner resume` on a stopped run and waits until it has taken the run's lock; returns its process id.
+
+    What it prints goes to the run's `engine.log`.
+
+    Raises:
+        TunerError: when the process ends before it has taken the run over, or takes longer than `timeout` seconds.
+    """
+    with folder.log.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tui_tuner", "resume", str(folder.path)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            cwd=os.sep,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        owner = holder(folder)
+        if owner is not None and owner.pid == process.pid:
+            return process.pid
+        if process.poll() is not None:
+            if process.returncode == 0:  # there was so little left that it is done already
+                return process.pid
+            raise TunerError(
+                "the background process ended before it took the run over",
+                code="handover-failed",
+                where=str(folder.log),
+                fix="look there, then `tui-tuner resume` the run",
+            )
+        time.sleep(_LOOK)
+    raise TunerError(
+        f"the background process did not take the run over within {timeout:.0f} s",
+        code="handover-failed",
+        where=str(folder.log),
+        fix="look there, and at `tui-tuner runs`",
+    )

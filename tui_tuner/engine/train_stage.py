@@ -1,0 +1,236 @@
+"""The training stage of a run: from rows and a base to a trainer that knows its run.
+
+What the loop may not know lives here: the run folder, the probes, the metric that the best checkpoint is chosen by, the
+requests of an earlier part of the run, and what a chat between two steps is given.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tui_tuner.config import Experiment, TrainSection
+from tui_tuner.data.examples import Example, conversation_tokens, prompt_tokens
+from tui_tuner.data.prepare import Row, reference_of, row_kind
+from tui_tuner.engine.new_run import model_fingerprint
+from tui_tuner.engine.patience import Patience
+from tui_tuner.evaluation.generate import greedy_answers
+from tui_tuner.evaluation.metrics import score_rows
+from tui_tuner.models.adapters import attach, write_adapter_config
+from tui_tuner.models.load import Base, fresh_tree
+from tui_tuner.paths import cache_dir
+from tui_tuner.runs import Event, RunFolder
+from tui_tuner.runs.control import JobControl
+from tui_tuner.runs.progress import Emit
+from tui_tuner.training.batches import StockOrder
+from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
+from tui_tuner.training.fast.activations import ActivationStore
+from tui_tuner.training.fast.frozen import frozen_loss
+from tui_tuner.training.fast.loss import fast_loss
+from tui_tuner.training.fast.order import FastOrder
+from tui_tuner.training.loop import Hooks, Order, Trainer, TrainOutcome
+from tui_tuner.training.optimizers import build_optimizer
+from tui_tuner.training.randomness import key_kept
+from tui_tuner.training.step import Loss, StockLoss
+
+_REPLAYED = ("learning_rate", "finish_epoch")
+
+
+@dataclass(frozen=True)
+class LiveModel:
+    """What a small task gets that is let in between two training steps.
+
+    Attributes:
+        base: the base model, untouched by training.
+        model: the tree in training, with its adapter as it is at this moment.
+        adapters: the run's adapter folder, which this model is the newest state of.
+    """
+
+    base: Base
+    model: Any
+    adapters: Any
+
+
+def make_order(experiment: Experiment, train: list[Example], valid: list[Example]) -> Order:
+    """Which rows come when, by the configured mode.
+
+    Raises:
+        TunerError: when there are fewer rows than the mode can make a batch of.
+    """
+    kind = StockOrder if experiment.train.mode == "stock" else FastOrder
+    return kind(
+        train,
+        valid,
+        batch_size=experiment.train.batch_size,
+        max_length=experiment.train.max_seq_length,
+        seed=experiment.run.seed,
+    )
+
+
+def settled(train: TrainSection, order: Order) -> TrainSection:
+    """The section with `iters` settled: what epochs make of it, the remainder counted."""
+    if not train.epochs:
+        return train
+    steps = max(math.ceil(train.epochs * order.batches_per_epoch), train.grad_accumulation, 1)
+    return train.model_copy(update={"iters": steps, "epochs": 0.0})
+
+
+def requests_to_replay(events: list[Event], from_step: int) -> list[tuple[int, str, Any]]:
+    """Requests that were taken after the checkpoint of `from_step`, and so are not part of it.
+
+    A request taken at the checkpoint's own step, before it was written, is part of it.
+    """
+    found: list[tuple[int, str, Any]] = []
+    for event in events:
+        if event["type"] == "checkpoint" and event.get("step") == from_step:
+            found = []
+        elif event["type"] == "control" and event.get("what") in _REPLAYED:
+            step = event.get("step")
+            if isinstance(step, int) and step >= from_step:
+                found.append((step, str(event["what"]), event.get("value")))
+    return found
+
+
+class _PatientStore:
+    """A checkpoint store that waits for space on a full disk."""
+
+    def __init__(self, store: CheckpointStore, patience: Patience) -> None:
+        self._store, self._patience = store, patience
+
+    def save(self, snapshot: Snapshot, *, value: float | None = None, best: bool = False) -> Path:
+        return self._patience(self._store.save, snapshot, value=value, best=best)
+
+    def load(self) -> tuple[Snapshot, list[str]] | None:
+        return self._store.load()
+
+    def settle(self, keep: str, count: int) -> None:
+        self._patience(self._store.settle, keep, count)
+
+
+def _activations() -> ActivationStore:
+    """Room for what frozen layers computed: an eighth of the memory, then 8 GB of disk."""
+    memory = int(psutil.virtual_memory().total // 8)
+    return ActivationStore(memory=memory, folder=cache_dir() / "activations", disk=8 << 30)
+
+
+class TrainStage:
+    """Trains a run's model from where its last checkpoint stands."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        experiment: Experiment,
+        base: Base,
+        order: Order,
+        valid_rows: list[Row],
+        *,
+        emit: Emit,
+        control: JobControl,
+        patience: Patience,
+    ) -> None:
+        self._folder, self._experiment, self._base, self._order = folder, experiment, base, order
+        self._valid_rows = valid_rows
+        self._emit, self._control, self._patience = emit, control, patience
+
+    def run(self, store: CheckpointStore, snapshot: Snapshot | None, events: list[Event]) -> TrainOutcome:
+        """Trains to the end or to a stop.
+
+        Args:
+            store: where checkpoints are.
+            snapshot: the newest of them, None to begin.
+            events: what the run's log holds, for requests that must be taken again.
+        """
+        import mlx.core as mx
+
+        experiment, train = self._experiment, settled(self._experiment.train, self._order)
+        tree = fresh_tree(self._base)
+        mx.random.seed(experiment.run.seed)
+        attached = attach(tree, experiment.adapter)
+        self._folder.adapters.mkdir(parents=True, exist_ok=True)
+        # Stock tools look the base up by this path, so an absolute one is written.
+        write_adapter_config(
+            self._folder.adapters,
+            experiment.adapter,
+            attached,
+            str(self._base.path.resolve()),
+            {"seed": experiment.run.seed, "max_seq_length": train.max_seq_length},
+        )
+        optimizer, rate = build_optimizer(train)
+        trainer = Trainer(
+            tree,
+            optimizer,
+            rate,
+            self._order,
+            self._loss(tree),
+            train,
+            emit=self._emit,
+            control=self._control,
+            store=_PatientStore(store, self._patience),
+            hooks=Hooks(
+                after_validation=lambda step: self._probe(tree, step),
+                score=lambda: self._score(tree),
+                interlude=LiveModel(self._base, tree, self._folder.adapters),
+                replay=requests_to_replay(events, snapshot.progress.step if snapshot else 0),
+            ),
+            guarded=experiment.adapter.method != "full",
+        )
+        if snapshot is not None:
+            trainer.restore(snapshot)
+        return trainer.run()
+
+    def _loss(self, tree: Any) -> Loss:
+        """The loss of the configured mode, and a word on what it could not do."""
+        train = self._experiment.train
+        if train.mode == "stock":
+            return StockLoss()
+        position = self._order.state()
+        sample = self._order.next()
+        self._order.restore(position)
+        with key_kept():
+            loss: Any = fast_loss(tree, sample)
+            reason = loss.reason
+            if train.reuse_frozen and not reason:
+                loss, reason = frozen_loss(tree, loss, sample, _activations(), model_fingerprint(self._base.path))
+        if reason:
+            self._emit("log", level="warning", text=reason)
+        return loss  # type: ignore[no-any-return]
+
+    def _probe(self, model: Any, step: int) -> None:
+        """Answers the probe prompts with the model as it is now."""
+        prompts = self._experiment.probes.prompts
+        ids = [conversation_tokens([{"role": "user", "content": p}], self._base.tokenizer) for p in prompts]
+        for index, text in self._answers(model, ids):
+            self._emit("sample", step=step, prompt=prompts[index], text=text)
+
+    def _score(self, model: Any) -> float | None:
+        """The task metric on the first validation rows, None when they have no answers to compare with."""
+        rows = self._valid_rows[: self._experiment.train.best_rows]
+        if not rows or row_kind(rows[0]) == "text":
+            return None
+        answers = dict(self._answers(model, [prompt_tokens(row, self._base.tokenizer) for row in rows]))
+        predictions = [answers[index] for index in range(len(rows))]
+        scores = score_rows(self._experiment.train.best_by, predictions, [reference_of(row) for row in rows])
+        return float(scores.mean())
+
+    def _answers(self, model: Any, prompts: list[list[int]]) -> list[tuple[int, str]]:
+        if not prompts:
+            return []
+        model.eval()
+        try:
+            return [
+                (answer.index, answer.text)
+                for answer in greedy_answers(
+                    model,
+                    self._base.tokenizer,
+                    prompts,
+                    max_tokens=self._experiment.evaluation.max_tokens,
+                    batch_size=min(len(prompts), self._experiment.evaluation.batch_size),
+                    control=self._control,
+                )
+            ]
+        finally:
+            model.train()
