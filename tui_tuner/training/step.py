@@ -105,13 +105,9 @@ def compile_step(
     def run(arrays: tuple[Any, ...], previous: Any, update: bool) -> StepResult:
         result = step(arrays, previous, update)
         mx.eval(state, result)
-<<<<<<< HEAD
         # As mlx-lm does after each step: buffers kept for other shapes than the next batch's are only memory lost.
         mx.clear_cache()
-        return result  # type: ignore[no-any-return]
-=======
         return StepResult(*result)
->>>>>>> steer
 
     return run
 
