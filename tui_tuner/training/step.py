@@ -105,8 +105,6 @@ def compile_step(
     def run(arrays: tuple[Any, ...], previous: Any, update: bool) -> StepResult:
         result = step(arrays, previous, update)
         mx.eval(state, result)
-        # As mlx-lm does after each step: buffers kept for other shapes than the next batch's are only memory lost.
-        mx.clear_cache()
         return StepResult(*result)
 
     return run
