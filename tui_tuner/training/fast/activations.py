@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
+import time
 import zlib
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 _SUFFIX = ".hidden"
+_ABANDONED = 3600.0  # seconds
 _AS_INTEGERS = {1: "uint8", 2: "uint16", 4: "uint32", 8: "uint64"}
 
 
@@ -25,8 +27,8 @@ class ActivationStore:
 
     Args:
         memory: bytes of arrays kept in memory.
-        folder: where files go, of one run at a time; None keeps none. Files of earlier runs in it are read when a key
-            asks for them, and are the first to be removed when there is no room.
+        folder: where files go, or None for no files. Runs may share it: files of others are read when a key asks for
+            them, and are the first to be removed when there is no room.
         disk: bytes that all files in the folder may take.
     """
 
@@ -74,7 +76,9 @@ class ActivationStore:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             for torn in self._folder.glob("tmp-*"):
-                torn.unlink(missing_ok=True)
+                # Another run may be writing its own; one this old is what a kill left.
+                if time.time() - torn.stat().st_mtime > _ABANDONED:
+                    torn.unlink(missing_ok=True)
             found = [(s.st_mtime, s.st_size, p.stem) for p in self._folder.glob(f"*{_SUFFIX}") if (s := p.stat())]
         except OSError:
             self._folder = None
