@@ -1,7 +1,8 @@
 """What the app costs: steps/s of a run in the full app ÷ the same run by stock mlx-lm, in alternation.
 
 The app runs for real: on a pseudo-terminal of 120×40 with its Train screen and live charts. Stock is what
-`mlx_lm.lora` runs (`mlx_lm.lora.train_model`), with a callback that notes the time. Both report every 2 steps; the
+`mlx_lm.lora` runs (`mlx_lm.lora.train_model`), with a callback that notes the time. Both train in mlx-lm's order with
+its loss, with the same BLAS (TUI_TUNER_BLAS=off takes it from both), and report every 2 steps; the
 speed is taken between their second and their last report but one, so neither start-up nor validation counts.
 
     python benchmarks/training_overhead.py [--pairs 3] [--steps 60] [--json]
@@ -22,6 +23,8 @@ REPORT = 2
 
 STOCK = """
 import json, sys, time, types
+from tui_tuner.models.blas import load_fast_blas
+load_fast_blas()  # both sides multiply with the same BLAS
 import numpy as np
 from mlx_lm import lora
 from mlx_lm.tuner.callbacks import TrainingCallback
@@ -96,6 +99,7 @@ def main() -> int:
             folder / "model",
             data,
             train={
+                "mode": "stock",
                 "iters": options.steps,
                 "batch_size": 4,
                 "learning_rate": 1e-4,
