@@ -12,6 +12,7 @@ from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder
 from tests.ui.looking import shown, until
 from tui_tuner.engine.requests import RunExperiment
+from tui_tuner.runs.folder import RunFolder
 from tui_tuner.ui.leaving import Question
 
 Build = Callable[..., RunBuilder]
@@ -38,7 +39,7 @@ async def test_leaving_a_going_run_asks_and_staying_changes_nothing(
         await until(pilot, lambda: isinstance(app.screen, Question))
         await pilot.press("ctrl+q")
         assert len(app.screen_stack) == 2, "the question is asked once"
-        await pilot.press("down", "enter")
+        await pilot.press("down", "down", "enter")
         await until(pilot, lambda: not isinstance(app.screen, Question))
         assert not engine.handles()[0].control.stop_requested and not engine.shut_down and app.is_running
 
@@ -95,3 +96,43 @@ async def test_sigterm_stops_saves_and_leaves(drive: Drive, engine: FakeEngine, 
         os.kill(os.getpid(), signal.SIGTERM)
         await until(pilot, lambda: app.return_value is not None)
         assert engine.handles()[0].control.stop_requested and engine.shut_down
+
+
+async def test_a_run_is_handed_to_the_background(
+    drive: Drive,
+    engine: FakeEngine,
+    build: Build,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The process is started after the engine has ended, and the person is told how to find it again."""
+    from tui_tuner.engine import handover
+
+    builder = build().prepared()
+    started: list[str] = []
+
+    def start(folder: RunFolder) -> int:
+        assert engine.shut_down
+        started.append(folder.name)
+        return 4711
+
+    monkeypatch.setattr(handover, "continue_in_background", start)
+    going(engine, builder)
+    async with drive() as (app, pilot):
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        await pilot.press("down", "enter")
+        await until(pilot, lambda: app.return_value is not None)
+        assert app.return_value == 0
+        assert started == [builder.folder.name]
+    said = capsys.readouterr().err
+    assert "4711" in said and f"tui-tuner attach {builder.folder.name}" in said
+
+
+async def test_two_runs_cannot_be_handed_over(drive: Drive, engine: FakeEngine, build: Build) -> None:
+    going(engine, build().prepared())
+    going(engine, build("second").prepared())
+    async with drive() as (app, pilot):
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        assert "background" not in shown(app)

@@ -171,7 +171,7 @@ class _Pipeline:
         base = self._shelf.base(experiment.model.path, where)
         tree = fresh_tree(base)
         attached = attach(tree, experiment.adapter)
-        self._emit("log", level="info", text=f"model {base.path.name}: {attached.sentence()}")
+        self._emit("log", level="info", text=f"model {experiment.model.path}: {attached.sentence()}")
         for note in attached.notes:
             self._emit("log", level="info", text=note)
         return base

@@ -1,6 +1,6 @@
 """Leaving the app: at once when nothing is going, with a question when a run is, and never by hanging.
 
-The choices of the question are a list, so that another one (to keep training in the background) is one more entry.
+The choices of the question are a list, so that another one is one more entry.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui_tuner.errors import TunerError
 from tui_tuner.ui.text import clip_middle, inert
 
 if TYPE_CHECKING:
@@ -84,10 +85,17 @@ class Question(ModalScreen[str]):
         self.dismiss(self._choices[-1][0])
 
 
-def choices() -> list[Choice]:
-    """The answers to "a run is going: what now?". The last one must be the harmless one."""
+def choices(going: int = 1) -> list[Choice]:
+    """The answers to "a run is going: what now?", given how many. The last one must be the harmless one.
+
+    Only a single run can be handed over: two in the background would fight for the one accelerator.
+    """
+    background = Choice(
+        "background", "Keep training in the background", "Leaves, and a process of its own goes on exactly.", _hand_over
+    )
     return [
         Choice("stop", "Stop and save", "Ends after the current step; you can resume it exactly.", _stop_and_leave),
+        *([background] if going == 1 else []),
         Choice("stay", "Stay", "Keeps the app open and the run going.", lambda app: None),
     ]
 
@@ -113,7 +121,7 @@ def leave(app: TunerApp) -> None:
     if not getattr(app.settings, "confirm_quit", True):
         _stop_and_leave(app)
         return
-    answers = choices()
+    answers = choices(len(going))
 
     def act(answer: str | None) -> None:
         for choice in answers:
@@ -131,8 +139,29 @@ def _stop_and_leave(app: TunerApp) -> None:
     _shut_down(app, app.stop_timeout)
 
 
-def _shut_down(app: TunerApp, timeout: float) -> None:
-    """Stops everything, says so, and leaves as soon as it has ended; after `timeout` seconds in any case."""
+def _hand_over(app: TunerApp) -> None:
+    """Stops and saves, starts a process that goes on with the run, and leaves."""
+    folder = app.jobs.runs()[0].request.folder  # type: ignore[union-attr]
+
+    def start() -> str:
+        from tui_tuner.engine.handover import continue_in_background
+        from tui_tuner.runs.folder import RunFolder
+
+        number = continue_in_background(RunFolder.open(folder))
+        return (
+            f"{folder.name} goes on in the background (process {number}).\n"
+            f"  tui-tuner attach {folder.name}\n  tui-tuner stop {folder.name}"
+        )
+
+    _shut_down(app, app.stop_timeout, afterwards=start)
+
+
+def _shut_down(app: TunerApp, timeout: float, afterwards: Callable[[], str] | None = None) -> None:
+    """Stops everything, says so, and leaves as soon as it has ended; after `timeout` seconds in any case.
+
+    Args:
+        afterwards: done in a thread once the engine has ended well; gives the message that the terminal shows.
+    """
     app.stopping = True
     for handle in app.jobs.engine.handles():
         if not handle.status.ended:
@@ -141,7 +170,13 @@ def _shut_down(app: TunerApp, timeout: float) -> None:
 
     async def end() -> None:
         clean = await app.jobs.shut_down(timeout)
-        app.exit(0 if clean else 1, return_code=0 if clean else 1, message=None if clean else _UNCLEAN)
+        message = None if clean else _UNCLEAN
+        if clean and afterwards is not None:
+            try:
+                message = await asyncio.to_thread(afterwards)
+            except TunerError as error:
+                clean, message = False, error.sentence()
+        app.exit(0 if clean else 1, return_code=0 if clean else 1, message=message)
 
     app.run_worker(end(), exit_on_error=False, group="leaving", exclusive=True)
 

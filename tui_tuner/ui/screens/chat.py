@@ -231,7 +231,9 @@ class ChatScreen(WorkbenchScreen):
 
     def _hint(self, subject: Subject) -> Content:
         probes = "   ↓ offers a probe prompt" if subject.experiment.probes.prompts else ""
-        return Content.styled(f"Ask something.   enter sends   shift+enter new line{probes}", "$text-disabled")
+        return Content.styled(
+            f"Ask something.   enter sends   esc leaves the field   shift+enter new line{probes}", "$text-disabled"
+        )
 
     def _greet(self) -> None:
         """What the log shows before anything was said: the probes, ready to be asked."""
