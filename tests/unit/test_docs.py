@@ -14,6 +14,7 @@ import typer
 from docs import keys
 from docs.screenshots import self_contained
 from tui_tuner.cli.app import app
+from tui_tuner.runs.requests import KINDS
 from tui_tuner.ui.actions import ACTIONS
 
 ROOT = Path(__file__).parents[2]
@@ -147,6 +148,19 @@ def test_the_json_examples_are_json() -> None:
     documents = [json.loads(block) for block in blocks]
     assert documents[0].keys() == {"error"}
     assert len(documents) == 5
+
+
+def test_the_page_tells_of_each_environment_variable() -> None:
+    source = "".join(file.read_text("utf-8") for file in (ROOT / "tui_tuner").rglob("*.py"))
+    # `TUI_TUNER_{what.upper()}` stands for two that docstrings name in full.
+    used = set(re.findall(r"TUI_TUNER_[A-Z]+", source))
+    told = set(re.findall(r"^\| `(TUI_TUNER_[A-Z]+)`", COMMAND_LINE, flags=re.MULTILINE))
+    assert told == used
+
+
+def test_the_page_tells_of_each_request() -> None:
+    (line,) = [line for line in COMMAND_LINE.splitlines() if line.startswith("ask(folder")]
+    assert set(re.findall(r'"([a-z_]+)"', line)) == set(KINDS)
 
 
 def test_the_keys_on_the_page_are_those_of_the_table() -> None:
