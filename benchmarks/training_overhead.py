@@ -83,7 +83,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--steps", type=int, default=60)
-    parser.add_argument("--hidden", type=int, default=192)
+    parser.add_argument(
+        "--hidden", type=int, default=96, help="width of the model; choose it so that a step takes 50 to 500 ms"
+    )
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:

@@ -14,6 +14,7 @@ from tests.ui.looking import notices, shown, until
 from tui_tuner.engine.protocol import JobStatus
 from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.errors import TunerError
+from tui_tuner.runs.lock import RunLock
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.follower import RunFollower
 from tui_tuner.ui.jobs import Jobs
@@ -337,3 +338,25 @@ async def test_an_unreadable_run_is_told_once(
         monkeypatch.setattr(app.state.follower, "poll", fail)
         await until(pilot, lambda: len(looks) >= 3)
         assert notices(app) == ["events.jsonl: cannot be read."]
+
+
+async def test_a_run_of_another_process_is_steered_through_its_folder(
+    drive: Drive, build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pause, stop and the rest work as for a run of this process, by requests that its runner finds."""
+    from tui_tuner.runs import requests
+
+    asked: list[tuple[str, str]] = []
+    monkeypatch.setattr(requests, "ask", lambda folder, what, value=None: asked.append((folder.name, what)))
+    builder = build().prepared()
+    with RunLock(builder.folder):
+        async with drive(run=builder.folder.path) as (app, pilot):
+            await until(pilot, lambda: "another process works on it" in shown(app))
+            await pilot.press("space", "e", "c", "w")
+            await until(pilot, lambda: len(asked) == 4)
+            await pilot.press("s")
+            await until(pilot, lambda: isinstance(app.screen, Question))
+            await pilot.press("enter")
+            await until(pilot, lambda: len(asked) == 5)
+    name = builder.folder.name
+    assert asked == [(name, what) for what in ("pause", "evaluate", "checkpoint", "finish_epoch", "stop")]

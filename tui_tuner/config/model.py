@@ -306,7 +306,7 @@ class ProbesSection(Section):
     """Fixed prompts that show what the model says as it learns."""
 
     prompts: Texts = Field(default_factory=list)
-    """Prompts that are answered again at every checkpoint, to watch the model change. Two or three short ones tell
+    """Prompts that are answered again at every validation, to watch the model change. Two or three short ones tell
     most: one from the task, one that it should still answer as before."""
 
 

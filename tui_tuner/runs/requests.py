@@ -81,10 +81,10 @@ class RequestWatch:
                 obey(self._control, str(wish["type"]), wish.get("value"))
 
 
-def obey(control: JobControl, what: str, value: Any = None) -> None:
+def obey(control: JobControl, what: str, value: Any = None, *, by: str = "request") -> None:
     """Passes one request on to a control; what it does not know is passed over."""
     if what == "stop":
-        control.stop("request")
+        control.stop(by)
     elif what == "pause":
         control.pause()
     elif what == "proceed":

@@ -71,6 +71,23 @@ class Jobs:
             handle.control.stop()
         return handle is not None
 
+    def steer(self, folder: RunFolder, what: str, value: float | None = None) -> None:
+        """Asks a run for something at its next safe point, whichever process it runs in.
+
+        Args:
+            what: one of the kinds of `runs.requests`, such as `stop` or `evaluate`.
+
+        Raises:
+            TunerError: nobody runs it.
+        """
+        from tui_tuner.runs.requests import ask, obey
+
+        handle = self.of(folder.path)
+        if handle is not None:
+            obey(handle.control, what, value, by="user")
+        else:
+            ask(folder, what, value)
+
     def new_failures(self) -> Sequence[JobHandle]:
         """Runs that failed since the last call."""
         ended = [handle for handle in self.engine.handles() if handle.error is not None and handle.id not in self._told]

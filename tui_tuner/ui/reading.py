@@ -83,6 +83,8 @@ def banner_of(view: RunView, state: RunState, job: JobHandle | None) -> Content:
         if job is not None:
             return _line("◌", "$text-muted", "Waiting for the run before it.", "7 shows all runs")
         return _line("◌", "$text-muted", "It was set up and never started.", "r starts it")
+    if job is not None and job.control.trouble:
+        return Content.assemble(("▲ ", "bold $text-warning"), inert(job.control.trouble, "$text-warning"))
     return _health(view, here=job is not None)
 
 
@@ -105,8 +107,8 @@ def _health(view: RunView, here: bool) -> Content:
         return Content.assemble(
             (f"▲ {len(view.skipped)} steps skipped, ", "$text-warning"), inert(last.get("reason", ""), "$text-warning")
         )
-    todo = "space pauses · s stops and saves" if here else "another process works on it; this screen follows"
-    return _line("✓", "$text-success", "No warnings.", todo)
+    todo = "space pauses · s stops and saves"
+    return _line("✓", "$text-success", "No warnings.", todo if here else f"another process works on it · {todo}")
 
 
 def tiles_of(view: RunView) -> list[Tile]:

@@ -57,6 +57,8 @@ SHELL_ACTIONS: list[Action] = [
            "Measures the validation loss after the current step.", "Run", _TRAIN),
     Action("train.checkpoint", "c", "checkpoint_now", "Checkpoint now",
            "Writes a checkpoint after the current step.", "Run", _TRAIN),
+    Action("train.finish_epoch", "w", "finish_epoch", "Finish after this epoch",
+           "Ends training when this epoch is through, and evaluates as usual.", "Run", _TRAIN),
     Action("train.panel", "v", "next_panel", "Lower pane",
            "Steps the lower panel through result, samples, advice and log.", "Chart", _TRAIN, footer=True),
     Action("runs.open", "enter", "open", "Open", "Opens the run on the train screen.", "Run", _RUNS,

@@ -13,6 +13,7 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
+from tui_tuner.errors import TunerError
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.charts.units import Unit
@@ -168,9 +169,11 @@ class TrainScreen(WorkbenchScreen):
     # -- actions ------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("pause", "stop", "evaluate_now", "checkpoint_now"):
+        if action in ("pause", "stop", "evaluate_now", "checkpoint_now", "finish_epoch"):
             job = self._job if self.is_mounted else None
-            return job is not None and not job.control.stop_requested
+            if job is None:  # a run of another process can be steered as well
+                return self.is_mounted and self._state in (RunState.RUNNING, RunState.PAUSED)
+            return not job.control.stop_requested
         if action == "resume":
             return self._state in RESUMABLE and self._job is None
         if action in ("log_scale", "smoothing", "next_panel"):
@@ -179,20 +182,15 @@ class TrainScreen(WorkbenchScreen):
 
     def action_pause(self) -> None:
         job = self._job
-        if job is not None:
-            (job.control.proceed if job.control.paused else job.control.pause)()
-            self.call_hook("run")
+        paused = job.control.paused if job is not None else self._state is RunState.PAUSED
+        self._steer("proceed" if paused else "pause")
 
     def action_stop(self) -> None:
         """Asks first: it is one key, and an hour may hang on it."""
-        job = self._job
-        if job is None:
-            return
 
         def answered(answer: str | None) -> None:
             if answer == "stop":
-                job.control.stop()
-                self.call_hook("run")
+                self._steer("stop")
                 self.refresh_bars()
 
         self.app.push_screen(
@@ -218,11 +216,25 @@ class TrainScreen(WorkbenchScreen):
     def action_checkpoint_now(self) -> None:
         self._request("checkpoint", "A checkpoint is written after the current step.")
 
+    def action_finish_epoch(self) -> None:
+        self._request("finish_epoch", "The run finishes after this epoch, and is then evaluated.")
+
     def _request(self, what: str, said: str) -> None:
-        job = self._job
-        if job is not None:
-            job.control.request(what)
+        if self._steer(what):
             self.tuner.notice(said)
+
+    def _steer(self, what: str) -> bool:
+        """Asks the run for something, in whichever process it runs; says so when nobody runs it."""
+        run = self.tuner.state.run
+        if run is None:
+            return False
+        try:
+            self.tuner.jobs.steer(run, what)
+        except TunerError as error:
+            self.tuner.report(error)
+            return False
+        self.call_hook("run")
+        return True
 
     def action_log_scale(self) -> None:
         chart = self.query_one(LossChart)
