@@ -311,6 +311,7 @@ async def test_the_log_follows_unless_somebody_reads_above(drive: Drive, engine:
         sink.write("line\n" * 60)
         await until(pilot, lambda: log.max_scroll_y > 20 and log.is_vertical_scroll_end)
         log.scroll_home(animate=False)
+        await until(pilot, lambda: log.scroll_y == 0)
         sink.write("more\n" * 10 + "last")
         await until(pilot, lambda: log.max_scroll_y > 55)
         assert log.scroll_y == 0
