@@ -37,7 +37,7 @@ from tui_tuner.runs.lock import RunLock
 from tui_tuner.runs.requests import RequestWatch
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
 from tui_tuner.training.fast.order import padding_report
-from tui_tuner.training.loop import Order
+from tui_tuner.training.parts import Order
 
 LABELS = ("before", "after")
 

@@ -32,8 +32,9 @@ from tui_tuner.training.fast.activations import ActivationStore
 from tui_tuner.training.fast.frozen import frozen_loss
 from tui_tuner.training.fast.loss import fast_loss
 from tui_tuner.training.fast.order import FastOrder
-from tui_tuner.training.loop import Hooks, Order, Trainer, TrainOutcome
+from tui_tuner.training.loop import Trainer
 from tui_tuner.training.optimizers import build_optimizer
+from tui_tuner.training.parts import Hooks, Order, TrainOutcome
 from tui_tuner.training.randomness import key_kept
 from tui_tuner.training.step import Loss, StockLoss
 
