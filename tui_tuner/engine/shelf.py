@@ -24,7 +24,7 @@ class ModelShelf:
     def base(self, path: str, relative_to: Path | None = None) -> Base:
         """The base at a path, loaded when it is not the one at hand or its files have changed."""
         folder = locate(path, relative_to)
-        stamp = _stamp(folder)
+        stamp = file_stamp(folder)
         if self._base is None or self._base.path != folder or self._stamp != stamp:
             self.clear()  # before loading: two bases may not fit
             self._base = load_base(folder)
@@ -48,6 +48,7 @@ class ModelShelf:
         self._base, self._tree, self._stamp = None, None, ()
 
 
-def _stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+def file_stamp(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Name, time of change and size of a model's files: differs as soon as any of them was written again."""
     files = sorted(folder.glob("*.safetensors")) + sorted(folder.glob("*.json"))
     return tuple((f.name, f.stat().st_mtime_ns, f.stat().st_size) for f in files)

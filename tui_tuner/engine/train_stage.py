@@ -18,6 +18,7 @@ from tui_tuner.data.examples import Example, conversation_tokens, prompt_tokens
 from tui_tuner.data.prepare import Row, reference_of, row_kind
 from tui_tuner.engine.new_run import model_fingerprint
 from tui_tuner.engine.patience import Patience
+from tui_tuner.engine.shelf import file_stamp
 from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.metrics import score_rows
 from tui_tuner.models.adapters import attach, write_adapter_config
@@ -195,7 +196,10 @@ class TrainStage:
             loss: Any = fast_loss(tree, sample)
             reason = loss.reason
             if train.reuse_frozen and not reason:
-                loss, reason = frozen_loss(tree, loss, sample, _activations(), model_fingerprint(self._base.path))
+                path = self._base.path
+                # The fingerprint reads large files only at their ends, so the times of change are part of the key.
+                fingerprint = f"{model_fingerprint(path)}|{file_stamp(path)}"
+                loss, reason = frozen_loss(tree, loss, sample, _activations(), fingerprint)
         if reason:
             self._emit("log", level="warning", text=reason)
         return loss  # type: ignore[no-any-return]
