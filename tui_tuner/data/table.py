@@ -32,7 +32,8 @@ class Place:
     row: int
 
     def __str__(self) -> str:
-        return f"{self.path}, line {self.line} (row {self.row + 1})" if self.line else f"{self.path}, row {self.row + 1}"
+        row = f"row {self.row + 1}"
+        return f"{self.path}, line {self.line} ({row})" if self.line else f"{self.path}, {row}"
 
 
 @dataclass(frozen=True, slots=True)
