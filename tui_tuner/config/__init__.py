@@ -11,10 +11,10 @@ from tui_tuner.lazy import lazily
 
 if TYPE_CHECKING:
     from tui_tuner.config.anchor import anchored
+    from tui_tuner.config.data_section import DataSection
     from tui_tuner.config.describe import FieldInfo, SectionInfo, field, fields, sections
     from tui_tuner.config.model import (
         AdapterSection,
-        DataSection,
         EvaluationSection,
         Experiment,
         ModelSection,
@@ -60,7 +60,7 @@ __getattr__ = lazily(
     __name__,
     {
         "AdapterSection": "model",
-        "DataSection": "model",
+        "DataSection": "data_section",
         "EvaluationSection": "model",
         "Experiment": "model",
         "FieldInfo": "describe",

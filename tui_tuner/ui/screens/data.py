@@ -14,7 +14,8 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from tui_tuner.config.model import DataSection, Experiment
+from tui_tuner.config.data_section import DataSection
+from tui_tuner.config.model import Experiment
 from tui_tuner.engine.requests import PreviewData
 from tui_tuner.engine.results import DataPreview, PreviewRow
 from tui_tuner.ui.actions import bindings
