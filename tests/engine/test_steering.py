@@ -355,6 +355,27 @@ def test_another_process_can_steer(new_run: Callable[..., RunFolder], monkeypatc
     assert caught.value.code == "not-running"
 
 
+def test_a_factor_is_taken_and_nonsense_does_no_harm(
+    new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = new_run(train={"report_every": 1})
+    control = JobControl()
+
+    def steer() -> None:
+        for wish in ("fast", None, "x0.5"):
+            control.request("learning_rate", wish)
+
+    assert run_watched(folder, control, at_step(3, steer), monkeypatch)["status"] == "finished"
+    (taken,) = events(folder, "control")
+    assert (taken["step"], taken["value"]) == (3, 5e-4)
+    assert taken["before"] == pytest.approx(1e-3)
+    said = [e["text"] for e in events(folder, "log") if e["level"] == "warning"]
+    assert len([text for text in said if "the learning rate stays" in text]) == 2
+    with pytest.raises(TunerError) as caught:
+        ask(folder, "learning_rate", "fast")
+    assert caught.value.code == "bad-rate"
+
+
 def test_a_full_disk_makes_a_run_wait(new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
     from tui_tuner.engine import patience
     from tui_tuner.training.checkpoint import CheckpointStore

@@ -65,7 +65,7 @@ class Adviser:
         self._last = now
         machine = MachineFacts(memory_limit=self._limit, swap_growth=max(_swap_used() - self._swap, 0))
         for advice in self._new.take(diagnose(self._view, self._experiment, machine)):
-            self._emit("advice", **advice.as_fields())
+            self._emit("advice", **advice.as_fields(), step=self._view.step)
 
 
 def _swap_used() -> int:

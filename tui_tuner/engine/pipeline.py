@@ -217,6 +217,7 @@ class _Pipeline:
             mode=experiment.train.mode,
             padding_fraction=padding.fast if experiment.train.mode == "fast" else padding.stock,
             stock_padding_fraction=padding.stock,
+            fast_padding_fraction=padding.fast,
         )
         return prepared, order
 

@@ -130,8 +130,8 @@ class JobControl:
         """Leave a wish for the job's next safe point.
 
         Args:
-            what: "learning_rate" (value: the new rate), "evaluate", "checkpoint" or "finish_epoch".
-            value: what the wish is about, if anything.
+            what: "learning_rate", "evaluate", "checkpoint" or "finish_epoch".
+            value: for "learning_rate" the new rate, or a factor such as "x0.5".
         """
         with self._changed:
             self._requests.append((what, value))

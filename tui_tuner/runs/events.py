@@ -25,7 +25,15 @@ Event = dict[str, Any]
 
 EVENT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "run_started": ("name", "steps", "seed", "model", "data", "method", "resumed", "from_step"),
-    "plan": ("steps", "rows", "batches_per_epoch", "mode", "padding_fraction", "stock_padding_fraction"),
+    "plan": (
+        "steps",
+        "rows",
+        "batches_per_epoch",
+        "mode",
+        "padding_fraction",
+        "stock_padding_fraction",
+        "fast_padding_fraction",
+    ),
     "stage": ("name", "status", "seconds", "text", "done", "total"),
     "train": (
         "step",
@@ -42,8 +50,8 @@ EVENT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "validation": ("step", "loss", "tokens", "seconds"),
     "sample": ("step", "prompt", "text"),
     "checkpoint": ("step", "path", "best"),
-    "advice": ("code", "severity", "text", "change"),
-    "control": ("what", "by", "value", "step"),
+    "advice": ("code", "severity", "text", "change", "evidence", "step"),
+    "control": ("what", "by", "value", "step", "before"),
     "skipped_step": ("step", "reason", "rows"),
     "progress": ("stage", "done", "total", "text"),
     "evaluation": ("label", "metrics", "n"),

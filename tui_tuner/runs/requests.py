@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import TunerError
 from .control import JobControl
@@ -17,9 +17,14 @@ from .events import EventTail
 from .files import write_failure
 from .folder import RunFolder
 from .lock import holder
+from .rates import RateWish
+
+if TYPE_CHECKING:
+    from .view import RunView
 
 FILE = "requests.jsonl"
 KINDS = ("stop", "pause", "proceed", "learning_rate", "evaluate", "checkpoint", "finish_epoch")
+_OF_TRAINING = ("learning_rate", "evaluate", "checkpoint", "finish_epoch")
 _LOOK = 0.25
 
 
@@ -28,15 +33,17 @@ def ask(folder: RunFolder, what: str, value: Any = None) -> None:
 
     Args:
         what: one of `KINDS`.
-        value: the new rate, for `learning_rate`.
+        value: for `learning_rate` the new rate, or a factor on the present one as `RateWish.parse` takes it.
 
     Raises:
-        TunerError: `not-running` when nobody runs it, or when the folder cannot be written.
+        TunerError: `not-running` when nobody runs it, `bad-rate`, or when the folder cannot be written.
     """
     if what not in KINDS:
         raise TunerError(
             f"there is no request {what!r}", code="usage", fix=f"ask for one of {', '.join(KINDS)}", usage=True
         )
+    if what == "learning_rate":
+        value = RateWish.read(value).value
     if holder(folder) is None:
         raise TunerError(
             "nobody runs this run at present",
@@ -51,6 +58,12 @@ def ask(folder: RunFolder, what: str, value: Any = None) -> None:
             handle.write(line)
     except OSError as error:
         raise write_failure(error, path) from error
+
+
+def is_heard(what: str, view: RunView) -> bool:
+    """Whether a run would still take a request: some are only for training, which may be over while the run goes on."""
+    stage = view.stages.get("train")
+    return what not in _OF_TRAINING or stage is None or stage.status not in ("done", "skipped")
 
 
 class RequestWatch:

@@ -179,15 +179,19 @@ class Trainer:
                 self._model.train()
 
     def _obey(self, what: str, value: Any, *, by: str) -> None:
-        progress = self._progress
+        progress, more = self._progress, {}
         if what == "learning_rate":
-            self._rate.change(self._optimizer, float(value))
+            try:
+                more["before"], value = self._rate.take(self._optimizer, value)
+            except TunerError as error:  # a wish of another process may be any text
+                self._emit("log", level="warning", text=f"the learning rate stays: {error.sentence()}")
+                return
         elif what == "finish_epoch":
             size = self._order.batches_per_epoch
             progress.finish_at = -(-max(progress.step, 1) // size) * size
         elif what not in ("evaluate", "checkpoint"):
             return
-        self._emit("control", what=what, by=by, value=value, step=progress.step)
+        self._emit("control", what=what, by=by, value=value, step=progress.step, **more)
         if what == "evaluate":
             self._validate(self._order.state(), extra=True)
         elif what == "checkpoint":
@@ -309,9 +313,10 @@ class Trainer:
         self._progress.rollbacks = rollbacks
         self._progress.skipped_in_a_row = 0
         rate = float(self._optimizer.learning_rate.item()) if self._rate.state else present
-        self._rate.change(self._optimizer, rate * _ROLLBACK_FACTOR)
+        lower = rate * _ROLLBACK_FACTOR
+        self._rate.change(self._optimizer, lower)
         self._saved_at = None
-        self._emit("control", what="rollback", by="guard", value=rate * _ROLLBACK_FACTOR, step=self._progress.step)
+        self._emit("control", what="rollback", by="guard", value=lower, before=present, step=self._progress.step)
 
     # -- validation -----------------------------------------------------------------------------------------------
     def _validation_is_due(self, number: int) -> bool:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tui_tuner.config import TrainSection
+from tui_tuner.errors import TunerError
+from tui_tuner.runs.rates import RateWish
 
 
 class Rate:
@@ -42,6 +44,24 @@ class Rate:
 
         if self.state:
             self.state["factor"] = mx.array(factor)
+
+    def take(self, optimizer: Any, wish: Any) -> tuple[float, float]:
+        """Grants a wish for another rate, as a request carries it; returns the rate before and the new one.
+
+        Raises:
+            TunerError: `bad-rate`, when the wish is none, or when the schedule stands at zero, which no factor changes.
+        """
+        asked, present = RateWish.read(wish), float(optimizer.learning_rate.item())
+        if self.state and present <= 0:
+            raise TunerError(
+                "the schedule stands at a rate of 0, which no factor changes",
+                code="bad-rate",
+                where="the learning rate",
+                fix="ask again after the next update",
+            )
+        value = asked.rate(present)
+        self.change(optimizer, value)
+        return present, value
 
     def change(self, optimizer: Any, value: float) -> None:
         """Makes `value` the rate from the next update on."""
