@@ -302,6 +302,49 @@ def test_padding_is_named_where_the_batch_can_do_something_about_it() -> None:
     assert diagnose(run(train, columns={"padding_fraction": 0.6}), single) == []
 
 
+def planned(view: RunView, stock: float, fast: float | None) -> RunView:
+    """The view with a plan that tells what padding each mode's batches have."""
+    more = {} if fast is None else {"fast_padding_fraction": fast}
+    plan = {"t": 0.5, "type": "plan", "steps": 100, "mode": "stock", "padding_fraction": stock, **more}
+    view.extend([{**plan, "stock_padding_fraction": stock}])
+    return view
+
+
+def test_padding_of_the_stock_mode_is_cured_by_the_fast_mode_with_the_saving_that_was_measured() -> None:
+    train, half = np.linspace(2, 1, 20), {"padding_fraction": 0.5}
+    stock = experiment(train={"mode": "stock", "iters": 100})
+    advice = one(diagnose(planned(run(train, columns=half), 0.5, 0.05), stock), "padding")
+    # alpaca at batch 4, of docs/fast-mode.md: 50 % and 5 %, 1.9 times fewer places for the same tokens
+    assert advice.change == {"train.mode": "fast"}
+    assert advice.evidence["saved"] == pytest.approx(1 - 1 / 1.9)
+    assert "50 % of the tokens computed are padding" in advice.text
+    assert "would have 5 % padding and compute 47 % fewer tokens" in advice.text
+    unplanned = one(diagnose(planned(run(train, columns=half), 0.5, None), stock), "padding")
+    assert (unplanned.change, "fewer" in unplanned.text) == ({"train.mode": "fast"}, False)
+    assert diagnose(planned(run(train, columns=half), 0.5, 0.46), stock) == []  # nothing to gain: lengths are to blame
+    alone = experiment(train={"mode": "stock", "iters": 100, "batch_size": 1})
+    assert diagnose(run(train, columns=half), alone) == []
+    rounded = one(diagnose(planned(run(train, columns=half), 0.5, 0.1), alone), "padding")
+    assert rounded.change == {"train.mode": "fast"}
+    assert one(diagnose(run(train, columns=half)), "padding").change == {}  # a log alone
+
+
+def test_a_change_counts_in_what_the_run_counts_in() -> None:
+    """With epochs given, iterations alone would change nothing; and a warm-up must fit the shorter run."""
+    view = planned(run([(200, 0.201), (400, 0.134)], PLAYERS), 0.1, 0.1)
+    change = one(diagnose(view, experiment(train={"epochs": 2.0})), "overfitting").change
+    assert (change["train.iters"], change["train.epochs"]) == (200, 0.0)
+    warm = experiment(train={"iters": 400, "warmup": 200})
+    assert one(diagnose(run([(200, 0.201), (400, 0.134)], PLAYERS), warm), "overfitting").change["train.warmup"] == 20
+    padded = run(np.linspace(2, 1, 20), columns={"padding_fraction": 0.4})
+    assert one(diagnose(padded, experiment(train={"epochs": 1.0})), "padding").change == {
+        "train.batch_size": 2,
+        "train.grad_accumulation": 2,
+    }
+    nan = planned(run([1.0, 0.9, math.nan]), 0.1, 0.1)
+    assert one(diagnose(nan, experiment(train={"epochs": 3.0, "iters": 7})), "not-finite").change["train.warmup"] == 10
+
+
 def test_a_slower_machine_is_named_and_swap_told_from_heat() -> None:
     train = np.linspace(2, 1, 60)
     rates = noisy(np.concatenate([np.full(45, 1000.0), np.full(15, 450.0)]), 0.1)

@@ -99,6 +99,13 @@ class Case:
         return _curve(self.view.validation)
 
     @property
+    def iterations(self) -> int:
+        """How many the run takes: as its plan says, which epochs are settled in, else as configured; 0 when unknown."""
+        if self.view.plan is not None and self.view.steps:
+            return self.view.steps
+        return self.experiment.train.iters if self.experiment is not None else self.view.steps
+
+    @property
     def warmup_steps(self) -> int:
         """Steps during which the learning rate still rises."""
         if self.experiment is None:

@@ -24,8 +24,7 @@ def gentler_start(case: Case, factor: float) -> dict[str, Any]:
     """A lower learning rate, and a warm-up of a tenth of the run where there was none."""
     change = other_rate(case, factor)
     if case.experiment is not None and case.experiment.train.warmup == 0:
-        train = case.experiment.train
-        updates = train.iters // train.grad_accumulation
+        updates = case.iterations // case.experiment.train.grad_accumulation
         if updates >= 10:
             change["train.warmup"] = math.ceil(updates / 10)
     return change
@@ -38,11 +37,23 @@ def smaller_batch(case: Case) -> dict[str, Any]:
     train = case.experiment.train
     half = train.batch_size // 2
     factor = math.ceil(train.batch_size / half)
-    return {
-        "train.batch_size": half,
-        "train.grad_accumulation": train.grad_accumulation * factor,
-        "train.iters": train.iters * factor,
-    }
+    change: dict[str, Any] = {"train.batch_size": half, "train.grad_accumulation": train.grad_accumulation * factor}
+    if not train.epochs:  # epochs make twice the iterations of half the batch by themselves
+        change["train.iters"] = train.iters * factor
+    return change
+
+
+def stop_at(case: Case, step: int) -> dict[str, Any]:
+    """As many iterations as `step`, whatever said how many before; a warm-up that would not fit becomes a tenth."""
+    change: dict[str, Any] = {"train.iters": step}
+    if case.experiment is not None:
+        train = case.experiment.train
+        if train.epochs:
+            change["train.epochs"] = 0.0
+        updates = step // train.grad_accumulation
+        if train.warmup >= updates:
+            change["train.warmup"] = updates // 10
+    return change
 
 
 def less_memory(case: Case) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from typing import Final
 
 import numpy as np
 
+from tui_tuner.runs.columns import number
+
 from . import changes, words
 from .case import Advice, Case, Severity
 from .robust import difference_error, noise
@@ -14,6 +16,7 @@ from .robust import difference_error, noise
 _PADDING: Final = 0.35
 _MUCH_PADDING: Final = 0.5
 _PADDING_REPORTS: Final = 50
+_WORTH_SAVING: Final = 0.1
 _SLOW: Final = 0.6
 _SWAP: Final = 256 * 1024 * 1024  # bytes
 _NEAR: Final = 0.9
@@ -25,22 +28,57 @@ def padding(case: Case) -> Advice | None:
 
     The median of the last 50 reports (5 at least, as each tells of one batch). 35 % is what mlx-lm's order was measured
     to waste where batches of equal lengths waste 9 %: below it there is little to gain. From 50 % on, half of the time
-    is lost, and it is a warning. A batch of one row is not named: the padding it has (to a multiple of 32 tokens)
-    cannot be helped.
+    is lost, and it is a warning.
+
+    In stock mode the fast mode is what helps: the plan tells how much padding its batches of the same rows would have,
+    and it is only named where that saves 10 % of the computed tokens, which is more than the warmth of a machine does.
+    In fast mode rows of a batch are of like length already, so only smaller batches are left. A batch of one row has
+    no other row to be padded to: there it is not named, unless the stock mode's rounding (to a multiple of 32 tokens)
+    is what wastes.
     """
     shares = case.reported("padding_fraction")[-_PADDING_REPORTS:]
-    alone = case.experiment is not None and case.experiment.train.batch_size == 1
-    if len(shares) < 5 or alone:
+    if len(shares) < 5:
         return None
     share = float(np.median(shares))
     if share < _PADDING:
         return None
-    text = (
-        f"{words.percent(share)} of the tokens computed are padding, because short rows share batches with long ones: "
-        "smaller batches with more accumulation waste less."
-    )
     severity: Severity = "warning" if share >= _MUCH_PADDING else "info"
-    return Advice("padding", severity, text, changes.smaller_batch(case), {"padding_fraction": share})
+    text = f"{words.percent(share)} of the tokens computed are padding"
+    evidence = {"padding_fraction": share}
+    if case.experiment is None:
+        text += ", because short rows share batches with long ones: batches of rows of like length waste less."
+        return Advice("padding", severity, text, {}, evidence)
+    train = case.experiment.train
+    if train.mode == "fast":
+        if train.batch_size == 1:
+            return None
+        text += " though rows of like length share batches: smaller batches with more accumulation waste less."
+        return Advice("padding", severity, text, changes.smaller_batch(case), evidence)
+    planned = _planned_padding(case)
+    if planned is None:
+        if train.batch_size == 1:
+            return None
+        text += ", because short rows share batches with long ones: the fast mode batches rows of like length."
+        return Advice("padding", severity, text, {"train.mode": "fast"}, evidence)
+    stock, fast = planned
+    saved = 1 - (1 - stock) / (1 - fast)
+    if saved < _WORTH_SAVING:
+        return None
+    text += (
+        f". The fast mode batches rows of like length: with these rows it would have {words.percent(fast)} padding and "
+        f"compute {words.percent(saved)} fewer tokens."
+    )
+    evidence.update(fast_padding_fraction=fast, saved=saved)
+    return Advice("padding", severity, text, {"train.mode": "fast"}, evidence)
+
+
+def _planned_padding(case: Case) -> tuple[float, float] | None:
+    """The shares of padding in mlx-lm's batches and in the fast mode's by the run's plan; None where it has none."""
+    plan = case.view.plan or {}
+    stock, fast = number(plan.get("stock_padding_fraction")), number(plan.get("fast_padding_fraction"))
+    if stock is None or fast is None or not (0 <= stock < 1 and 0 <= fast < 1):
+        return None
+    return stock, fast
 
 
 def slowed_down(case: Case) -> Advice | None:

@@ -109,7 +109,7 @@ def _shorter(case: Case, best: int) -> dict[str, Any]:
     best_step = int(case.validation.steps[best])
     if best_step <= 0:
         return changes.other_rate(case, 1 / 3)
-    change: dict[str, Any] = {"train.iters": best_step}
+    change = changes.stop_at(case, best_step)
     if case.experiment is not None:
         change["train.eval_every"] = max(1, min(case.experiment.train.eval_every, best_step // 4))
         change["train.save_every"] = max(1, min(case.experiment.train.save_every, best_step))
