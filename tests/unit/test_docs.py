@@ -14,6 +14,7 @@ import typer
 from docs import keys
 from docs.screenshots import self_contained
 from tui_tuner.cli.app import app
+from tui_tuner.cli.steering import Wish
 from tui_tuner.runs.requests import KINDS
 from tui_tuner.ui.actions import ACTIONS
 
@@ -147,7 +148,7 @@ def test_the_json_examples_are_json() -> None:
     blocks = re.findall(r"^```json\n(.*?)^```$", COMMAND_LINE, flags=re.MULTILINE | re.DOTALL)
     documents = [json.loads(block) for block in blocks]
     assert documents[0].keys() == {"error"}
-    assert len(documents) == 5
+    assert len(documents) == 7
 
 
 def test_the_page_tells_of_each_environment_variable() -> None:
@@ -161,6 +162,9 @@ def test_the_page_tells_of_each_environment_variable() -> None:
 def test_the_page_tells_of_each_request() -> None:
     (line,) = [line for line in COMMAND_LINE.splitlines() if line.startswith("ask(folder")]
     assert set(re.findall(r'"([a-z_]+)"', line)) == set(KINDS)
+    wishes = sections()["steer"].partition("| wish |")[2].partition("```")[0]
+    told = re.findall(r"^\| (`.*?) \|", wishes, flags=re.MULTILINE)
+    assert {word for cell in told for word in re.findall(r"`([a-z-]+)", cell)} == set(Wish)
 
 
 def test_the_keys_on_the_page_are_those_of_the_table() -> None:

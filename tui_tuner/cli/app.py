@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from tui_tuner import __version__
+from tui_tuner.cli import steering
+from tui_tuner.cli.options import Debug, Json, Name, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError, brief
 
@@ -24,14 +26,6 @@ app = typer.Typer(
     help="Fine-tune language models with mlx-lm, full screen or headless. Without a command it opens the workbench.",
 )
 
-RunsDir = Annotated[Path | None, typer.Option("--runs-dir", help="Where runs live.", show_default=False)]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; progress on stderr.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as train.iters=50. Repeatable.")
-]
-Name = Annotated[str | None, typer.Option("--name", help="What to call the run.", show_default=False)]
-
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the command line and returns the exit status; a failure is one sentence, never a traceback."""
@@ -42,7 +36,7 @@ def run(arguments: Sequence[str]) -> int:
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "tui-tuner"
-        message = str(error.format_message()).rstrip(".")
+        message = " ".join(error.format_message().split()).rstrip(".")  # choices come on lines of their own
         wrong = TunerError(message, code="usage", fix=f"see `{where} --help`", usage=True)
         return _fail(wrong, wants_json, debug)
     except (typer.Abort, KeyboardInterrupt):
@@ -136,7 +130,7 @@ def run_command(
 
 @app.command()
 def resume(
-    run: Annotated[str, typer.Argument(help="Name, unique beginning, or path of a run; `last` for the newest.")],
+    run: Run,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,
@@ -145,41 +139,26 @@ def resume(
     from tui_tuner.cli.headless import run_folder
 
     with opened(json=json, debug=debug) as output:
-        folder = _find(run, runs_dir)
+        folder = find(run, runs_dir)
         output.note(f"run {folder.name}")
         return _finish(run_folder(folder, output), output)
 
 
-@app.command()
-def stop(
-    run: Annotated[str, typer.Argument(help="Name, unique beginning, or path of a run; `last` for the newest.")],
-    runs_dir: RunsDir = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> int:
-    """Asks whoever runs a run to stop after the current step and save."""
-    from tui_tuner.runs.requests import ask
-
-    with opened(json=json, debug=debug) as output:
-        folder = _find(run, runs_dir)
-        ask(folder, "stop")
-        if json:
-            output.document({"run": str(folder.path), "asked": "stop"})
-        else:
-            output.say(f"{folder.name} was asked to stop and save")
-    return 0
+app.command()(steering.stop)
+app.command()(steering.steer)
+app.command()(steering.advice)
 
 
 @app.command()
 def attach(
-    run: Annotated[str, typer.Argument(help="Name, unique beginning, or path of a run; `last` for the newest.")],
+    run: Run,
     runs_dir: RunsDir = None,
     debug: Debug = False,
 ) -> int:
     """Opens the live screen of a run, whoever runs it, or of one that has ended."""
     from tui_tuner.cli.screen import open_workbench
 
-    return open_workbench(runs_dir, run=_find(run, runs_dir).path)
+    return open_workbench(runs_dir, run=find(run, runs_dir).path)
 
 
 @app.command()
@@ -301,10 +280,3 @@ def _finish(document: dict[str, Any], output: Output) -> int:
     else:
         output.say(f"run {document['run']}")
     return 0 if document["status"] == "finished" else 1
-
-
-def _find(run: str, runs_dir: Path | None) -> Any:
-    from tui_tuner.paths import runs_dir as runs_place
-    from tui_tuner.runs.catalogue import find_run
-
-    return find_run(run, runs_place(runs_dir))

@@ -1,0 +1,31 @@
+"""The arguments and options that commands share, so that they are called and explained alike."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tui_tuner.runs.folder import RunFolder
+
+RunsDir = Annotated[Path | None, typer.Option("--runs-dir", help="Where runs live.", show_default=False)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; progress on stderr.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as train.iters=50. Repeatable.")
+]
+Name = Annotated[str | None, typer.Option("--name", help="What to call the run.", show_default=False)]
+Run = Annotated[str, typer.Argument(help="Name, unique beginning, or path of a run; `last` for the newest.")]
+
+
+def find(run: str, runs_dir: Path | None) -> RunFolder:
+    """The run that an argument means.
+
+    Raises:
+        TunerError: as `runs.catalogue.find_run`.
+    """
+    from tui_tuner.paths import runs_dir as runs_place
+    from tui_tuner.runs.catalogue import find_run
+
+    return find_run(run, runs_place(runs_dir))
