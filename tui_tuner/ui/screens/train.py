@@ -13,13 +13,11 @@ from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_tuner.errors import TunerError
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.charts.units import Unit
-from tui_tuner.ui.leaving import Question
-from tui_tuner.ui.reading import RESUMABLE, banner_of, progress_of, tiles_of
-from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.reading import banner_of, progress_of, tiles_of
+from tui_tuner.ui.screens.steering import SteeringScreen
 from tui_tuner.ui.status import ACTIVE
 from tui_tuner.ui.text import inert
 from tui_tuner.ui.widgets.losschart import LossChart, MetricChart
@@ -29,7 +27,6 @@ from tui_tuner.ui.widgets.story import Story
 from tui_tuner.ui.widgets.tiles import Tiles
 
 if TYPE_CHECKING:
-    from tui_tuner.engine.protocol import JobHandle
     from tui_tuner.runs.view import RunView
 
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
@@ -42,7 +39,7 @@ _METRICS: tuple[tuple[str, str, Unit], ...] = (
 """Columns of the train events that large windows draw, with their name and unit."""
 
 
-class TrainScreen(WorkbenchScreen):
+class TrainScreen(SteeringScreen):
     """Stages, curves, numbers, story and result of the run being looked at."""
 
     MODE = "train"
@@ -92,20 +89,10 @@ class TrainScreen(WorkbenchScreen):
     def on_resize(self) -> None:
         self.when_shown(lambda: self.call_hook("run"))
 
-    @property
-    def _state(self) -> RunState | None:
-        follower = self.tuner.state.follower
-        return follower.state if follower is not None and follower.ready else None
-
-    @property
-    def _job(self) -> JobHandle | None:
-        run = self.tuner.state.run
-        return None if run is None else self.tuner.jobs.of(run.path)
-
     # -- drawing ------------------------------------------------------------------------------------------------
 
     def on_run_changed(self, view: RunView | None) -> None:
-        state = self._state
+        state = self.state
         self.query_one("#empty").display = view is None
         self.query_one("#run").display = view is not None
         if view is None or state is None:
@@ -116,7 +103,7 @@ class TrainScreen(WorkbenchScreen):
             for chart in self.query(MetricChart):
                 chart.clear_series()
             self.query_one(LossChart).start_over()
-        job = self._job
+        job = self.job
         self.query_one(ProgressLine).show(progress_of(view, state, job, self.tuner.clock()))
         self.query_one("#banner", Static).update(banner_of(view, state, job))
         for stages in self.query(StageList):
@@ -169,72 +156,9 @@ class TrainScreen(WorkbenchScreen):
     # -- actions ------------------------------------------------------------------------------------------------
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("pause", "stop", "evaluate_now", "checkpoint_now", "finish_epoch"):
-            job = self._job if self.is_mounted else None
-            if job is None:  # a run of another process can be steered as well
-                return self.is_mounted and self._state in (RunState.RUNNING, RunState.PAUSED)
-            return not job.control.stop_requested
-        if action == "resume":
-            return self._state in RESUMABLE and self._job is None
         if action in ("log_scale", "smoothing", "next_panel"):
             return self.view is not None
-        return True
-
-    def action_pause(self) -> None:
-        job = self._job
-        paused = job.control.paused if job is not None else self._state is RunState.PAUSED
-        self._steer("proceed" if paused else "pause")
-
-    def action_stop(self) -> None:
-        """Asks first: it is one key, and an hour may hang on it."""
-
-        def answered(answer: str | None) -> None:
-            if answer == "stop":
-                self._steer("stop")
-                self.refresh_bars()
-
-        self.app.push_screen(
-            Question(
-                "Stop this run?",
-                "What it has learned so far is saved.",
-                [
-                    ("stop", "Stop and save", "After the current step; you can resume it exactly."),
-                    ("no", "Keep going", ""),
-                ],
-            ),
-            answered,
-        )
-
-    def action_resume(self) -> None:
-        run = self.tuner.state.run
-        if run is not None:
-            self.tuner.resume_run(run)
-
-    def action_evaluate_now(self) -> None:
-        self._request("evaluate", "The validation loss is measured after the current step.")
-
-    def action_checkpoint_now(self) -> None:
-        self._request("checkpoint", "A checkpoint is written after the current step.")
-
-    def action_finish_epoch(self) -> None:
-        self._request("finish_epoch", "The run finishes after this epoch, and is then evaluated.")
-
-    def _request(self, what: str, said: str) -> None:
-        if self._steer(what):
-            self.tuner.notice(said)
-
-    def _steer(self, what: str) -> bool:
-        """Asks the run for something, in whichever process it runs; says so when nobody runs it."""
-        run = self.tuner.state.run
-        if run is None:
-            return False
-        try:
-            self.tuner.jobs.steer(run, what)
-        except TunerError as error:
-            self.tuner.report(error)
-            return False
-        self.call_hook("run")
-        return True
+        return super().check_action(action, parameters)
 
     def action_log_scale(self) -> None:
         chart = self.query_one(LossChart)

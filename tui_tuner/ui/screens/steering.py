@@ -1,0 +1,102 @@
+"""What can be asked of the run being looked at: pause, stop, resume, validate, save, end after the epoch.
+
+A screen that offers these inherits from here and has their keys among its own. It asks through the app's jobs only, and
+whichever process runs the run, hears of it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui_tuner.errors import TunerError
+from tui_tuner.runs.state import RunState
+from tui_tuner.ui.leaving import Question
+from tui_tuner.ui.reading import RESUMABLE
+from tui_tuner.ui.screens.base import WorkbenchScreen
+
+if TYPE_CHECKING:
+    from tui_tuner.engine.protocol import JobHandle
+
+_WHILE_GOING = ("pause", "stop", "evaluate_now", "checkpoint_now", "finish_epoch")
+
+
+class SteeringScreen(WorkbenchScreen):
+    """A screen from which the run being looked at is steered."""
+
+    @property
+    def state(self) -> RunState | None:
+        """The state of what is being looked at; None when there is nothing, or it is still being read."""
+        follower = self.tuner.state.follower
+        return follower.state if follower is not None and follower.ready else None
+
+    @property
+    def job(self) -> JobHandle | None:
+        """The job of this process that works on the run being looked at."""
+        run = self.tuner.state.run
+        return None if run is None else self.tuner.jobs.of(run.path)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in _WHILE_GOING:
+            job = self.job if self.is_mounted else None
+            if job is None:  # a run of another process can be steered as well
+                return self.is_mounted and self.state in (RunState.RUNNING, RunState.PAUSED)
+            return not job.control.stop_requested
+        if action == "resume":
+            return self.state in RESUMABLE and self.job is None
+        return super().check_action(action, parameters)
+
+    def action_pause(self) -> None:
+        job = self.job
+        paused = job.control.paused if job is not None else self.state is RunState.PAUSED
+        self.steer("proceed" if paused else "pause")
+
+    def action_stop(self) -> None:
+        """Asks first: it is one key, and an hour may hang on it."""
+
+        def answered(answer: str | None) -> None:
+            if answer == "stop":
+                self.steer("stop")
+                self.refresh_bars()
+
+        self.app.push_screen(
+            Question(
+                "Stop this run?",
+                "What it has learned so far is saved.",
+                [
+                    ("stop", "Stop and save", "After the current step; you can resume it exactly."),
+                    ("no", "Keep going", ""),
+                ],
+            ),
+            answered,
+        )
+
+    def action_resume(self) -> None:
+        run = self.tuner.state.run
+        if run is not None:
+            self.tuner.resume_run(run)
+
+    def action_evaluate_now(self) -> None:
+        self._request("evaluate", "The validation loss is measured after the current step.")
+
+    def action_checkpoint_now(self) -> None:
+        self._request("checkpoint", "A checkpoint is written after the current step.")
+
+    def action_finish_epoch(self) -> None:
+        self._request("finish_epoch", "The run finishes after this epoch, and is then evaluated.")
+
+    def _request(self, what: str, said: str) -> None:
+        if self.steer(what):
+            self.tuner.notice(said)
+
+    def steer(self, what: str) -> bool:
+        """Asks the run for something, in whichever process it runs; says so when nobody runs it."""
+        run = self.tuner.state.run
+        if run is None:
+            return False
+        try:
+            self.tuner.jobs.steer(run, what)
+        except TunerError as error:
+            self.tuner.report(error)
+            return False
+        self.call_hook("run")
+        return True
