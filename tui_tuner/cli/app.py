@@ -12,6 +12,7 @@ import typer
 
 from tui_tuner import __version__
 from tui_tuner.cli import steering
+from tui_tuner.cli.attach import attach
 from tui_tuner.cli.options import Debug, Json, Name, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError, brief
@@ -147,18 +148,7 @@ def resume(
 app.command()(steering.stop)
 app.command()(steering.steer)
 app.command()(steering.advice)
-
-
-@app.command()
-def attach(
-    run: Run,
-    runs_dir: RunsDir = None,
-    debug: Debug = False,
-) -> int:
-    """Opens the live screen of a run, whoever runs it, or of one that has ended."""
-    from tui_tuner.cli.screen import open_workbench
-
-    return open_workbench(runs_dir, run=find(run, runs_dir).path)
+app.command()(attach)
 
 
 @app.command()

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from tui_tuner.cli.output import Output
+from tui_tuner.cli.telling import Teller
 from tui_tuner.engine.protocol import JobHandle
 from tui_tuner.engine.requests import Request, RunExperiment
 from tui_tuner.engine.worker import LocalEngine
-from tui_tuner.runs import Event, EventTail, RunFolder, RunView
+from tui_tuner.runs import EventTail, RunFolder
 
 _LOOK = 0.25
 _STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -27,7 +28,7 @@ def run_folder(folder: RunFolder, output: Output) -> dict[str, Any]:
     """
     tail = EventTail(folder.events)
     tail.poll()  # what happened before is not told again
-    teller = _Teller(output)
+    teller = Teller(output.note)
 
     def look() -> None:
         for event in tail.poll():
@@ -84,46 +85,6 @@ def _stopping(handle: JobHandle) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class _Teller:
-    """Turns events into lines of progress."""
-
-    def __init__(self, output: Output) -> None:
-        self._output = output
-        self._view = RunView()
-
-    def tell(self, event: Event) -> None:
-        self._view.extend([event])
-        line = self._line(event)
-        if line:
-            self._output.note(line)
-
-    def _line(self, event: Event) -> str:
-        kind = event["type"]
-        if kind == "stage":
-            # Why it failed is said once, by the error that ends the command.
-            text = f" ({event['text']})" if event.get("text") and event["status"] != "failed" else ""
-            took = f" in {event['seconds']:.1f} s" if event["status"] in ("done", "failed") else ""
-            return f"{event['name']}: {event['status']}{took}{text}"
-        if kind == "train":
-            eta = self._view.eta_seconds()
-            left = f", about {eta:.0f} s left" if eta is not None else ""
-            return (
-                f"  step {event['step']}/{self._view.steps}: loss {_figure(event['loss'])}, "
-                f"{event['tokens_per_second']:.0f} tokens/s, learning rate {event['learning_rate']:.2e}{left}"
-            )
-        if kind == "validation":
-            return f"  step {event['step']}: validation loss {_figure(event['loss'])}"
-        if kind == "log":
-            return f"  {event['text']}"
-        if kind == "run_finished" and event["status"] != "failed":
-            return f"{event['status']}: {event['reason']}" if event["reason"] else str(event["status"])
-        return ""
-
-
-def _figure(value: float | None) -> str:
-    return "not a number" if value is None else f"{value:.4f}"
 
 
 def before_after_table(document: dict[str, Any]) -> str:

@@ -16,7 +16,9 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as train.iters=50. Repeatable.")
 ]
 Name = Annotated[str | None, typer.Option("--name", help="What to call the run.", show_default=False)]
-Run = Annotated[str, typer.Argument(help="Name, unique beginning, or path of a run; `last` for the newest.")]
+_RUN = "Name, unique beginning, or path of a run; `last` for the newest."
+Run = Annotated[str, typer.Argument(help=_RUN)]
+RunIfAny = Annotated[str | None, typer.Argument(help=_RUN, show_default=False)]
 
 
 def find(run: str, runs_dir: Path | None) -> RunFolder:

@@ -31,6 +31,7 @@ def open_workbench(
     overrides: Sequence[str] = (),
     autostart: bool = False,
     run: Path | None = None,
+    log: Path | None = None,
     chat: ChatTarget | None = None,
 ) -> int:
     """Opens the app and returns its exit status.
@@ -58,6 +59,7 @@ def open_workbench(
             overrides=overrides,
             autostart=autostart,
             run=run,
+            log=log,
             chat=chat,
             settings=load_settings(),
         )

@@ -85,7 +85,7 @@ class StockStory:
             resumed=False,
             from_step=0,
         )
-        self._event("stage", name="train", status="running", seconds=0.0, text="")
+        self._event("stage", name="train", status="running", text="")
         if "optimizer" in settings:
             notes.append(f"{settings['optimizer']} · batch {batch.strip()}")
         for note in notes:
@@ -95,8 +95,8 @@ class StockStory:
         if not self._running:
             return
         self._running = False
-        stage = "done" if status == "finished" else "failed"
-        self._event("stage", name="train", status=stage, seconds=0.0, text=reason)
+        done = status == "finished"
+        self._event("stage", name="train", status="done" if done else "failed", text="" if done else reason)
         self._event("run_finished", status=status, reason=reason)
 
     def _event(self, kind: str, took: float = 0.0, /, **fields: Any) -> None:

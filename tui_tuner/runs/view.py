@@ -128,13 +128,19 @@ class RunView:
         """Seconds at work up to `now` (seconds since the epoch); after the end it no longer grows."""
         return self._clock.elapsed(now)
 
-    def eta_seconds(self) -> float | None:
+    def eta_seconds(self, now: float | None = None) -> float | None:
         """Seconds that the stage at work is expected to take from its last report on; None when nothing is known yet.
 
         While training: the median time of recent steps for each step that is left, and the median time of a validation
         for each one that is due by then. In a stage that counts rows: the time for a row so far, for the rows left.
+
+        Args:
+            now: counts from this moment instead, in seconds since the epoch; the answer is never negative then.
         """
-        return remaining_seconds(self)
+        left = remaining_seconds(self)
+        if left is None or now is None:
+            return left
+        return max(0.0, left - (self.elapsed_at(now) - self.elapsed))
 
     @property
     def running_stage(self) -> StageStatus | None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from tui_tuner.engine.protocol import Engine
     from tui_tuner.runs.folder import RunFolder
     from tui_tuner.settings import Settings
-    from tui_tuner.ui.follower import RunFollower
+    from tui_tuner.ui.follower import Follower
 
 BEAT = 0.2
 """Seconds between looks at the events of an active run; an idle run is looked at every fifth time."""
@@ -43,6 +43,7 @@ class TunerApp(ShellApp):
         overrides: `key=value` settings for it.
         autostart: begin a run of the preset right after the first frame.
         run: a run folder to look at.
+        log: a training log of another program to look at.
         chat: whom to talk to right after the first frame.
         settings: the person's settings; None means defaults that are not stored.
         stop_timeout: seconds that leaving waits for the engine.
@@ -63,6 +64,7 @@ class TunerApp(ShellApp):
         overrides: Sequence[str] = (),
         autostart: bool = False,
         run: Path | None = None,
+        log: Path | None = None,
         chat: ChatTarget | None = None,
         settings: Settings | None = None,
         stop_timeout: float = 30.0,
@@ -75,11 +77,11 @@ class TunerApp(ShellApp):
         self.stop_timeout = stop_timeout
         self.stopping = False
         self.clock: Callable[[], float] = time.time
-        self._wanted = (preset, autostart, run)
+        self._wanted = (preset, autostart, run, log)
         self._unsubscribe: Callable[[], None] = lambda: None
         self._forget_signals: Callable[[], None] = lambda: None
         self._beats = 0
-        self._last_seen: tuple[RunFollower | None, RunState] = (None, RunState.QUEUED)
+        self._last_seen: tuple[Follower | None, RunState] = (None, RunState.QUEUED)
         self._trouble = ""
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -89,7 +91,7 @@ class TunerApp(ShellApp):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
-        preset, autostart, run = self._wanted
+        preset, autostart, run, log = self._wanted
         self._unsubscribe = self.engine.subscribe(self._engine_spoke)
         self.engine.start()
         self._forget_signals = obey_signals(self)
@@ -102,6 +104,8 @@ class TunerApp(ShellApp):
 
                 self.select_run(RunFolder.open(run))
                 self.go("train")
+            if log is not None:
+                self.watch_log(log)
             if self.state.chat is not None:
                 self.go("chat")
             if autostart:
@@ -170,7 +174,17 @@ class TunerApp(ShellApp):
         from tui_tuner.ui.follower import RunFollower
 
         self.state.run, self.state.chat = folder, None
-        follower = RunFollower(folder, self.jobs.of)
+        self._follow(RunFollower(folder, self.jobs.of))
+
+    def watch_log(self, path: Path) -> None:
+        """Looks at the training log of another program instead of a run, and shows it; it can only be watched."""
+        from tui_tuner.ui.logfollower import LogFollower
+
+        self.state.run, self.state.chat = None, None
+        self._follow(LogFollower(path, self.clock))
+        self.go("train")
+
+    def _follow(self, follower: Follower) -> None:
         self.state.follower = follower
         if follower.is_large:
             self.run_worker(lambda: self._first_read(follower), thread=True, exit_on_error=False, group="first-read")
@@ -179,7 +193,7 @@ class TunerApp(ShellApp):
         self._last_seen = (follower, follower.state)
         self.post_message(RunSelected())
 
-    def _first_read(self, follower: RunFollower) -> None:
+    def _first_read(self, follower: Follower) -> None:
         try:
             follower.poll()
         except Exception as error:
@@ -219,9 +233,7 @@ class TunerApp(ShellApp):
             return
         if follower.state in (RunState.FINISHED, RunState.STOPPED, RunState.INTERRUPTED):
             sentence = (follower.view.verdict or {}).get("sentence", "")
-            self.notice(
-                f"{follower.folder.name}: {follower.state.value}. {sentence} (4 shows it)".replace(".  (", ". (")
-            )
+            self.notice(f"{follower.name}: {follower.word}. {sentence} (4 shows it)".replace(".  (", ". ("))
 
     def on_tuner_experiment_changed(self) -> None:
         self.tell("experiment")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from tui_tuner.runs.events import EventTail
 from tui_tuner.runs.lock import holder
@@ -23,6 +23,32 @@ if TYPE_CHECKING:
 
 LARGE = 256 * 1024
 """An event file with more bytes than this is first read in a thread."""
+
+
+class Follower(Protocol):
+    """What screens read of whatever is being looked at: a run folder, or the log of another program."""
+
+    ready: bool
+
+    @property
+    def view(self) -> RunView: ...
+
+    @property
+    def state(self) -> RunState: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def word(self) -> str: ...
+
+    @property
+    def is_large(self) -> bool: ...
+
+    @property
+    def active(self) -> bool: ...
+
+    def poll(self) -> bool: ...
 
 
 class RunFollower:
@@ -55,6 +81,16 @@ class RunFollower:
         self._clock = clock
         self._looked = -1e9
         self._alive = False
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+    @property
+    def word(self) -> str:
+        """The state in a word."""
+        return self.state.value
 
     @property
     def is_large(self) -> bool:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
 from textual.content import Content
 
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui import format as fmt
-from tui_tuner.ui.status import ACTIVE, RUN_STATES, time_left
-from tui_tuner.ui.text import inert
+from tui_tuner.ui.status import ACTIVE, RUN_STATES
+from tui_tuner.ui.text import inert, visible
 from tui_tuner.ui.widgets.progress import Progress
 from tui_tuner.ui.widgets.tiles import Tile
 
 if TYPE_CHECKING:
     from tui_tuner.engine.protocol import JobHandle
     from tui_tuner.runs.view import RunView
+    from tui_tuner.ui.logfollower import LogFollower
 
 RESUMABLE = (RunState.STOPPED, RunState.INTERRUPTED, RunState.FAILED, RunState.QUEUED)
 """States from which a run that no job works on can go on (a queued one without a job was never started)."""
@@ -56,7 +58,7 @@ def progress_of(view: RunView, state: RunState, job: JobHandle | None, now: floa
         text = "pausing …"
     began = view.started is not None
     elapsed = (view.elapsed_at(now) if active else view.elapsed) if began else None
-    left = time_left(view, now) if state is RunState.RUNNING else None
+    left = view.eta_seconds(now) if state is RunState.RUNNING else None
     return Progress(f"{sign} {text}", done, total, elapsed, left, style, active)
 
 
@@ -88,6 +90,40 @@ def banner_of(view: RunView, state: RunState, job: JobHandle | None) -> Content:
     return _health(view, here=job is not None)
 
 
+def progress_of_log(log: LogFollower, now: float) -> Progress:
+    """The progress line of a log of another program, at `now` (seconds since the epoch)."""
+    view, state = log.view, log.state
+    sign, style = RUN_STATES[state]
+    running = state is RunState.RUNNING
+    elapsed = None if view.started is None else view.elapsed_at(now) if running else view.elapsed
+    left = view.eta_seconds(now) if running else None
+    text = "training" if running else log.word
+    return Progress(f"{sign} {text}", view.step, view.steps, elapsed, left, style, log.active)
+
+
+def banner_of_log(log: LogFollower) -> Content:
+    """One line: what the log says of its run, or what is wrong with the file."""
+    view, state = log.view, log.state
+    if log.problem is not None:
+        return Content.assemble(("▲ ", "bold $text-warning"), inert(log.problem.sentence(), "$text-warning"))
+    reason = str((view.finished or {}).get("reason") or "")
+    if state is RunState.FAILED:
+        return Content.assemble(("✗ ", "bold $text-error"), inert(reason or "It broke off.", "$text-error"))
+    if state is RunState.STOPPED:
+        return _line("■", "$text-warning", f"Stopped at step {view.step:,}.", visible(reason))
+    if state is RunState.FINISHED:
+        advised = "v shows what looked wrong" if view.advice else ""
+        return _line("✓", "$text-success", "Finished.", " · ".join(filter(None, (visible(reason), advised))))
+    if state is RunState.QUEUED:
+        return _line(
+            "◌", "$text-muted", "Nothing was reported yet.", "the first figures are shown as soon as they come"
+        )
+    if state is RunState.INTERRUPTED:
+        fact = f"Nothing new for {fmt.duration(log.silence)}."
+        return _line("↯", "$text-warning", fact, "it came much faster before: it may have ended without saying so")
+    return _warnings(view) or _line("✓", "$text-success", "No warnings.", "it is steered where it was started")
+
+
 def _is_running(job: JobHandle | None) -> bool:
     return job is not None and job.status.value == "running"
 
@@ -98,6 +134,13 @@ def _line(sign: str, style: str, fact: str, todo: str) -> Content:
 
 def _health(view: RunView, here: bool) -> Content:
     """How a running run is doing: its last warning, or that there is none."""
+    todo = "space pauses · s stops and saves"
+    healthy = _line("✓", "$text-success", "No warnings.", todo if here else f"another process works on it · {todo}")
+    return _warnings(view) or healthy
+
+
+def _warnings(view: RunView) -> Content | None:
+    """What is wrong with a running run, as far as was noticed."""
     if view.advice:
         last = view.advice[-1]
         style = "$text-error" if last.get("severity") == "error" else "$text-warning"
@@ -107,8 +150,7 @@ def _health(view: RunView, here: bool) -> Content:
         return Content.assemble(
             (f"▲ {len(view.skipped)} steps skipped, ", "$text-warning"), inert(last.get("reason", ""), "$text-warning")
         )
-    todo = "space pauses · s stops and saves"
-    return _line("✓", "$text-success", "No warnings.", todo if here else f"another process works on it · {todo}")
+    return None
 
 
 def tiles_of(view: RunView) -> list[Tile]:
@@ -129,6 +171,12 @@ def tiles_of(view: RunView) -> list[Tile]:
         Tile("grad. norm", fmt.number(train.last("grad_norm"), 3), train.column("grad_norm")),
         Tile("peak memory", fmt.size(train.last("peak_memory")), train.column("peak_memory")),
     ]
+
+
+def tiles_of_log(view: RunView) -> list[Tile]:
+    """The numbers of a log: without those that it never tells."""
+    told = [tile for tile in tiles_of(view) if tile.history is not None and np.isfinite(tile.history).any()]
+    return told or tiles_of(view)[:3]
 
 
 def _beside(last: float, best: float | None) -> str:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from tui_tuner.config.model import Experiment
     from tui_tuner.config.presets import Preset
     from tui_tuner.runs.folder import RunFolder
-    from tui_tuner.ui.follower import RunFollower
+    from tui_tuner.ui.follower import Follower
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class WorkbenchState:
         preset: the preset that the experiment came from, or None.
         base: the folder that relative paths of the experiment start from, or None for the working folder.
         overrides: `key=value` settings from the command line, already applied to the experiment.
-        run: the run being looked at, or None.
-        follower: reads the events of that run, or None.
+        run: the run being looked at, or None; None also while a log of another program is watched.
+        follower: reads the events of that run or log, or None.
         edited: whether the experiment differs from the preset and overrides it came from.
         chat: whom to talk to instead of the experiment's and the run's models; None once one of those is chosen.
     """
@@ -50,6 +50,6 @@ class WorkbenchState:
     base: Path | None = None
     overrides: tuple[str, ...] = ()
     run: RunFolder | None = None
-    follower: RunFollower | None = None
+    follower: Follower | None = None
     edited: bool = False
     chat: ChatTarget | None = None

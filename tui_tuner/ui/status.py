@@ -5,14 +5,9 @@ The mode bar needs this for the very first frame: nothing here may import numpy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from textual.content import Content
 
 from tui_tuner.runs.state import RunState
-
-if TYPE_CHECKING:
-    from tui_tuner.runs.view import RunView
 
 ACTIVE = (RunState.QUEUED, RunState.RUNNING, RunState.PAUSED)
 """States in which new events are to be expected."""
@@ -46,13 +41,7 @@ VERDICTS: dict[str, tuple[str, str]] = {
 """Verdict → (sign, style)."""
 
 
-def status_content(state: RunState) -> Content:
+def status_content(state: RunState, word: str) -> Content:
     """A run's state as sign and word."""
     sign, style = RUN_STATES[state]
-    return Content.styled(f"{sign} {state.value}", f"bold {style}")
-
-
-def time_left(view: RunView, now: float) -> float | None:
-    """Seconds that the stage at work still takes, counted from `now`; None while unknown."""
-    left = view.eta_seconds()
-    return None if left is None else max(0.0, left - (view.elapsed_at(now) - view.elapsed))
+    return Content.styled(f"{sign} {word}", f"bold {style}")

@@ -175,6 +175,8 @@ class BenchmarkScreen(WorkbenchScreen):
             return self.EMPTY
         if view is None:
             return "◌ reading the run …"
+        if self.tuner.state.run is None:
+            return "A log of another program has no benchmark.\n\nOpen a run of this workbench on Runs (7)."
         if follower.state in (RunState.RUNNING, RunState.QUEUED, RunState.PAUSED):
             return "◌ The first benchmark is not done yet.\n\nThe Train screen (4) shows how far the run is."
         return (

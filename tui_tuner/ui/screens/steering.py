@@ -1,21 +1,26 @@
 """What can be asked of the run being looked at: pause, stop, resume, validate, save, end after the epoch.
 
 A screen that offers these inherits from here and has their keys among its own. It asks through the app's jobs only, and
-whichever process runs the run, hears of it.
+whichever process runs the run, hears of it. A log that another program writes cannot be asked anything, and these keys
+say so.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from textual import events
 
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.state import RunState
+from tui_tuner.ui.actions import actions_of
 from tui_tuner.ui.leaving import Question
 from tui_tuner.ui.reading import RESUMABLE
 from tui_tuner.ui.screens.base import WorkbenchScreen
 
 if TYPE_CHECKING:
     from tui_tuner.engine.protocol import JobHandle
+    from tui_tuner.ui.logfollower import LogFollower
 
 _WHILE_GOING = ("pause", "stop", "evaluate_now", "checkpoint_now", "finish_epoch")
 
@@ -35,7 +40,29 @@ class SteeringScreen(WorkbenchScreen):
         run = self.tuner.state.run
         return None if run is None else self.tuner.jobs.of(run.path)
 
+    @property
+    def outside(self) -> LogFollower | None:
+        """The log of another program that is being looked at, or None."""
+        state = self.tuner.state
+        # Not asked by its class: that would bring the run doctor with it wherever a run is shown.
+        return cast("LogFollower", state.follower) if state.run is None and state.follower is not None else None
+
+    def on_key(self, event: events.Key) -> None:
+        """Says why a run of another program cannot be steered; `check_action` has turned these keys off."""
+        log = self.outside
+        if log is None:
+            return
+        for action in actions_of(self.MODE):
+            if action.action in (*_WHILE_GOING, "resume") and event.key in action.keys.split(","):
+                event.stop()
+                self.tuner.notice(
+                    f"{action.label} is not possible here: another program writes {log.name}. "
+                    "It is steered, and stopped with ctrl+c, where it was started."
+                )
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        if action in (*_WHILE_GOING, "resume") and self.outside is not None:
+            return False
         if action in _WHILE_GOING:
             job = self.job if self.is_mounted else None
             if job is None:  # a run of another process can be steered as well

@@ -16,7 +16,7 @@ from textual.widgets import Static
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.charts.units import Unit
-from tui_tuner.ui.reading import banner_of, progress_of, tiles_of
+from tui_tuner.ui.reading import banner_of, banner_of_log, progress_of, progress_of_log, tiles_of, tiles_of_log
 from tui_tuner.ui.screens.steering import SteeringScreen
 from tui_tuner.ui.status import ACTIVE
 from tui_tuner.ui.text import inert
@@ -54,7 +54,8 @@ class TrainScreen(SteeringScreen):
     def __init__(self) -> None:
         super().__init__()
         self._chosen = False
-        self._run: object = None
+        self._followed: object = None
+        self._drawn: object = None
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="empty", classes="empty")
@@ -93,23 +94,29 @@ class TrainScreen(SteeringScreen):
 
     def on_run_changed(self, view: RunView | None) -> None:
         state = self.state
-        self.query_one("#empty").display = view is None
-        self.query_one("#run").display = view is not None
-        if view is None or state is None:
+        log = self.outside
+        nothing = view is None or (log is not None and log.problem is not None and view.started is None)
+        self.query_one("#empty").display = nothing
+        self.query_one("#run").display = not nothing
+        if view is None or state is None or nothing:
             self.query_one("#empty", Static).update(self._nothing())
             return
-        if self.tuner.state.run is not self._run:
-            self._run, self._chosen = self.tuner.state.run, False
+        self.set_class(log is not None, "-outside")
+        if self.tuner.state.follower is not self._followed:
+            self._followed, self._chosen = self.tuner.state.follower, False
+        if view is not self._drawn:
+            self._drawn = view
             for chart in self.query(MetricChart):
                 chart.clear_series()
             self.query_one(LossChart).start_over()
-        job = self.job
-        self.query_one(ProgressLine).show(progress_of(view, state, job, self.tuner.clock()))
-        self.query_one("#banner", Static).update(banner_of(view, state, job))
+        job, now = self.job, self.tuner.clock()
+        progress = progress_of(view, state, job, now) if log is None else progress_of_log(log, now)
+        self.query_one(ProgressLine).show(progress)
+        self.query_one("#banner", Static).update(banner_of(view, state, job) if log is None else banner_of_log(log))
         for stages in self.query(StageList):
             stages.show(view.stages, "" if state in ACTIVE else "failed" if state is RunState.FAILED else "stopped")
         self.query_one(LossChart).show(view)
-        tiles = tiles_of(view)
+        tiles = tiles_of(view) if log is None else tiles_of_log(view)
         for widget in self.query(Tiles):
             widget.show(tiles)
         for column, _title, _unit in _METRICS:
@@ -129,7 +136,13 @@ class TrainScreen(SteeringScreen):
         story = self.query_one("#story", Story)
         narrow = self.has_class("-narrow")
         self.set_class(view.verdict is not None, "-judged")
-        views = ["result", "log", "samples", "advice"] if narrow else ["log", "samples", "advice"]
+        if self.outside is not None:
+            beside, views = "about", ["log", "advice"]
+        else:
+            beside, views = "result", ["log", "samples", "advice"]
+        self.query_one("#result", Story).choose([beside], beside)
+        if narrow:
+            views = [*views, beside] if self.outside is not None else [beside, *views]
         wanted = "result" if narrow and view.verdict is not None else "log"
         story.choose(views, story.current if self._chosen and story.current in views else wanted)
         for pane in self.query(Story):
@@ -137,8 +150,10 @@ class TrainScreen(SteeringScreen):
 
     def _nothing(self) -> Content:
         state = self.tuner.state
+        if self.outside is not None and self.outside.problem is not None:
+            return inert(self.outside.problem.sentence(), "$text-warning")
         if state.follower is not None:
-            return Content.styled("Reading the run …", "$text-muted")
+            return Content.styled(f"Reading the {'run' if self.outside is None else 'log'} …", "$text-muted")
         if state.experiment is not None:
             return Content.assemble(
                 inert(state.experiment.run.name, "bold"),

@@ -11,12 +11,12 @@ from textual.widget import Widget
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.actions import MODES
-from tui_tuner.ui.status import status_content, time_left
+from tui_tuner.ui.status import status_content
 from tui_tuner.ui.text import clip, clip_middle, visible
 
 if TYPE_CHECKING:
     from tui_tuner.ui.app import TunerApp
-    from tui_tuner.ui.follower import RunFollower
+    from tui_tuner.ui.follower import Follower
 
 
 class ModeBar(Widget):
@@ -64,23 +64,24 @@ class ModeBar(Widget):
                 (" ○ not started  ", "$text-muted"), (clip(experiment.run.name, max(8, width - 40)), "$foreground"),
                 ("  f5 starts it", "$text-muted"),
             )  # fmt: skip
-        return self._run_line(follower, width)
+        return self._run_line(follower, app.state.run is None, width)
 
-    def _run_line(self, follower: RunFollower, width: int) -> Content:
+    def _run_line(self, follower: Follower, outside: bool, width: int) -> Content:
         view = follower.view
-        left = Content(" ") + status_content(follower.state)
-        facts: list[str] = []
+        left = Content(" ") + status_content(follower.state, follower.word)
+        facts: list[str] = ["watched from outside"] if outside else []
         if self._mode == "train":  # its own lines tell how far it is
-            facts = [visible(view.model)] if view.model else []
+            facts += [visible(view.model)] if view.model else []
         elif view.steps:
             facts.append(f"step {view.step:,}/{view.steps:,}")
         if follower.state is RunState.RUNNING and self._mode != "train":
-            eta = time_left(view, self.app.clock())  # type: ignore[attr-defined]
+            eta = view.eta_seconds(self.app.clock())  # type: ignore[attr-defined]
             if eta is not None:
                 facts.append(f"{fmt.duration(eta)} left")
         right = clip(" · ".join(facts), width // 2)
         room = width - left.cell_length - len(right) - 4
-        name = clip_middle(follower.folder.name, max(8, room))
-        line = left + Content.assemble("  ", (name, "$foreground"))
+        kind = "log " if outside else ""
+        name = clip_middle(follower.name, max(8, room - len(kind)))
+        line = left + Content.assemble("  ", (kind, "$text-muted"), (name, "$foreground"))
         pad = width - line.cell_length - len(right) + 1
         return line + Content(" " * max(2, pad)) + Content.styled(right, "$text-muted")

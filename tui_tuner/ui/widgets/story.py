@@ -157,6 +157,18 @@ def advice_content(view: RunView, width: int) -> Content:
     return Content("\n").join(parts)
 
 
+def log_facts(view: RunView, width: int) -> Content:
+    """What the log of another program says of its run."""
+    started = view.started or {}
+    facts = [(name, started.get(name)) for name in ("model", "data", "method", "steps")]
+    lines = [Content.assemble((f"{name:<8}", "$text-muted"), inert(value)) for name, value in facts if value]
+    note = (
+        "Another program trains; this is read from what it prints, and says no more than that. "
+        "There are no samples in it and no benchmark."
+    )
+    return Content("\n").join([*lines, Content.styled(note, "$text-muted")])
+
+
 def _control(event: dict[str, Any]) -> str:
     value = event.get("value")
     what = str(event.get("what", "")).replace("_", " ")
@@ -171,6 +183,7 @@ VIEWS: dict[str, tuple[str, Callable[[RunView], object], Callable[[RunView, int]
     "result": ("Result", lambda view: (view.started, len(view.evaluations), view.verdict), result_content),
     "log": ("Log", log_key, log_content),
     "samples": ("Samples", lambda view: (len(view.samples), view.samples[-1:]), samples_content),
+    "about": ("About", lambda view: id(view.started), log_facts),
     "advice": ("Advice", lambda view: (len(view.advice), view.advice[-1:]), advice_content),
 }
 """Name → heading, what the content depends on, and the content for a number of cells."""

@@ -1,0 +1,69 @@
+"""Tells a run's events as lines, for those who have no screen.
+
+It must never fail on an event: a log of another program has fewer fields than a run of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tui_tuner.runs import Event, RunView
+from tui_tuner.runs.columns import number
+
+
+class Teller:
+    """Turns events into lines of progress.
+
+    Args:
+        say: takes a line.
+    """
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+        self._view = RunView()
+
+    def tell(self, event: Event) -> None:
+        """Says what an event tells, if it is one that is told."""
+        if event["type"] == "run_started" and event.get("resumed") is not True:
+            self._view = RunView()
+        self._view.extend([event])
+        line = self._line(event)
+        if line:
+            self._say(line)
+
+    def _line(self, event: Event) -> str:
+        kind = event["type"]
+        if kind == "stage":
+            # Why it failed is said once, by the error that ends the command.
+            text = f" ({event['text']})" if event.get("text") and event.get("status") != "failed" else ""
+            took = number(event.get("seconds"))
+            after = f" in {took:.1f} s" if took is not None and event.get("status") in ("done", "failed") else ""
+            return f"{event.get('name')}: {event.get('status')}{after}{text}"
+        if kind == "train":
+            return self._train(event)
+        if kind == "validation":
+            return f"  step {event.get('step')}: validation loss {figure(event.get('loss'))}"
+        if kind == "log":
+            return f"  {event.get('text')}"
+        if kind == "advice":
+            return f"  {event.get('severity')}: {event.get('text')}"
+        if kind == "run_finished" and event.get("status") != "failed":
+            return f"{event['status']}: {event['reason']}" if event.get("reason") else str(event.get("status"))
+        return ""
+
+    def _train(self, event: Event) -> str:
+        steps = f"/{self._view.steps}" if self._view.steps else ""
+        parts = [f"  step {event.get('step')}{steps}: loss {figure(event.get('loss'))}"]
+        if (rate := number(event.get("tokens_per_second"))) is not None:
+            parts.append(f"{rate:.0f} tokens/s")
+        if (rate := number(event.get("learning_rate"))) is not None:
+            parts.append(f"learning rate {rate:.2e}")
+        if (left := self._view.eta_seconds()) is not None:
+            parts.append(f"about {left:.0f} s left")
+        return ", ".join(parts)
+
+
+def figure(value: object) -> str:
+    """A loss as text; None is what stands in events for a number that was not finite."""
+    known = number(value)
+    return "not a number" if known is None else f"{known:.4f}"
