@@ -38,6 +38,8 @@ def a_value(info: FieldInfo) -> st.SearchStrategy[Any]:
         return NAME
     if info.key == "adapter.targets":
         return st.lists(MODULE, unique=True, max_size=3)
+    if info.key == "data.group":
+        return st.lists(NAME, unique=True, max_size=3)
     if info.kind == "whole":
         return st.integers(int(info.low or 0), int(info.high or 2**32 - 1))
     if info.kind == "number":
@@ -75,6 +77,10 @@ def experiments(draw: st.DrawFn) -> Experiment:
     adapter["rslora"] = bool(adapter["alpha"]) and adapter["rslora"]
     adapter["layer_numbers"] = [] if adapter["layers"] else adapter["layer_numbers"]
     data["completion"] = (data["completion"] or ["a"])[:1] if data["prompt"] else []
+    data["valid_share"] = 0.0 if data["valid"] else data["valid_share"] / 2
+    data["test_share"] = 0.0 if data["test"] else data["test_share"] / 2
+    if (data["split"] == "grouped" and not data["group"]) or data["split"] == "facts":
+        data["split"] = "records"
     return Experiment.model_validate(tables)
 
 

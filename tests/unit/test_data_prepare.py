@@ -106,12 +106,18 @@ def test_rows_are_taken_as_they_are(tmp_path: Path) -> None:
     done = prepared_from(tmp_path, rows)
     assert sorted(row["prompt"] for row in done.train + done.valid + done.test) == [f"p{n}" for n in range(10)]
     assert all(set(row) == {"prompt", "completion"} for row in done.train)
-    assert done.notes == ["rows are used as completion and prompt; not used: id"]
+    assert done.notes == ["columns that are not used: id"]
 
 
-def test_text_that_hides_other_columns_is_noted(tmp_path: Path) -> None:
-    rows = [{"instruction": "i", "output": "o", "text": f"t{n}"} for n in range(5)]
-    assert prepared_from(tmp_path, rows).notes == ["rows are used as text; not used: instruction, output"]
+def test_a_question_and_its_answer_come_before_a_text_that_holds_both(tmp_path: Path) -> None:
+    """mlx-lm's own reader would take the text without a word."""
+    rows = [{"instruction": "i", "output": f"o{n}", "text": f"t{n}"} for n in range(5)]
+    done = prepared_from(tmp_path, rows)
+    assert set(done.train[0]) == {"prompt", "completion"}
+    assert done.notes[:2] == [
+        "taken as alpaca: the columns are instruction, input and output",
+        "columns that are not used: text",
+    ]
 
 
 def test_tools_stay_with_their_conversation(tmp_path: Path) -> None:
@@ -174,28 +180,18 @@ def test_counts_take_that_many_of_a_folders_split(tmp_path: Path) -> None:
         prepare(section(source, test=1), 42, None)
 
 
-@pytest.mark.parametrize(
-    ("row", "advice"),
-    [
-        ({"question": "q", "answer": "a"}, 'prompt = "{question}" and completion = "{answer}"'),
-        (
-            {"Instruction": "i", "input": "", "output": "o"},
-            """prompt = "{Instruction}\\n\\n{input or ''}" and completion = "{output}\"""",
-        ),
-        ({"instruction": "i", "context": "", "response": "o"}, 'completion = "{response}"'),
-        ({"document": "d", "summary": "s"}, 'prompt = "{document}" and completion = "{summary}"'),
-        ({"id": 1, "conversations": [{"from": "human", "value": "v"}]}, '"from" to "role"'),
-        ({"conversation": [{"role": "user", "content": "v"}]}, 'rename "conversation" to "messages"'),
-        ({"name": "n", "yards": 1}, 'completion = "{yards}"'),
-        ({"only": "n"}, 'completion = "{answer}"'),
-    ],
-)
-def test_unknown_shapes_are_answered_with_a_template(tmp_path: Path, row: dict[str, Any], advice: str) -> None:
+def test_a_table_of_facts_is_answered_with_a_template(tmp_path: Path) -> None:
     with pytest.raises(TunerError) as caught:
-        prepared_from(tmp_path, [row] * 5)
+        prepared_from(tmp_path, [{"name": f"n{n}", "yards": n, "team": "A", "won": True} for n in range(5)])
     assert caught.value.code == "unknown-shape"
-    assert f"their columns are {', '.join(row)}" in caught.value.message
-    assert advice in caught.value.fix
+    assert "the columns are name, yards, team, won" in caught.value.message
+    assert 'completion = "{yards}"' in caught.value.fix
+
+
+def test_prompts_without_answers_are_refused_with_the_reason(tmp_path: Path) -> None:
+    with pytest.raises(TunerError, match="prompts but no answers") as caught:
+        prepared_from(tmp_path, [{"question": f"What is {n}?", "id": n} for n in range(9)])
+    assert caught.value.code == "no-answers"
 
 
 def test_the_advised_template_works(tmp_path: Path) -> None:
@@ -205,33 +201,33 @@ def test_the_advised_template_works(tmp_path: Path) -> None:
 
 
 BAD_ROWS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
-    ({"prompt": "a", "completion": "b"}, {"prompt": "a"}, "no row of a known shape (columns: prompt)"),
-    ({"prompt": "a", "completion": "b"}, {"prompt": "a", "completion": None}, '"completion" is null, not text'),
-    ({"prompt": "a", "completion": "b"}, {"prompt": "a", "completion": 5}, '"completion" is a number, not text'),
+    ({"prompt": "a", "completion": "b"}, {"prompt": "a"}, 'the row has no "completion" (its columns: prompt)'),
+    ({"prompt": "a", "completion": "b"}, {"prompt": "a", "completion": None}, '"completion" is empty'),
+    ({"prompt": "a", "completion": "b"}, {"prompt": "a", "completion": {"x": 1}}, '"completion" is an object'),
     ({"prompt": "a", "completion": "b"}, {"prompt": " \n", "completion": "b"}, '"prompt" is empty'),
     ({"prompt": "a", "completion": "b"}, {"prompt": "\ud800", "completion": "b"}, "surrogate"),
     ({"prompt": "a", "completion": "b"}, {"text": "a"}, "completion rows, but this one is a text row"),
-    ({"text": "a"}, {"text": ["a"]}, '"text" is a list, not text'),
+    ({"text": "a"}, {"text": {"a": 1}}, '"text" is an object'),
     ({"text": "a"}, {"text": ""}, '"text" is empty'),
-    (CHAT, {"messages": "[]"}, '"messages" is text, not a list'),
-    (CHAT, {"messages": {}}, '"messages" is an object, not a list'),
-    (CHAT, {"messages": []}, '"messages" is empty'),
-    (CHAT, {"messages": ["a"]}, "message 1 is text, not an object with role and content"),
-    (CHAT, {"messages": [{"from": "human", "value": "a"}]}, "message 1 has no role (its keys: from, value)"),
-    (CHAT, {"messages": [{"role": "human", "content": "a"}]}, 'message 1 has the role "human"'),
+    (CHAT, {"messages": "[]"}, "the conversation is empty"),
+    (CHAT, {"messages": "x"}, "text that is not the JSON of a list"),
+    (CHAT, {"messages": {}}, '"messages" is missing or empty'),
+    (CHAT, {"messages": []}, '"messages" is missing or empty'),
+    (CHAT, {"messages": ["a"]}, "message 1 is not an object with role and content"),
+    (CHAT, {"messages": [{"value": "a"}]}, "message 1 has no role (its keys: value)"),
+    (CHAT, {"messages": [{"role": "narrator", "content": "a"}]}, 'message 1 has the role "narrator"'),
     (CHAT, {"messages": [{"role": ["user"], "content": "a"}]}, "message 1 has the role"),
     (CHAT, {"messages": [{"role": "user"}]}, "message 1 has no content"),
-    (CHAT, {"messages": [{"role": "user", "content": None}]}, "the content of message 1 is null, not text"),
+    (CHAT, {"messages": [{"role": "user", "content": None}]}, "message 1 has no content"),
     (
         CHAT,
-        {"messages": [{"role": "user", "content": [{"type": "text"}]}]},
-        "the content of message 1 is a list of parts",
+        {"messages": [{"role": "user", "content": [{"type": "image"}]}]},
+        "the content of message 1 has a part that is no text (image)",
     ),
-    (CHAT, {"messages": [{"role": "assistant", "content": None, "tool_calls": [1]}]}, "calls tools and has no content"),
     (CHAT, {"messages": [{"role": "user", "content": "a"}]}, 'ends with role "user"'),
     (CHAT, {"messages": [{"role": "assistant", "content": "a"}]}, 'no message of role "user"'),
-    (CHAT, {**CHAT, "tools": "[]x"}, '"tools" is text, not a list'),
-    (CHAT, {**CHAT, "tools": [1]}, '"tools" is not a list of objects'),
+    ({**CHAT, "tools": [{"a": 1}]}, {**CHAT, "tools": "[]x"}, "tools is text that is not the JSON of a list"),
+    ({**CHAT, "tools": [{"a": 1}]}, {**CHAT, "tools": [1]}, '"tools" is not a list of objects'),
 ]
 
 
@@ -243,20 +239,20 @@ def test_rows_that_cannot_be_trained_on_are_named(
         prepared_from(tmp_path, [good, good, bad, good, good])
     assert message in caught.value.message
     assert caught.value.where == f"{tmp_path / 'rows.jsonl'}, line 3 (row 3)"
-    assert caught.value.code in ("bad-row", "mixed-rows")
+    assert caught.value.code in ("bad-row", "mixed-rows", "not-text")
 
 
-def test_one_template_without_the_other_is_refused() -> None:
-    class Half:
-        source, train, valid, test = "embedded:players", 0, 0, 0
-        prompt: tuple[str, ...] = ("{first}",)
-        completion: tuple[str, ...] = ()
-
-    with pytest.raises(TunerError, match=r"data\.prompt is set and data\.completion is not"):
-        prepare(Half(), 1, None)  # type: ignore[arg-type]
-    Half.prompt, Half.completion = ("a", "b", "c"), ("a", "b")
-    with pytest.raises(TunerError, match=r"3 wordings and data\.completion 2"):
-        prepare(Half(), 1, None)  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("prompt", "completion", "message"),
+    [
+        (["{first}"], [], r"data\.prompt is set and data\.completion is not"),
+        (["a", "b", "c"], ["a", "b"], r"3 wordings and data\.completion 2"),
+    ],
+)
+def test_one_template_without_the_other_is_refused(prompt: list[str], completion: list[str], message: str) -> None:
+    half = section("embedded:players").model_copy(update={"prompt": prompt, "completion": completion})  # unchecked
+    with pytest.raises(TunerError, match=message):
+        prepare(half, 1, None)
 
 
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
@@ -320,3 +316,93 @@ def test_the_embedded_players_prepare_with_their_preset() -> None:
     assert len(done.train) == experiment.data.train * wordings
     assert len(done.test) == experiment.data.test * wordings
     assert not {row["prompt"] for row in done.train} & {row["prompt"] for row in done.test}
+
+
+# --- what the recipe adds
+
+
+def test_a_system_message_goes_before_every_prompt(tmp_path: Path) -> None:
+    rows = [{"question": f"q{n}?", "answer": "a b", "style": "short"} for n in range(6)]
+    done = prepared_from(tmp_path, rows, system="Be {style}.")
+    assert [turn["role"] for turn in done.train[0]["messages"]] == ["system", "user", "assistant"]
+    assert done.train[0]["messages"][0]["content"] == "Be short."
+
+
+def test_records_outside_the_filter_are_left_out_and_counted(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{n}", "completion": "c", "n": str(n)} for n in range(20)]
+    done = prepared_from(tmp_path, rows, filter=["n >= 10", 'not prompt endswith "9"'])
+    assert sorted(row["prompt"] for row in done.train + done.valid + done.test) == [f"p{n}" for n in range(10, 19)]
+    assert done.notes[0] == "the filter leaves out 11 records of 20"
+
+
+def test_a_filter_that_nothing_passes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(TunerError, match="no record meets the conditions"):
+        prepared_from(tmp_path, [{"prompt": "p", "completion": "c"}] * 5, filter=['prompt == "x"'])
+
+
+def test_a_filter_on_a_column_that_is_not_there_names_the_nearest(tmp_path: Path) -> None:
+    with pytest.raises(TunerError, match="no column") as caught:
+        prepared_from(tmp_path, [{"prompt": "p", "completion": "c"}] * 5, filter=["promt"])
+    assert "prompt" in caught.value.fix
+
+
+def test_a_sample_is_drawn_by_seed_before_the_split(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{n}", "completion": "c"} for n in range(100)]
+    done = prepared_from(tmp_path, rows, sample=20)
+    assert (len(done.train), len(done.valid), len(done.test)) == (16, 2, 2)
+    assert done == prepared_from(tmp_path, rows, sample=20)
+
+
+def test_shares_hold_back_that_part_of_the_records(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{n}", "completion": "c"} for n in range(200)]
+    done = prepared_from(tmp_path, rows, valid_share=0.05, test_share=0.2)
+    assert (len(done.train), len(done.valid), len(done.test)) == (150, 10, 40)
+
+
+def test_groups_never_straddle_splits(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{n}", "completion": "c", "doc": f"d{n % 12}"} for n in range(96)]
+    done = prepared_from(tmp_path, rows, split="grouped", group=["doc"], valid=10, test=20)
+    docs = [{int(row["prompt"][1:]) % 12 for row in part} for part in (done.train, done.valid, done.test)]
+    assert not docs[0] & docs[1] and not docs[0] & docs[2] and not docs[1] & docs[2]
+    assert (len(done.train), len(done.valid), len(done.test)) == (56, 16, 24)
+    assert "stay together (12 groups)" in " ".join(done.notes)
+
+
+WORDINGS = ["How far did {name} throw?", "{name}'s passing yards?", "Yards of {name}?"]
+
+
+def test_facts_are_trained_in_some_words_and_asked_in_others(tmp_path: Path) -> None:
+    rows = [{"name": f"P{n}", "yards": str(n)} for n in range(30)]
+    done = prepared_from(
+        tmp_path, rows, prompt=WORDINGS, completion=["{yards}"], split="facts", test=25, valid=25, unseen=5
+    )
+    trained = {row["prompt"] for row in done.train}
+    assert len(done.train) == 25 and len(done.valid) == 25 and len(done.test) == 25 and len(done.unseen) == 15
+    assert all(text.startswith("How far did") for text in trained)
+    assert all("passing yards" in row["prompt"] for row in done.valid)
+    assert all(row["prompt"].startswith("Yards of") for row in done.test)
+    names = [{row["prompt"].split(word)[-1] for row in part} for part, word in ((done.train, "did "),)]
+    assert {text.removesuffix(" throw?") for text in names[0]} == {
+        row["prompt"].removeprefix("Yards of ").removesuffix("?") for row in done.test
+    }
+    unseen = {row["completion"] for row in done.unseen}
+    assert unseen.isdisjoint(row["completion"] for part in (done.train, done.valid, done.test) for row in part)
+    write_prepared(done, tmp_path / "out")
+    assert read_prepared(tmp_path / "out").unseen == done.unseen
+
+
+def test_a_source_with_splits_of_its_own_is_not_divided_again(tmp_path: Path) -> None:
+    source = folder(tmp_path, train=5, validation=3, test=2)
+    with pytest.raises(TunerError, match="brings its own splits"):
+        prepare(section(source, test_share=0.5), 42, None)
+
+
+def test_rows_with_and_without_a_system_message_become_one_kind(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{n}", "completion": "c", "system": "Be kind." if n % 2 else ""} for n in range(10)]
+    done = prepared_from(tmp_path, rows)
+    assert {row_kind(row) for part in (done.train, done.valid, done.test) for row in part} == {"chat"}
+
+
+def test_the_first_refused_record_is_named_before_a_split_that_cannot_be_made(tmp_path: Path) -> None:
+    with pytest.raises(TunerError, match='"completion" is empty'):
+        prepared_from(tmp_path, [{"prompt": "p", "completion": "c"}, {"prompt": "p", "completion": ""}])

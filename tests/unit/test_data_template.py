@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui_tuner.data.template import Template, has_column, has_value
+from tui_tuner.data.lookup import has_column, has_value
+from tui_tuner.data.template import Template
 from tui_tuner.errors import TunerError
 
 RECORD: dict[str, Any] = {
@@ -170,3 +171,45 @@ def test_doubled_braces_give_any_text_back(text: str) -> None:
 @given(record=st.dictionaries(st.sampled_from(["a", "b", "c"]), st.text(max_size=4), min_size=3))
 def test_values_with_braces_are_not_read_again(record: dict[str, str]) -> None:
     assert Template.parse("{a}|{b}|{c}").render(record) == f"{record['a']}|{record['b']}|{record['c']}"
+
+
+# --- choices
+
+
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("{if name}Hi {name}{end}!", "Hi Ann Lee!"),
+        ("{if empty}x{else}y{end}", "y"),
+        ("{if yards > 10}far{else}near{end}", "far"),
+        ("{if missing}{missing}{end}", ""),
+        ("{if name}{if empty}a{else}b{end}{end}", "b"),
+        ('{if club.city == "Bern"}bear{end}', "bear"),
+    ],
+)
+def test_choices_depend_on_the_record(text: str, written: str) -> None:
+    assert Template.parse(text).render(RECORD) == written
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{if name}x", "an {if} has no {end} at character 1"),
+        ("{if name}x{else}y{else}z{end}", "a second {else} at character 18"),
+        ("{if name >}x{end}", "breaks off"),
+    ],
+)
+def test_choices_that_are_not_whole_are_refused(text: str, message: str) -> None:
+    with pytest.raises(TunerError) as caught:
+        Template.parse(text)
+    assert message in caught.value.message
+
+
+def test_else_and_end_alone_are_columns() -> None:
+    assert Template.parse("{end} {else}").render({"end": "a", "else": "b"}) == "a b"
+
+
+def test_only_what_is_always_written_counts_as_written() -> None:
+    template = Template.parse("{a}{if b}{c}{end}{d or 0}")
+    assert template.written == {"a"}
+    assert template.fields == {"a", "b", "c", "d"}

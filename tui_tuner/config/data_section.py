@@ -6,11 +6,17 @@ checked where the records are at hand, not here.
 
 from __future__ import annotations
 
-from typing import Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from tui_tuner.config.types import ConflictError, Name, Section, Switch, Texts, Whole
+from tui_tuner.config.types import ConflictError, Name, Names, Number, Section, Switch, Text, Texts, Whole
+
+Shape = Literal[
+    "auto", "completion", "text", "messages", "sharegpt", "alpaca", "dolly", "question-answer", "preference", "tree"
+]
+SplitMode = Literal["records", "grouped", "facts"]
+Branch = Literal["best", "longest", "all"]
 
 
 class DataSection(Section):
@@ -19,12 +25,24 @@ class DataSection(Section):
     source: Name
     """The examples: a file (JSONL, JSON, CSV or TSV), a folder with train, valid and test files, or
     "embedded:players". A relative path is looked up beside this file first."""
+    shape: Shape = "auto"
+    """What the records look like; "auto" recognises it, and the Data screen says how surely. Set it when the guess is
+    wrong; templates come before it."""
     prompt: Texts = Field(default_factory=list)
     """Templates of the question, with columns in braces, such as "Summarise: {text}". Each wording makes an example
     of its own from every record; leave it empty when the rows already are prompt/completion, messages or text."""
     completion: Texts = Field(default_factory=list)
     """Templates of the answer that the model shall learn, with columns in braces. Give one for all prompts, or one
     for each."""
+    system: Text = ""
+    """Template of a system message put before every prompt; empty for none. Use it when the model will be called with
+    the same one."""
+    filter: Texts = Field(default_factory=list)
+    """Conditions that a record must meet to be used, such as 'yards > 0' or 'category != "closed_qa"'; all of them
+    must hold. How many records they leave out is said."""
+    sample: Whole = Field(0, ge=0)
+    """How many records to take by seed before anything else, after the filter; 0 takes all. Use it to try a large
+    set quickly."""
     train: Whole = Field(0, ge=0)
     """How many records to train on; 0 takes all that are left after validation and test. Lower it to see what less
     data would have done."""
@@ -34,6 +52,29 @@ class DataSection(Section):
     test: Whole = Field(0, ge=0)
     """How many records to hold back for the benchmark before and after; 0 takes 10 %, at least one, or all of a
     folder's test file. More rows make the verdict surer and the benchmark slower."""
+    valid_share: Number = Field(0.0, ge=0, lt=1)
+    """The share of the records to hold back for validation, such as 0.05; 0 leaves it to valid. Not for sources that
+    bring their own splits."""
+    test_share: Number = Field(0.0, ge=0, lt=1)
+    """The share of the records to hold back for the benchmark, such as 0.1; 0 leaves it to test. Not for sources that
+    bring their own splits."""
+    split: SplitMode = "records"
+    """What is held back: "records" draws single records, "grouped" keeps records together that share the columns named
+    by group, "facts" trains every fact and holds back wordings, to measure recall in new words."""
+    group: Names = Field(default_factory=list)
+    """The columns that tell what a record is about, such as a name or a document; records that agree in them never
+    straddle two splits. Needed by "grouped", useful with "facts"."""
+    valid_wordings: Whole = Field(1, ge=0)
+    """With split = "facts": how many of the last prompt templates are kept for validation, before those of the
+    test."""
+    test_wordings: Whole = Field(1, ge=1)
+    """With split = "facts": how many of the last prompt templates are kept for the test."""
+    unseen: Whole = Field(0, ge=0)
+    """With split = "facts": how many records are never trained in any wording, as a set of its own that shows
+    guessing; 0 keeps none."""
+    tree: Branch = "best"
+    """How a tree of messages becomes conversations: "best" follows the best-ranked replies, "longest" the longest
+    branch, "all" takes every branch."""
     mask_prompt: Switch = True
     """Whether the loss counts the answer's tokens only. Switch it off to learn the prompt's wording too, and for rows
     of plain text, which have no prompt."""
@@ -52,4 +93,22 @@ class DataSection(Section):
         if prompts and answers not in (1, prompts):
             many = f"has {answers} templates for {prompts} prompt{'s' if prompts > 1 else ''}"
             raise ConflictError("completion", many, f"give one template{f', or {prompts}' if prompts > 1 else ''}")
+        return self
+
+    @model_validator(mode="after")
+    def _splits_make_sense(self) -> Self:
+        for part in ("valid", "test"):
+            if getattr(self, part) and getattr(self, f"{part}_share"):
+                raise ConflictError(f"{part}_share", f"is given beside data.{part}", "give only one of them")
+        if self.valid_share + self.test_share >= 1:
+            raise ConflictError(
+                "test_share", "leaves no records to train on", "lower data.valid_share or data.test_share"
+            )
+        if self.split == "grouped" and not self.group:
+            raise ConflictError("split", "needs data.group", "name the columns that tell what a record is about")
+        if self.split == "facts":
+            held = self.valid_wordings + self.test_wordings
+            if len(self.prompt) <= held:
+                has = f"has {len(self.prompt)} templates, of which {held} are held back"
+                raise ConflictError("prompt", has, "write at least one more wording to train on")
         return self

@@ -173,10 +173,8 @@ def _message(message: Any, number: int, where: str) -> dict[str, Any]:
     if role not in ROLES:
         raise _refuse(f'{what} has the role "{role}", which no chat template knows', where, f"use one of {_ROLE_LIST}")
     content = message.get("content")
-    if content is None and message.get("tool_calls"):
-        raise _refuse(
-            f"{what} calls tools and has no content", where, "write the call out as content or take the row out"
-        )
+    if message.get("tool_calls") and not content:
+        return {**message, "content": ""}  # templates join it to other texts, which null would break
     if "content" not in message:
         raise _refuse(f"{what} has no content", where)
     if isinstance(content, list):

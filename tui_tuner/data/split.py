@@ -42,7 +42,17 @@ def sample(count: int, wanted: int, seed: int) -> list[int]:
     return sorted(shuffled(count, seed)[:wanted])
 
 
-def split_records(identities: Sequence[Hashable], *, train: int, valid: int, test: int, seed: int, where: str) -> Split:
+def split_records(
+    identities: Sequence[Hashable],
+    *,
+    train: int,
+    valid: int,
+    test: int,
+    seed: int,
+    where: str,
+    groups: Sequence[Hashable] | None = None,
+    parts: int = 2,
+) -> Split:
     """Divide records among train, validation and test.
 
     The test is drawn first, then validation, then train, so that asking for more or fewer training records leaves the
@@ -55,16 +65,20 @@ def split_records(identities: Sequence[Hashable], *, train: int, valid: int, tes
         test: likewise.
         seed: of the order.
         where: the source's name, for errors.
+        groups: one per record; records of a group stay on one side, so that a part may get a few more than wanted.
+        parts: 1 to hold back a test only.
 
     Raises:
         TunerError: more is asked for than there is (code "too-few-rows"); names all counts.
     """
     count = len(identities)
     share = max(1, count // HELD_OUT_SHARE)
-    valid, test = valid or share, test or share
+    valid, test = (valid or share) if parts > 1 else 0, test or share
     if max(train, 1) + valid + test > count:
         raise _too_few(train, valid, test, count, where, "")
     order = shuffled(count, seed)
+    if groups is not None:
+        return _split_groups(_joined(identities, groups), order, train, valid, test, where)
     seen: set[Hashable] = set()
     firsts = [index for index in order if not (identities[index] in seen or seen.add(identities[index]))]  # type: ignore[func-returns-value]
     if valid + test >= len(firsts):
@@ -76,6 +90,40 @@ def split_records(identities: Sequence[Hashable], *, train: int, valid: int, tes
         raise _too_few(train, valid, test, count, where, f", {len(firsts):,} of them different")
     left_out = [index for index in order if identities[index] in held_out and index not in chosen]
     return Split(pool[: train or None], firsts[test : test + valid], firsts[:test], left_out)
+
+
+def _joined(identities: Sequence[Hashable], groups: Sequence[Hashable]) -> list[int]:
+    """A number for each record, the same for those that share a group or are copies, however indirectly."""
+    parent = list(range(len(groups)))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    first: dict[tuple[int, Hashable], int] = {}
+    for index, names in enumerate(zip(groups, identities, strict=True)):
+        for kind, name in enumerate(names):
+            other = first.setdefault((kind, name), index)
+            low, high = sorted((root(other), root(index)))
+            parent[high] = low
+    return [root(index) for index in range(len(groups))]
+
+
+def _split_groups(members: list[int], order: list[int], train: int, valid: int, test: int, where: str) -> Split:
+    """Whole groups in drawn order: to the test until it has enough, then to validation, the rest to train."""
+    of_group: dict[int, list[int]] = {}
+    for index in order:
+        of_group.setdefault(members[index], []).append(index)
+    sides: list[list[int]] = [[], [], []]
+    for group in of_group.values():
+        side = 0 if len(sides[0]) < test else 1 if len(sides[1]) < valid else 2
+        sides[side].extend(group)
+    held_test, held_valid, pool = sides
+    if not pool or len(held_valid) < valid or train > len(pool):
+        raise _too_few(train, valid, test, len(order), where, f" in {len(of_group):,} groups that stay together")
+    return Split(pool[: train or None], held_valid, held_test, [])
 
 
 def _too_few(train: int, valid: int, test: int, count: int, where: str, different: str) -> TunerError:

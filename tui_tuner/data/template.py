@@ -6,6 +6,8 @@ stranger can't run anything. What it can do:
 - `{column}`: the value of a column; `{a.b.0}`: a key in an object, a position in a list. A column whose own name is
   `a.b.0` goes first.
 - `{column or 0}`, `{column or "none"}`: the text after `or` where the value is missing, null or empty.
+- `{if input}…{else}…{end}`: the first text where the condition holds, the second (or nothing) where not; conditions
+  are those of filters, such as `{if yards > 300}`. They may stand inside each other.
 - `{{` and `}}`: a brace.
 
 How values are written: text as it is; whole numbers without a point, other numbers as Python's repr; true and false as
@@ -16,21 +18,16 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tui_tuner.data.conditions import Condition
+from tui_tuner.data.lookup import MISSING, is_empty, look_up
 from tui_tuner.errors import TunerError
 
 _OR = re.compile(r"""^(?P<path>.*?)\s+or\s+(?P<default>"[^"]*"|'[^']*'|[^\s"']+)\s*$""", re.DOTALL)
 _PIECE = re.compile(r"\{\{|\}\}|\{|\}")
-
-
-class _Missing:
-    """Stands for a value that a record does not have, which is not the same as null."""
-
-
-_MISSING = _Missing()
 
 
 @dataclass(frozen=True)
@@ -42,11 +39,23 @@ class Field:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """`{if condition}…{else}…{end}`: which of two texts is written depends on the record."""
+
+    condition: Condition
+    yes: tuple[Part, ...]
+    no: tuple[Part, ...]
+
+
+Part = str | Field | Choice
+
+
+@dataclass(frozen=True)
 class Template:
-    """A parsed template: literal texts and fields in order. Build it with `Template.parse`."""
+    """A parsed template: literal texts, fields and choices in order. Build it with `Template.parse`."""
 
     text: str
-    parts: tuple[str | Field, ...]
+    parts: tuple[Part, ...]
 
     @classmethod
     def parse(cls, text: str) -> Template:
@@ -55,14 +64,13 @@ class Template:
         Raises:
             TunerError: a brace without its partner or an empty field; names the position (code "bad-template").
         """
-        parts: list[str | Field] = []
-        literal: list[str] = []
+        reader = _Reader(text)
         position = 0
         while match := _PIECE.search(text, position):
-            literal.append(text[position : match.start()])
+            reader.literal(text[position : match.start()])
             piece = match.group()
             if piece in ("{{", "}}"):
-                literal.append(piece[0])
+                reader.literal(piece[0])
                 position = match.end()
                 continue
             if piece == "}":
@@ -71,20 +79,20 @@ class Template:
             inner = text[match.end() : end]
             if end < 0 or "{" in inner:
                 raise _bad(text, match.start(), "a { is never closed", "write {{ for a brace")
-            if joined := "".join(literal):
-                parts.append(joined)
-            literal.clear()
-            parts.append(_field(inner, text, match.start()))
+            reader.field(inner, match.start())
             position = end + 1
-        literal.append(text[position:])
-        if joined := "".join(literal):
-            parts.append(joined)
-        return cls(text, tuple(parts))
+        reader.literal(text[position:])
+        return cls(text, reader.finish())
 
     @property
     def fields(self) -> set[str]:
-        """The paths that the template looks up."""
-        return {part.path for part in self.parts if isinstance(part, Field)}
+        """The paths that the template looks up, those of its conditions included."""
+        return set(_paths(self.parts))
+
+    @property
+    def written(self) -> set[str]:
+        """The paths whose values are always written, and have no text that stands in for an empty one."""
+        return {part.path for part in self.parts if isinstance(part, Field) and part.default is None}
 
     def render(self, record: Mapping[str, Any]) -> str:
         """The text for one record.
@@ -94,19 +102,75 @@ class Template:
                 (code "unknown-column" or "not-text").
         """
         try:
-            return "".join(part if isinstance(part, str) else _rendered(part, record) for part in self.parts)
+            return _written(self.parts, record)
         except RecursionError:
             raise TunerError("a list is nested too deeply to be written", code="not-text") from None
 
 
-def has_value(record: Mapping[str, Any], path: str) -> bool:
-    """Whether the record has something other than null or empty text at the path."""
-    return not _is_empty(_look_up(record, path))
+class _Reader:
+    """Collects the parts of a template, and of the choices that are open in it."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._parts: list[Part] = []
+        self._literal: list[str] = []
+        # For each open choice: where it began, its condition, the parts before it, and those of its first branch.
+        self._open: list[tuple[int, Condition, list[Part], list[Part] | None]] = []
+
+    def literal(self, text: str) -> None:
+        self._literal.append(text)
+
+    def _settle(self) -> None:
+        if joined := "".join(self._literal):
+            self._parts.append(joined)
+        self._literal.clear()
+
+    def field(self, inner: str, position: int) -> None:
+        self._settle()
+        word = inner.strip()
+        if word.startswith("if ") and word[3:].strip():
+            self._open.append((position, Condition.parse(word[3:].strip()), self._parts, None))
+            self._parts = []
+        elif word == "else" and self._open:
+            start, condition, before, first = self._open.pop()
+            if first is not None:
+                raise _bad(self._text, position, "an {if} has a second {else}", "take one out")
+            self._open.append((start, condition, before, self._parts))
+            self._parts = []
+        elif word == "end" and self._open:
+            _start, condition, before, first = self._open.pop()
+            yes, no = (self._parts, []) if first is None else (first, self._parts)
+            self._parts = [*before, Choice(condition, tuple(yes), tuple(no))]
+        else:
+            self._parts.append(_field(inner, self._text, position))
+
+    def finish(self) -> tuple[Part, ...]:
+        self._settle()
+        if self._open:
+            raise _bad(self._text, self._open[-1][0], "an {if} has no {end}", "write {end} where its text ends")
+        return tuple(self._parts)
 
 
-def has_column(record: Mapping[str, Any], path: str) -> bool:
-    """Whether the path exists in the record, empty or not."""
-    return _look_up(record, path) is not _MISSING
+def _paths(parts: tuple[Part, ...]) -> Iterator[str]:
+    for part in parts:
+        if isinstance(part, Field):
+            yield part.path
+        elif isinstance(part, Choice):
+            yield from part.condition.paths
+            yield from _paths(part.yes)
+            yield from _paths(part.no)
+
+
+def _written(parts: tuple[Part, ...], record: Mapping[str, Any]) -> str:
+    pieces = []
+    for part in parts:
+        if isinstance(part, str):
+            pieces.append(part)
+        elif isinstance(part, Field):
+            pieces.append(_rendered(part, record))
+        else:
+            pieces.append(_written(part.yes if part.condition.holds(record) else part.no, record))
+    return "".join(pieces)
 
 
 def unknown_column(path: str, columns: list[str], template: str) -> TunerError:
@@ -148,32 +212,11 @@ def _field(inner: str, text: str, position: int) -> Field:
     return Field(path, default[1:-1] if default[0] in "\"'" else default)
 
 
-def _look_up(record: Mapping[str, Any], path: str) -> Any:
-    """The value at a path: the column of that very name, else key by key and position by position."""
-    if path in record:
-        return record[path]
-    value: Any = record
-    for step in path.split("."):
-        if isinstance(value, Mapping) and step in value:
-            value = value[step]
-        elif (
-            isinstance(value, list) and step.isascii() and step.isdigit() and len(step) < 10 and int(step) < len(value)
-        ):
-            value = value[int(step)]
-        else:
-            return _MISSING
-    return value
-
-
-def _is_empty(value: Any) -> bool:
-    return value is _MISSING or value is None or value in ({}, []) or (isinstance(value, str) and not value.strip())
-
-
 def _rendered(field: Field, record: Mapping[str, Any]) -> str:
-    value = _look_up(record, field.path)
-    if field.default is not None and _is_empty(value):
+    value = look_up(record, field.path)
+    if field.default is not None and is_empty(value):
         return field.default
-    if value is _MISSING:
+    if value is MISSING:
         raise unknown_column(field.path, [str(name) for name in record], "{" + field.path + "}")
     return _as_text(value, field.path)
 
