@@ -89,7 +89,7 @@ async def test_search_narrows_and_escape_shows_all_again(drive: Drive) -> None:
         await open_mode(pilot, "config", made=experiment())
         rows = app.screen.query_one(RowList)
         everything = rows.count
-        await pilot.press("slash", *"rank")
+        await pilot.press("slash", *"adapter.rank")
         await until(pilot, lambda: 0 < rows.count < 8)
         assert "adapter.rank" in app.screen.query_one("#config-about", TextPane).plain
         await pilot.press(*"zzz")
@@ -173,7 +173,7 @@ async def test_a_damaged_configuration_is_told_in_a_sentence(drive: Drive, build
 @pytest.mark.parametrize("pose", ["empty", "filled", "search"])
 def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int, int], pose: str) -> None:
     made = None if pose == "empty" else experiment()
-    keys = {"empty": (), "filled": ("down",) * 10, "search": ("slash", *"rank")}[pose]
-    text = {"empty": "Choose a preset", "filled": "data.mask_prompt", "search": "adapter.rank"}[pose]
+    keys = {"empty": (), "filled": ("down",) * 4, "search": ("slash", *"adapter.rank")}[pose]
+    text = {"empty": "Choose a preset", "filled": "data.source", "search": "adapter.rank"}[pose]
     app = app_with(place, FakeEngine())
     assert snap_compare(app, terminal_size=size, run_before=posed("config", text, made=made, keys=keys))
