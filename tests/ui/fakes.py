@@ -125,6 +125,7 @@ class RunBuilder:
         return self.add(
             "run_started", name=self.name, steps=self.steps, seed=42, model="embedded:phi3-tiny",
             data="embedded:players", method="lora", resumed=resumed, from_step=from_step,
+            device="the processor with OpenBLAS", device_advice="", memory_limit=17_179_869_184,
         )  # fmt: skip
 
     def stage(self, name: str, status: str, after: float = 0.0, seconds: float | None = None) -> RunBuilder:
@@ -138,14 +139,18 @@ class RunBuilder:
             self.stage(name, "running").stage(name, "done", seconds, seconds)
             if name == "data":
                 self.add("log", level="info", text="480 rows of 240 records: 360 train, 40 valid, 40 test")
+                self.add("plan", steps=self.steps, rows=360, batches_per_epoch=45, mode="fast",
+                         padding_fraction=0.031, stock_padding_fraction=0.284, eval_every=30)  # fmt: skip
         self.add("evaluation", label="before", n=40, metrics=before or BEFORE)
         return self.stage("train", "running")
 
     def train(self, first: int, last: int, every: int = 5) -> RunBuilder:
         """Training steps with a falling loss, validations every 30 steps, and a checkpoint every 60."""
+        reported = first - 1
         for step in range(first, last + 1):
             if step % every == 0 or step == 1:
-                self.add("train", 0.4 * every, step=step, **train_fields(step, self.steps))
+                self.add("train", 0.4 * (step - reported), step=step, **train_fields(step, self.steps))
+                reported = step
             if step % 30 == 0 or step == 1:
                 self.add("validation", 0.8, step=step, loss=validation_loss(step), tokens=2210, seconds=0.8)
             if step % 60 == 0:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 import psutil
@@ -14,6 +15,7 @@ from tui_tuner.runs import Event, RunView
 from tui_tuner.training.advice import MachineFacts, NewAdvice, diagnose
 
 _INTERVAL = 2.0  # seconds; a diagnosis takes a few milliseconds, and steps may come a hundred a second
+_GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
 def memory_limit() -> int:
@@ -25,7 +27,16 @@ def memory_limit() -> int:
         for key in ("max_recommended_working_set_size", "total_memory", "memory_size"):
             if isinstance(facts.get(key), int) and facts[key] > 0:
                 return int(facts[key])
-    return int(psutil.virtual_memory().total)
+    return min([int(psutil.virtual_memory().total), *_group_limits()])
+
+
+def _group_limits() -> list[int]:
+    """What a control group lets this process have (cgroup v2 and v1), in bytes; a container has less than its host."""
+    limits = []
+    for place in _GROUP_LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # "max" is no number
+            limits.append(int(Path(place).read_text(encoding="ascii")))
+    return [limit for limit in limits if limit > 0]
 
 
 class Adviser:
@@ -43,7 +54,8 @@ class Adviser:
         self._new = NewAdvice()
         self._last = -_INTERVAL
         self._swap = 0
-        self._limit = 0
+        self.memory_limit = 0
+        """Bytes that training may take on this machine; 0 before `begin`."""
 
     def begin(self, events: Iterable[Event], experiment: Experiment) -> None:
         """Takes in what the log holds already, so that a resumed run is not told the same twice."""
@@ -51,7 +63,7 @@ class Adviser:
         self._experiment = experiment
         self._new = NewAdvice(said=self._view.advice)
         self._swap = _swap_used()
-        self._limit = memory_limit()
+        self.memory_limit = memory_limit()
 
     def hear(self, event: Event) -> None:
         """Takes in an event; may write advice."""
@@ -63,7 +75,7 @@ class Adviser:
         if kind == "train" and now - self._last < _INTERVAL:
             return
         self._last = now
-        machine = MachineFacts(memory_limit=self._limit, swap_growth=max(_swap_used() - self._swap, 0))
+        machine = MachineFacts(memory_limit=self.memory_limit, swap_growth=max(_swap_used() - self._swap, 0))
         for advice in self._new.take(diagnose(self._view, self._experiment, machine)):
             self._emit("advice", **advice.as_fields(), step=self._view.step)
 

@@ -27,8 +27,7 @@ from tui_tuner.evaluation.benchmark import BenchmarkResult, benchmark, read_resu
 from tui_tuner.evaluation.report import write_report
 from tui_tuner.evaluation.score import verdict as judge
 from tui_tuner.models.adapters import attach
-from tui_tuner.models.blas import load_fast_blas
-from tui_tuner.models.libraries import backend, ready
+from tui_tuner.models.libraries import backend, backend_advice, ready
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.runs import Event, EventLog, RunFolder, RunView, StopRequested, read_events
 from tui_tuner.runs.control import JobControl
@@ -137,6 +136,9 @@ class _Pipeline:
             method=experiment.adapter.method,
             resumed=resumed,
             from_step=snapshot.progress.step if snapshot else 0,
+            device=backend(),
+            device_advice=backend_advice(),
+            memory_limit=self._adviser.memory_limit,
         )
         with self._stage("check"):
             base = self._check(experiment)
@@ -166,7 +168,7 @@ class _Pipeline:
         """Everything that can be known to fail is found here, before a step is trained."""
         where = read_base(self._folder)
         self._emit("log", level="info", text=f"mlx computes on {backend()}")
-        if advice := load_fast_blas().advice:
+        if advice := backend_advice():
             self._emit("log", level="info", text=advice)
         base = self._shelf.base(experiment.model.path, where)
         tree = fresh_tree(base)
@@ -218,6 +220,7 @@ class _Pipeline:
             padding_fraction=padding.fast if experiment.train.mode == "fast" else padding.stock,
             stock_padding_fraction=padding.stock,
             fast_padding_fraction=padding.fast,
+            eval_every=experiment.train.eval_every if order.validation_count(experiment.train.eval_batches) else 0,
         )
         return prepared, order
 

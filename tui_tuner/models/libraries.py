@@ -34,14 +34,25 @@ def ready() -> None:
 
 def backend() -> str:
     """What mlx computes on, in words: the GPU by name, or the processor and the BLAS it uses."""
-    ready()
     import mlx.core as mx
 
-    if mx.default_device().type == mx.gpu:
+    if _on_gpu():
         return str(mx.device_info().get("device_name", "the GPU"))
     blas = load_fast_blas()
     names = {"reference": "mlx's own BLAS", "platform": "the platform's BLAS", "preloaded": "a BLAS loaded before"}
     return f"the processor with {names.get(blas.name, blas.name)}"
+
+
+def backend_advice() -> str:
+    """What would make mlx compute faster on this machine, in words; empty when there is nothing to do."""
+    return "" if _on_gpu() else load_fast_blas().advice
+
+
+def _on_gpu() -> bool:
+    ready()
+    import mlx.core as mx
+
+    return bool(mx.default_device().type == mx.gpu)
 
 
 @contextlib.contextmanager

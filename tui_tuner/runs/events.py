@@ -24,7 +24,19 @@ from .files import encode_json, plain_json, read_failure, sync_folder, sync_to_d
 Event = dict[str, Any]
 
 EVENT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
-    "run_started": ("name", "steps", "seed", "model", "data", "method", "resumed", "from_step"),
+    "run_started": (
+        "name",
+        "steps",
+        "seed",
+        "model",
+        "data",
+        "method",
+        "resumed",
+        "from_step",
+        "device",
+        "device_advice",
+        "memory_limit",
+    ),
     "plan": (
         "steps",
         "rows",
@@ -33,6 +45,7 @@ EVENT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "padding_fraction",
         "stock_padding_fraction",
         "fast_padding_fraction",
+        "eval_every",
     ),
     "stage": ("name", "status", "seconds", "text", "done", "total"),
     "train": (

@@ -15,7 +15,7 @@ import numpy as np
 
 from .clock import WorkClock
 from .columns import Columns, count, number
-from .eta import remaining_seconds
+from .eta import Outlook, outlook
 from .events import EVENT_FIELDS, Event
 from .latest import LatestEvents, step_of
 from .stages import StageStatus, apply_progress, apply_stage
@@ -53,6 +53,7 @@ class RunView:
         self.started: Event | None = None
         self.plan: Event | None = None
         self.finished: Event | None = None
+        self._outlook: tuple[int, Outlook | None] = (-1, None)
         self._tracker = StateTracker()
         self._clock = WorkClock()
         self._forget_results()
@@ -94,6 +95,21 @@ class RunView:
         return self._started_text("model")
 
     @property
+    def device(self) -> str:
+        """What mlx computes on, in words; empty when the run does not say."""
+        return self._started_text("device")
+
+    @property
+    def device_advice(self) -> str:
+        """What would make it compute faster; empty when there is nothing to do."""
+        return self._started_text("device_advice")
+
+    @property
+    def memory_limit(self) -> int:
+        """Bytes that the run may take on its machine; 0 when unknown."""
+        return count((self.started or {}).get("memory_limit"))
+
+    @property
     def steps(self) -> int:
         """How many steps the run is to take; 0 when unknown."""
         return count((self.plan or self.started or {}).get("steps"))
@@ -128,19 +144,22 @@ class RunView:
         """Seconds at work up to `now` (seconds since the epoch); after the end it no longer grows."""
         return self._clock.elapsed(now)
 
-    def eta_seconds(self, now: float | None = None) -> float | None:
-        """Seconds that the stage at work is expected to take from its last report on; None when nothing is known yet.
+    def outlook(self) -> Outlook | None:
+        """When the stage at work is expected to be done, how sure that is, and what comes after; None if unknown."""
+        if self._outlook[0] != self.version:
+            self._outlook = (self.version, outlook(self))
+        return self._outlook[1]
 
-        While training: the median time of recent steps for each step that is left, and the median time of a validation
-        for each one that is due by then. In a stage that counts rows: the time for a row so far, for the rows left.
+    def eta_seconds(self, now: float | None = None) -> float | None:
+        """Seconds that the stage at work is expected to take, or None if unknown; how sure that is says `outlook`.
 
         Args:
-            now: counts from this moment instead, in seconds since the epoch; the answer is never negative then.
+            now: the moment to count from, in seconds since the epoch; else it is that of the last measurement.
         """
-        left = remaining_seconds(self)
-        if left is None or now is None:
-            return left
-        return max(0.0, left - (self.elapsed_at(now) - self.elapsed))
+        expected = self.outlook()
+        if expected is None:
+            return None
+        return expected.seconds if now is None else expected.left(now).seconds
 
     @property
     def running_stage(self) -> StageStatus | None:
