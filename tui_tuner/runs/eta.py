@@ -147,13 +147,14 @@ def _validations_due(view: RunView) -> int:
     steps, every = view.validation.column("step"), number((view.plan or {}).get("eval_every"))
     if not len(steps):
         return 0
-    last = float(steps[-1])
+    left = view.steps - float(steps[-1])
     if every is None:
         every = float(np.median(np.diff(steps))) if len(steps) > 1 else 0.0
+        left -= 1  # mlx-lm's last validation comes before the last update
     elif every >= 1:
-        last = last // every * every  # one that a person asked for puts off none
-    # The last step is validated even when it is not a multiple.
-    return max(0, math.ceil((view.steps - last) / every)) if every >= 1 else 0
+        left += float(steps[-1]) % every  # one that a person asked for puts off none
+    # The end is validated even when it is not a multiple.
+    return max(0, math.ceil(left / every)) if every >= 1 else 0
 
 
 def _sum_ahead(values: Floats, count: float) -> _Sum:
