@@ -172,7 +172,7 @@ def test_a_bad_step_is_skipped_and_named(new_run: Callable[..., RunFolder], monk
 
 
 def test_an_undone_step_leaves_no_trace(new_run: Callable[..., RunFolder]) -> None:
-    """Weights and optimizer state after `put_back` are those before the step, to the last bit."""
+    """Weights and optimizer state that are put back are those before the step, to the last bit."""
     import mlx.core as mx
     from mlx.utils import tree_flatten
 
@@ -182,7 +182,7 @@ def test_an_undone_step_leaves_no_trace(new_run: Callable[..., RunFolder]) -> No
     from tui_tuner.models.adapters import attach
     from tui_tuner.models.load import fresh_tree, load_base
     from tui_tuner.training.batches import StockOrder
-    from tui_tuner.training.guard import put_back, remember
+    from tui_tuner.training.guard import Guard
     from tui_tuner.training.optimizers import build_optimizer
     from tui_tuner.training.step import StockLoss, compile_step
 
@@ -203,15 +203,34 @@ def test_an_undone_step_leaves_no_trace(new_run: Callable[..., RunFolder]) -> No
         both = {"weights": tree.trainable_parameters(), "optimizer": optimizer.state}
         return {name: np.array(value) for name, value in tree_flatten(both)}
 
-    before, kept = picture(), remember(tree, optimizer, None)
+    guard = Guard(tree, optimizer)
+    before, kept = picture(), guard.remember(None)
     batch = order.next()
     step(loss.arrays(batch), None, True)
     changed = picture()
     assert any(not np.array_equal(before[name], changed[name]) for name in before)
-    put_back(kept, tree, optimizer)
+    assert guard.put_back(kept) is None
     assert all(np.array_equal(value, before[name]) for name, value in picture().items())
     step(loss.arrays(batch), None, True)  # the compiled step still holds the same containers
     assert all(np.array_equal(value, changed[name]) for name, value in picture().items())
+
+
+@pytest.mark.parametrize("together", [1, 30, 1 << 22])
+def test_the_norm_is_that_of_all_gradients(together: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many of them are squared at a time, in whatever precision they come."""
+    import mlx.core as mx
+
+    from tui_tuner.training import step
+
+    monkeypatch.setattr(step, "_TOGETHER", together)
+    rng = np.random.default_rng(3)
+    arrays = [rng.normal(size=shape).astype(np.float32) for shape in ((3, 4), (5,), (2, 20), (6, 2), (1, 1))]
+    arrays[1] = arrays[1].astype(np.float16)
+    gradients = {"a": mx.array(arrays[0]), "b": [{"c": mx.array(each)} for each in arrays[1:]]}
+    expected = sum(float(np.square(each.astype(np.float64)).sum()) for each in arrays)
+    assert step.squared_norm(gradients).item() == pytest.approx(expected, rel=1e-6)
+    gradients["b"][2]["c"][0, 0] = float("nan")
+    assert np.isnan(step.squared_norm(gradients).item())
 
 
 def _model_of(folder: RunFolder) -> str:

@@ -11,13 +11,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tui_tuner.config import TrainSection
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.control import JobControl, StopRequested
 from tui_tuner.runs.progress import Emit, Throttle
 from tui_tuner.training.batches import Batch
 from tui_tuner.training.checkpoint import Progress, Snapshot
-from tui_tuner.training.guard import Before, is_sound, put_back, remember
+from tui_tuner.training.guard import Before, Guard, is_sound
 from tui_tuner.training.optimizers import Rate
 from tui_tuner.training.parts import Hooks, Order, Store, TrainOutcome
 from tui_tuner.training.randomness import key_kept, set_random_key
@@ -65,7 +67,6 @@ class Trainer:
         self._order, self._loss, self._train = order, loss, train
         self._emit, self._control, self._store = emit, control, store
         self._hooks = hooks or Hooks()
-        self._guarded = guarded
         self._progress = Progress()
         self._gradients: Any = None
         self._step: Callable[..., StepResult] | None = None
@@ -73,6 +74,7 @@ class Trainer:
         self._saved_at: int | None = None
         self._paused = False
         optimizer.init(model.trainable_parameters())
+        self._guard = Guard(model, optimizer) if guarded else None
 
     # -- position -------------------------------------------------------------------------------------------------
     def restore(self, snapshot: Snapshot) -> None:
@@ -89,7 +91,8 @@ class Trainer:
         set_random_key([int(word) for word in snapshot.key.tolist()])
         self._saved_at = self._progress.step
         self._validated_at = None
-        self._step = None  # a compiled step holds the containers of the state it was made with
+        self._step = None  # a compiled step and a guard hold the containers of the state they were made with
+        self._guard = Guard(self._model, self._optimizer) if self._guard is not None else None
 
     def _snapshot(self, position: dict[str, Any] | None) -> Snapshot:
         import mlx.core as mx
@@ -204,7 +207,7 @@ class Trainer:
         if position is not None:
             self._validate(position)
         number = progress.step + 1
-        before = remember(self._model, self._optimizer, self._gradients) if self._guarded else None
+        before = self._guard.remember(self._gradients) if self._guard is not None else None
         started = time.perf_counter()
         result = self._compute(batch, number)
         loss, norm = float(result.loss.item()), float(result.norm.item())
@@ -212,7 +215,7 @@ class Trainer:
             self._after_bad_step(number, batch, before, loss, norm)
             return
         self._gradients = result.gradients
-        self._count(number, result, time.perf_counter() - started, batch)
+        self._count(number, loss, int(result.tokens.item()), time.perf_counter() - started, batch)
         progress.skipped_in_a_row = 0
         self._give_memory_back()
         if number % self._train.report_every == 0 or number == self._train.iters:
@@ -240,15 +243,13 @@ class Trainer:
                 fix="resume the run; if it was memory, lower train.batch_size or set train.grad_checkpoint = true",
             ) from error
 
-    def _count(self, number: int, result: StepResult, seconds: float, batch: Batch) -> None:
-        import mlx.core as mx
-
+    def _count(self, number: int, loss: float, tokens: int, seconds: float, batch: Batch) -> None:
         progress = self._progress
         progress.step = number
         progress.window_seconds += seconds
         # Summed in float32, as mlx-lm does, so that reported means agree to the last bit.
-        progress.window_loss = float((mx.array(progress.window_loss) + result.loss).item())
-        progress.window_tokens += int(result.tokens.item())
+        progress.window_loss = float(np.float32(progress.window_loss) + np.float32(loss))
+        progress.window_tokens += tokens
         progress.window_steps += 1
         progress.window_places += int(batch.tokens.size)
         progress.window_padding += round(batch.padding * batch.tokens.size)
@@ -287,8 +288,8 @@ class Trainer:
         progress = self._progress
         what = "loss" if not is_sound(loss) else "gradient"
         self._emit("skipped_step", step=number, reason=f"the {what} is not a number", rows=batch.rows)
-        if before is not None:
-            self._gradients = put_back(before, self._model, self._optimizer)
+        if before is not None and self._guard is not None:
+            self._gradients = self._guard.put_back(before)
             progress.step = number
             progress.skipped += 1
             progress.skipped_in_a_row += 1
