@@ -14,7 +14,7 @@ from tui_tuner.ui.follower import RunFollower
 from tui_tuner.ui.reading import banner_of, progress_of, tiles_of
 from tui_tuner.ui.widgets.progress import bar
 from tui_tuner.ui.widgets.result import result_content
-from tui_tuner.ui.widgets.story import log_content
+from tui_tuner.ui.widgets.story import advice_content, log_content
 from tui_tuner.ui.widgets.tiles import sparkline
 
 Build = Callable[..., RunBuilder]
@@ -97,6 +97,17 @@ def test_a_warning_replaces_the_all_clear(build: Build) -> None:
     assert "No warnings" in banner_of(follow(builder).view, RunState.RUNNING, None).plain
     builder.add("advice", code="rise", severity="warning", text="validation loss rises", change="train.iters=60")
     assert banner_of(follow(builder).view, RunState.RUNNING, None).plain == "▲ validation loss rises"
+    builder.add("advice", code="padding", severity="info", text="40 % are padding", change=None)
+    assert banner_of(follow(builder).view, RunState.RUNNING, None).plain == "▲ validation loss rises"
+
+
+def test_a_hint_is_no_warning(build: Build) -> None:
+    builder = build().prepared().train(1, 30)
+    builder.add("advice", code="padding", severity="info", text="40 % are padding", change=None)
+    view = follow(builder).view
+    assert "No warnings" in banner_of(view, RunState.RUNNING, None).plain
+    assert log_content(view, 80).plain.splitlines()[-1].endswith("i 40 % are padding")
+    assert advice_content(view, 80).plain == "i 40 % are padding"
 
 
 def test_tiles_name_the_best_validation_loss(build: Build) -> None:

@@ -10,7 +10,7 @@ from textual.content import Content
 
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui import format as fmt
-from tui_tuner.ui.status import ACTIVE, RUN_STATES
+from tui_tuner.ui.status import ACTIVE, RUN_STATES, advice_mark
 from tui_tuner.ui.text import inert, visible
 from tui_tuner.ui.widgets.progress import Progress
 from tui_tuner.ui.widgets.tiles import Tile
@@ -133,7 +133,7 @@ def _line(sign: str, style: str, fact: str, todo: str) -> Content:
 
 
 def _health(view: RunView, here: bool) -> Content:
-    """How a running run is doing: its last warning, or that there is none."""
+    """How a running run is doing: its last warning, or that there is none. Mere hints stand in the log."""
     todo = "space pauses · s stops and saves"
     healthy = _line("✓", "$text-success", "No warnings.", todo if here else f"another process works on it · {todo}")
     return _warnings(view) or healthy
@@ -141,10 +141,10 @@ def _health(view: RunView, here: bool) -> Content:
 
 def _warnings(view: RunView) -> Content | None:
     """What is wrong with a running run, as far as was noticed."""
-    if view.advice:
-        last = view.advice[-1]
-        style = "$text-error" if last.get("severity") == "error" else "$text-warning"
-        return Content.assemble(("▲ ", f"bold {style}"), inert(last.get("text", ""), style))
+    warnings = [event for event in view.advice if event.get("severity") != "info"]
+    if warnings:
+        sign, style = advice_mark(warnings[-1])
+        return Content.assemble((f"{sign} ", f"bold {style}"), inert(warnings[-1].get("text", ""), style))
     if view.skipped:
         last = view.skipped[-1]
         return Content.assemble(

@@ -5,6 +5,9 @@ The mode bar needs this for the very first frame: nothing here may import numpy.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from textual.content import Content
 
 from tui_tuner.runs.state import RunState
@@ -40,8 +43,15 @@ VERDICTS: dict[str, tuple[str, str]] = {
 }
 """Verdict → (sign, style)."""
 
+_ADVICE: dict[str, tuple[str, str]] = {"error": ("▲", "$text-error"), "info": ("i", "$text-primary")}
+
 
 def status_content(state: RunState, word: str) -> Content:
     """A run's state as sign and word."""
     sign, style = RUN_STATES[state]
     return Content.styled(f"{sign} {word}", f"bold {style}")
+
+
+def advice_mark(event: Mapping[str, Any]) -> tuple[str, str]:
+    """Sign and style of an `advice` event: what is only a hint does not look like a warning."""
+    return _ADVICE.get(str(event.get("severity", "")), ("▲", "$text-warning"))

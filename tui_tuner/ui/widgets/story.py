@@ -12,6 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui_tuner.ui import format as fmt
+from tui_tuner.ui.status import advice_mark
 from tui_tuner.ui.text import inert
 from tui_tuner.ui.widgets.result import result_content
 
@@ -110,7 +111,8 @@ def log_content(view: RunView, width: int) -> Content:
         best = " (best)" if event.get("best") else ""
         entries.append((event["t"], "◆", f"step {event['step']}: checkpoint{best}", "$text-secondary"))
     for event in view.advice:
-        entries.append((event["t"], "▲", str(event.get("text", "")), "$text-warning"))
+        sign, style = advice_mark(event)
+        entries.append((event["t"], sign, str(event.get("text", "")), style))
     for event in view.controls:
         entries.append((event["t"], "»", _control(event), "$text-primary"))
     for event in view.skipped:
@@ -146,12 +148,8 @@ def advice_content(view: RunView, width: int) -> Content:
         return Content.styled("✓ No advice: nothing looked wrong so far.", "$text-muted")
     parts: list[Content] = []
     for event in reversed(view.advice[-40:]):
-        error = event.get("severity") == "error"
-        parts.append(
-            Content.assemble(
-                ("▲ ", "bold $text-error" if error else "bold $text-warning"), inert(event.get("text", ""))
-            )
-        )
+        sign, style = advice_mark(event)
+        parts.append(Content.assemble((f"{sign} ", f"bold {style}"), inert(event.get("text", ""))))
         if event.get("change"):
             parts.append(Content.assemble(("  try  ", "$text-muted"), inert(event["change"], "$text-primary")))
     return Content("\n").join(parts)
