@@ -42,6 +42,11 @@ class Settings(BaseModel):
     """Whether the interface may move; off is calmer over slow connections."""
     confirm_quit: bool = True
     """Whether quitting asks first while a run is going."""
+    fast_blas: bool = True
+    """Whether mlx is given a fast library for matrix products where there is one (Linux on the processor only)."""
+    memory_share: float = Field(0.0, ge=0, le=1)
+    """The share of what the device can give that mlx may take before it gives memory back that it keeps for later use;
+    0 leaves it to mlx. Lower it when other programs need room beside a run."""
 
     _warning: str = PrivateAttr("")
     _unknown: dict[str, Any] = PrivateAttr(default_factory=dict)

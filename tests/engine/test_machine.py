@@ -11,10 +11,9 @@ import mlx.core as mx
 import psutil
 import pytest
 
-from tui_tuner.engine import adviser
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.shelf import ModelShelf
-from tui_tuner.models import libraries
+from tui_tuner.models import device, libraries
 from tui_tuner.models.blas import BlasInfo
 from tui_tuner.runs import RunFolder, RunView, read_events
 from tui_tuner.runs.control import JobControl
@@ -24,7 +23,7 @@ from tui_tuner.training.fast.order import FastOrder
 @pytest.fixture
 def no_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     place = tmp_path / "memory.max"
-    monkeypatch.setattr(adviser, "_GROUP_LIMITS", (str(tmp_path / "none"), str(place)))
+    monkeypatch.setattr(device, "_GROUP_LIMITS", (str(tmp_path / "none"), str(place)))
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=64 << 30))
     return place
 
@@ -41,7 +40,7 @@ def no_groups(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 )
 def test_the_memory_limit(monkeypatch: pytest.MonkeyPatch, no_groups: Path, facts: dict[str, Any], limit: int) -> None:
     monkeypatch.setattr(mx, "device_info", lambda: facts)
-    assert adviser.memory_limit() == limit
+    assert device.device_memory().usable == limit
 
 
 @pytest.mark.parametrize(("text", "limit"), [("max\n", 64 << 30), (f"{8 << 30}\n", 8 << 30), (f"{1 << 62}", 64 << 30)])
@@ -50,7 +49,7 @@ def test_a_container_may_take_what_it_is_allowed(
 ) -> None:
     monkeypatch.setattr(mx, "device_info", dict)
     no_groups.write_text(text)
-    assert adviser.memory_limit() == limit
+    assert device.device_memory().usable == limit
 
 
 def test_a_slow_blas_is_told_of_only_where_the_processor_computes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,5 +78,5 @@ def test_a_run_tells_of_its_machine_and_its_plan(
     view.extend(read_events(folder.events))
     assert view.device == libraries.backend()
     assert view.device_advice == libraries.backend_advice()
-    assert view.memory_limit == adviser.memory_limit() > 0
+    assert view.memory_limit == device.device_memory().usable > 0
     assert view.plan is not None and view.plan["eval_every"] == every

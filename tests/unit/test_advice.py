@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tui_tuner.config import Experiment
 from tui_tuner.runs import RunView
 from tui_tuner.runs.files import plain_json
-from tui_tuner.training.advice import CODES, Advice, MachineFacts, NewAdvice, diagnose
+from tui_tuner.training.advice import BEFORE_TRAINING, CODES, Advice, MachineFacts, NewAdvice, diagnose
 from tui_tuner.training.doctor import robust
 
 DOCS = Path(__file__).parents[2] / "docs" / "advice.md"
@@ -504,7 +504,7 @@ def test_it_needs_no_mlx() -> None:
 
 def test_the_guide_names_every_code() -> None:
     text = DOCS.read_text(encoding="utf-8")
-    assert re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE) == list(CODES)
+    assert re.findall(r"^\| `([a-z-]+)` \|", text, re.MULTILINE) == [*CODES, *BEFORE_TRAINING]
 
 
 # -- saying it once ---------------------------------------------------------------------------------------------------

@@ -62,6 +62,43 @@ def test_the_environment_turns_it_off(word: str) -> None:
 
 
 @linux
+@needs_compiler
+def test_a_setting_turns_it_off_and_the_environment_wins(libraries: Path, tmp_path: Path) -> None:
+    root = tmp_path / "conda"
+    (root / "lib").mkdir(parents=True)
+    shutil.copy(libraries / "libopenblas.so.0", root / "lib")
+    settings = tmp_path / "settings.toml"
+    settings.write_text("fast_blas = false\n")
+    places = {"CONDA_PREFIX": str(root), "TUI_TUNER_CONFIG": str(tmp_path)}
+    first, second, imported = child(**places)
+    assert first == second
+    assert (first["name"], first["path"], first["fast"]) == ("reference", "", False)
+    assert "turned off by the setting fast_blas" in first["advice"]
+    assert str(settings) in first["advice"]
+    assert not imported
+    info, _, _ = child(**places, TUI_TUNER_BLAS="on")
+    assert (info["name"], info["fast"]) == ("OpenBLAS", True)
+    settings.write_text("fast_blas = true\n")
+    info, _, _ = child(**places)
+    assert info["name"] == "OpenBLAS"
+    info, _, _ = child(**places, TUI_TUNER_BLAS="off")
+    assert blas.SWITCH in info["advice"]
+
+
+@linux
+def test_what_was_decided_holds_for_the_process(tmp_path: Path) -> None:
+    """mlx binds what it finds at its first import: a setting that is changed later must not tell otherwise."""
+    settings = tmp_path / "settings.toml"
+    settings.write_text("fast_blas = false\n")
+    code = REPORT.replace("print(", "before = load_fast_blas().name\nOPEN.write_text('')\nprint(").replace(
+        "OPEN", f"__import__('pathlib').Path({str(settings)!r})"
+    )
+    info, _, _ = child(code, TUI_TUNER_CONFIG=str(tmp_path))
+    assert "turned off by the setting" in info["advice"]
+    assert settings.read_text() == ""
+
+
+@linux
 def test_too_late_is_said() -> None:
     info, _, imported = child(before="import mlx.core\n")
     assert imported

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,10 @@ def test_a_linked_file_stays_a_link(path: Path, tmp_path: Path) -> None:
     assert path.is_symlink()
     assert os.path.realpath(path) == str(target)
     assert "gruvbox" in target.read_text()
+
+
+def test_the_guide_names_every_setting_and_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    section = page.partition("## Settings\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| `(\w+)` \| `(.+?)` \|", section, re.MULTILINE)
+    assert {key: tomllib.loads(f"x = {value}")["x"] for key, value in rows} == Settings().model_dump()

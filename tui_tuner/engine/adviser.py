@@ -11,32 +11,11 @@ from typing import Any
 import psutil
 
 from tui_tuner.config import Experiment
+from tui_tuner.models.device import device_memory, too_large, weights_size
 from tui_tuner.runs import Event, RunView
-from tui_tuner.training.advice import MachineFacts, NewAdvice, diagnose
+from tui_tuner.training.advice import Advice, MachineFacts, NewAdvice, diagnose
 
 _INTERVAL = 2.0  # seconds; a diagnosis takes a few milliseconds, and steps may come a hundred a second
-_GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-
-
-def memory_limit() -> int:
-    """How much memory a run on this machine can take, in bytes: Metal's recommended working set, else all there is."""
-    import mlx.core as mx
-
-    with contextlib.suppress(Exception):  # each backend tells something else, and some nothing
-        facts = mx.device_info()
-        for key in ("max_recommended_working_set_size", "total_memory", "memory_size"):
-            if isinstance(facts.get(key), int) and facts[key] > 0:
-                return int(facts[key])
-    return min([int(psutil.virtual_memory().total), *_group_limits()])
-
-
-def _group_limits() -> list[int]:
-    """What a control group lets this process have (cgroup v2 and v1), in bytes; a container has less than its host."""
-    limits = []
-    for place in _GROUP_LIMITS:
-        with contextlib.suppress(OSError, ValueError):  # "max" is no number
-            limits.append(int(Path(place).read_text(encoding="ascii")))
-    return [limit for limit in limits if limit > 0]
 
 
 class Adviser:
@@ -63,7 +42,7 @@ class Adviser:
         self._experiment = experiment
         self._new = NewAdvice(said=self._view.advice)
         self._swap = _swap_used()
-        self.memory_limit = memory_limit()
+        self.memory_limit = device_memory().usable
 
     def hear(self, event: Event) -> None:
         """Takes in an event; may write advice."""
@@ -76,8 +55,19 @@ class Adviser:
             return
         self._last = now
         machine = MachineFacts(memory_limit=self.memory_limit, swap_growth=max(_swap_used() - self._swap, 0))
-        for advice in self._new.take(diagnose(self._view, self._experiment, machine)):
-            self._emit("advice", **advice.as_fields(), step=self._view.step)
+        self.say(*diagnose(self._view, self._experiment, machine))
+
+    def say(self, *advice: Advice) -> None:
+        """Writes down what of this was not said before."""
+        for each in self._new.take(advice):
+            self._emit("advice", **each.as_fields(), step=self._view.step)
+
+    def weigh(self, model: Path) -> None:
+        """Says so when a model's weights are more than the device can have in use at a time. Before it is loaded."""
+        weights, memory = weights_size(model), device_memory()
+        if text := too_large(weights, memory):
+            evidence = {"weights": float(weights), "working_set": float(memory.usable), "total": float(memory.total)}
+            self.say(Advice("model-size", "warning", text, {}, evidence))
 
 
 def _swap_used() -> int:

@@ -27,6 +27,8 @@ from tui_tuner.evaluation.benchmark import BenchmarkResult, benchmark, read_resu
 from tui_tuner.evaluation.report import write_report
 from tui_tuner.evaluation.score import verdict as judge
 from tui_tuner.models.adapters import attach
+from tui_tuner.models.device import working_memory
+from tui_tuner.models.folder import locate
 from tui_tuner.models.libraries import backend, backend_advice, ready
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.runs import Event, EventLog, RunFolder, RunView, StopRequested, read_events
@@ -54,6 +56,7 @@ def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf) ->
         printing_to(folder.log),
         kept_awake(),
         RequestWatch(folder, control),
+        working_memory(),
     ):
         for place in (folder.path, folder.data, folder.adapters, folder.state, folder.evaluation):
             remove_leftovers(place)  # of a writer that was killed: whoever holds the lock is the only one
@@ -166,11 +169,12 @@ class _Pipeline:
 
     def _check(self, experiment: Experiment) -> Base:
         """Everything that can be known to fail is found here, before a step is trained."""
-        where = read_base(self._folder)
+        place = locate(experiment.model.path, read_base(self._folder))
         self._emit("log", level="info", text=f"mlx computes on {backend()}")
         if advice := backend_advice():
             self._emit("log", level="info", text=advice)
-        base = self._shelf.base(experiment.model.path, where)
+        self._adviser.weigh(place)
+        base = self._shelf.base(str(place))
         tree = fresh_tree(base)
         attached = attach(tree, experiment.adapter)
         self._emit("log", level="info", text=f"model {experiment.model.path}: {attached.sentence()}")

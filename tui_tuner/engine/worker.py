@@ -278,8 +278,11 @@ class _Performer:
         return self._shelf
 
     def _chat(self, handle: JobHandle, request: ChatTurn) -> ChatReply:
+        from tui_tuner.models.device import working_memory
+
         base = self._models().base(request.model)
-        return _answer(handle, request, base, self._models().with_adapter(base, request.adapter))
+        with working_memory():
+            return _answer(handle, request, base, self._models().with_adapter(base, request.adapter))
 
     def _preview(self, request: PreviewData) -> Any:
         from tui_tuner.data.inspect import preview_data

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SWITCH = "TUI_TUNER_BLAS"
-"""Environment variable; `off` leaves mlx the BLAS it brings."""
+"""Environment variable; `off` leaves mlx the BLAS it brings, anything else overrules the setting `fast_blas`."""
 
 _INSTALL = (
     "install OpenBLAS (Debian and Ubuntu: libopenblas0-pthread; Fedora: openblas-threads; conda: openblas) "
@@ -34,6 +34,7 @@ _NAMES = (
     "libmkl_rt.so",
 )
 _PREFIXED = "CONDA_PREFIX", "MKLROOT"
+_OFF = frozenset({"off", "0", "no", "false"})
 
 
 @dataclass(frozen=True)
@@ -56,22 +57,20 @@ class BlasInfo:
 _loaded: BlasInfo | None = None
 
 
-def load_fast_blas(enabled: bool = True) -> BlasInfo:
+def load_fast_blas() -> BlasInfo:
     """Loads a fast BLAS globally when there is one; to be called before mlx is first imported.
 
     Only the first successful call does anything. On other systems than Linux, where mlx uses the platform's own
-    libraries, nothing is loaded.
-
-    Args:
-        enabled: False, like the environment's `TUI_TUNER_BLAS=off`, leaves mlx what it brings.
+    libraries, nothing is loaded; nor where a person has turned it off, by `TUI_TUNER_BLAS` or else by the setting.
     """
     global _loaded
     if _loaded is not None:
         return _loaded
     if not sys.platform.startswith("linux"):
         return BlasInfo("platform", "", True, "")
-    if not enabled or os.environ.get(SWITCH, "").strip().lower() in {"off", "0", "no", "false"}:
-        return BlasInfo("reference", "", False, f"a fast BLAS is turned off; unset {SWITCH} to use one")
+    if off := _turned_off():
+        _loaded = BlasInfo("reference", "", False, off)  # kept: mlx will have bound its own, whatever is set later
+        return _loaded
     if _answers(None):
         _loaded = BlasInfo("preloaded", "", True, "")
         return _loaded
@@ -90,6 +89,17 @@ def load_fast_blas(enabled: bool = True) -> BlasInfo:
             _loaded = BlasInfo(name, candidate, True, "")
             return _loaded
     return BlasInfo("reference", "", False, _INSTALL)
+
+
+def _turned_off() -> str:
+    """By what, and how to turn it on again; empty when it is on."""
+    if word := os.environ.get(SWITCH, "").strip().lower():
+        return f"a fast BLAS is turned off by {SWITCH}; unset it to use one" if word in _OFF else ""
+    from tui_tuner.settings import load_settings, settings_path
+
+    if load_settings().fast_blas:
+        return ""
+    return f"a fast BLAS is turned off by the setting fast_blas in {settings_path()}; set it to true to use one"
 
 
 def _candidates() -> Iterator[str]:

@@ -18,7 +18,7 @@ from tui_tuner.runs import Event, RunView
 from .doctor import changes, losses, resources, validations
 from .doctor.case import Advice, Case, MachineFacts, Severity
 
-__all__ = ["CODES", "Advice", "MachineFacts", "NewAdvice", "Severity", "diagnose"]
+__all__ = ["BEFORE_TRAINING", "CODES", "Advice", "MachineFacts", "NewAdvice", "Severity", "diagnose"]
 
 _Rule = Callable[[Case], Advice | None]
 
@@ -52,6 +52,9 @@ CODES: Final = (
     "padding",
 )
 """Every code that a rule can give, in the order of `diagnose` within a severity."""
+
+BEFORE_TRAINING: Final = ("model-size",)
+"""Codes of what is said before the first step, by the model, the device and the configuration alone."""
 
 _ONE_CAUSE: Final = ("not-finite", "diverging", "learning-rate-too-high", "not-falling")
 _GRAVITY: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}
