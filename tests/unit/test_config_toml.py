@@ -38,7 +38,7 @@ def a_value(info: FieldInfo) -> st.SearchStrategy[Any]:
         return NAME
     if info.key == "adapter.targets":
         return st.lists(MODULE, unique=True, max_size=3)
-    if info.key == "data.group":
+    if info.key in ("data.group", "data.fixes", "data.allow"):
         return st.lists(NAME, unique=True, max_size=3)
     if info.kind == "whole":
         return st.integers(int(info.low or 0), int(info.high or 2**32 - 1))

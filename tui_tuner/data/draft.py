@@ -8,14 +8,16 @@ give the same rows.
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tui_tuner.data.fixes import DROP_DUPLICATES, DROP_LEAKS, DROP_UNUSABLE, FIXES, mended
 from tui_tuner.data.lookup import has_column, has_value, look_up
-from tui_tuner.data.recipe import Recipe, settle
+from tui_tuner.data.recipe import Recipe, located, settle
 from tui_tuner.data.rows import Row
 from tui_tuner.data.shapes import SURE
 from tui_tuner.data.shapes.trees import flattened
@@ -76,7 +78,11 @@ def draft(data: DataSection, seed: int, base: Path | None = None) -> Draft:
     recipe.check_columns(records.rows, str(records.path))
     _note_recipe(recipe, records, data, notes)
     chosen = _chosen(records, recipe, data, seed, notes)
-    made, refused = _all_rows(records, recipe, chosen)
+    fixes = _known(data.fixes)
+    made, refused = _all_rows(records, recipe, chosen, fixes, notes)
+    if DROP_UNUSABLE in fixes and refused:
+        notes.append(f"{DROP_UNUSABLE}: {many(len(refused), 'record', 'records')} left out")
+        refused = []
     result = Draft(records, recipe, made, refused, {}, notes)
     usable = [index for index in chosen if made[index]]
     if usable:
@@ -84,7 +90,41 @@ def draft(data: DataSection, seed: int, base: Path | None = None) -> Draft:
             result.parts = _divided(result, usable, data, seed)
         except TunerError as error:
             result.undivided = error
+        _clean_training(result, fixes)
     return result
+
+
+def _known(fixes: list[str]) -> list[str]:
+    for name in fixes:
+        if name not in FIXES:
+            near = difflib.get_close_matches(name, FIXES, n=1)
+            raise TunerError(
+                f'there is no fix "{name}"',
+                code="unknown-fix",
+                where="data.fixes",
+                fix=f'did you mean "{near[0]}"?' if near else f"there are {', '.join(FIXES)}",
+                usage=True,
+            )
+    return list(fixes)
+
+
+def _clean_training(made: Draft, fixes: list[str]) -> None:
+    """Takes rows out of training that stand in it twice, or are held out."""
+    train = made.parts.get("train", [])
+    if DROP_LEAKS in fixes:
+        held = {_identity([row]) for part in PARTS[1:] for row in made.rows(part)}
+        kept = [origin for origin in train if _identity([made.made[origin[0]][origin[1]]]) not in held]
+        made.notes.append(f"{DROP_LEAKS}: {many(len(train) - len(kept), 'training row', 'training rows')} left out")
+        train = kept
+    if DROP_DUPLICATES in fixes:
+        first: dict[str, Origin] = {}
+        for origin in train:
+            first.setdefault(_identity([made.made[origin[0]][origin[1]]]), origin)
+        left = len(train) - len(first)
+        made.notes.append(f"{DROP_DUPLICATES}: {many(left, 'training row', 'training rows')} left out")
+        train = list(first.values())
+    if "train" in made.parts:
+        made.parts["train"] = train
 
 
 # -- records ----------------------------------------------------------------------------------------------------------
@@ -145,15 +185,20 @@ def _note_recipe(recipe: Recipe, records: Records, data: DataSection, notes: lis
 
 
 def _all_rows(
-    records: Records, recipe: Recipe, chosen: list[int]
+    records: Records, recipe: Recipe, chosen: list[int], fixes: list[str], notes: list[str]
 ) -> tuple[list[list[Row]], list[tuple[int, TunerError]]]:
     made: list[list[Row]] = [[] for _ in records.rows]
     refused = []
+    changed = 0
     for index in chosen:
         try:
-            made[index] = recipe.rows_of(records.rows[index], records.where(index))
+            rows = recipe.rows_of(records.rows[index], records.where(index))
+            made[index] = mended(rows, fixes) if fixes else rows
+            changed += made[index] != rows
         except TunerError as error:
-            refused.append((index, error))
+            refused.append((index, located(error, records.where(index))))
+    if changed:
+        notes.append(f"{', '.join(fixes)}: {many(changed, 'record', 'records')} mended")
     return made, refused
 
 

@@ -1,0 +1,119 @@
+"""Mendings: what each does to a row, that sound rows stay, and that the file is never touched."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tui_tuner.config import DataSection
+from tui_tuner.data.fixes import FIXES, mended
+from tui_tuner.data.prepare import Row, prepare
+from tui_tuner.errors import TunerError
+
+HELLO = [{"role": "user", "content": "Hello?"}, {"role": "assistant", "content": "Hi."}]
+
+
+def pair(prompt: str, completion: str) -> Row:
+    return {"prompt": prompt, "completion": completion}
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("unescape-newlines", "One.\\nTwo.\\n\\nThree", "One.\nTwo.\n\nThree"),
+        ("unescape-newlines", r"\nabla and C:\new", r"\nabla and C:\new"),
+        ("fix-mojibake", "SchÃ¶ne GrÃ¼ÃŸe, itâ€™s", "Schöne Grüße, it’s"),
+        ("fix-mojibake", "Schöne Grüße, Âge", "Schöne Grüße, Âge"),
+        ("strip-special-tokens", "<|im_start|>hi<|im_end|> there</s>", "hi there"),
+        ("strip-special-tokens", "List<String> and [1]", "List<String> and [1]"),
+    ],
+)
+def test_texts_are_mended_and_sound_ones_stay(name: str, before: str, after: str) -> None:
+    assert mended([pair("q", before)], [name]) == [pair("q", after)]
+    chat = {"messages": [HELLO[0], {"role": "assistant", "content": before}]}
+    assert mended([chat], [name])[0]["messages"][1]["content"] == after
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<|im_start|>user\nHello?<|im_end|>\n<|im_start|>assistant\nHi.<|im_end|>\n",
+        "<|start_header_id|>user<|end_header_id|>\n\nHello?<|eot_id|>"
+        "<|start_header_id|>assistant<|end_header_id|>\n\nHi.<|eot_id|>",
+        "<bos><start_of_turn>user\nHello?<end_of_turn>\n<start_of_turn>model\nHi.<end_of_turn>\n",
+        "<|user|>\nHello?<|end|>\n<|assistant|>\nHi.<|end|>\n",
+        "<s>[INST] Hello? [/INST] Hi. </s>",
+        "### Instruction:\nHello?\n\n### Response:\nHi.",
+        "### Human: Hello?\n### Assistant: Hi.",
+    ],
+)
+def test_texts_of_other_families_become_messages(text: str) -> None:
+    assert mended([{"text": text}], ["messages-from-tokens"]) == [{"messages": HELLO}]
+
+
+def test_system_messages_of_other_families_are_kept() -> None:
+    text = "<s>[INST] <<SYS>>\nBe kind.\n<</SYS>>\n\nHello? [/INST] Hi. </s>"
+    assert mended([{"text": text}], ["messages-from-tokens"])[0]["messages"] == [
+        {"role": "system", "content": "Be kind."},
+        *HELLO,
+    ]
+
+
+def test_a_text_without_turns_is_refused_not_guessed() -> None:
+    with pytest.raises(TunerError, match="no turns"):
+        mended([{"text": "Just a text."}], ["messages-from-tokens"])
+
+
+def test_every_answer_gets_a_row_with_what_came_before() -> None:
+    four = [*HELLO, {"role": "user", "content": "And?"}, {"role": "assistant", "content": "So."}]
+    rows = mended([{"messages": four, "tools": [{"name": "f"}]}], ["split-turns"])
+    assert [row["messages"] for row in rows] == [four[:2], four]
+    assert all(row["tools"] for row in rows)
+
+
+def test_rows_with_what_nobody_may_learn_are_left_out() -> None:
+    rows = [pair("q", "AKIAIOSFODNN7EXAMPLE"), pair("q", "fine"), pair("caf\ufffd", "x")]
+    assert mended(rows, ["drop-secrets", "drop-replaced"]) == [pair("q", "fine")]
+
+
+def source(folder: Path, rows: list[Any]) -> Path:
+    path = folder / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def test_fixes_are_applied_in_order_and_counted(tmp_path: Path) -> None:
+    rows = [pair(f"p{n}", "One.\\nTwo" if n % 2 else "fine") for n in range(20)]
+    path = source(tmp_path, [*rows, pair("p0", "fine"), pair("bad", "")])
+    before = path.read_bytes()
+    section = DataSection(source=str(path), fixes=["drop-unusable", "unescape-newlines", "drop-duplicates"])
+    done = prepare(section, 42)
+    assert {row["completion"] for row in done.train} == {"fine", "One.\nTwo"}
+    assert "drop-unusable: 1 record left out" in done.notes
+    assert any("10 records mended" in note for note in done.notes)
+    assert len({json.dumps(row) for row in done.train}) == len(done.train)
+    assert path.read_bytes() == before
+
+
+def test_leaks_leave_training(tmp_path: Path) -> None:
+    for name, numbers in (("train", range(20)), ("test", range(15, 25))):
+        rows = [pair(f"p{n}", "c") for n in numbers]
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = prepare(DataSection(source=str(tmp_path), fixes=["drop-leaks"]), 42)
+    assert [row["prompt"] for row in done.train] == [f"p{n}" for n in range(15)]
+    assert len(done.test) == 10
+
+
+def test_an_unknown_fix_names_the_nearest(tmp_path: Path) -> None:
+    path = source(tmp_path, [pair(f"p{n}", "c") for n in range(9)])
+    with pytest.raises(TunerError) as caught:
+        prepare(DataSection(source=str(path), fixes=["drop-duplicate"]), 42)
+    assert caught.value.code == "unknown-fix"
+    assert "drop-duplicates" in caught.value.fix
+
+
+def test_every_fix_says_what_it_does() -> None:
+    assert all(fix.label and fix.name == name for name, fix in FIXES.items())
