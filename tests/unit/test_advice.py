@@ -266,6 +266,8 @@ def test_equal_validations_are_named() -> None:
     assert one(diagnose(run(train, equal), experiment(adapter={"layers": 2})), "validation-constant").change == {
         "adapter.layers": 0
     }
+    fixed = experiment(adapter={"layers": 2, "start_from": "a"})  # which has the layers that it has
+    assert one(diagnose(run(train, equal), fixed), "validation-constant").change == {}
     assert diagnose(run(train, equal[:2])) == []
     assert diagnose(run(train, [(0, 1.5), (10, 1.4999), (20, 1.5)])) == []
 

@@ -255,8 +255,9 @@ def test_paths_typed_in_overrides_count_from_the_working_directory(
     preset = tmp_path / "x.toml"
     preset.write_text(BASE)
     monkeypatch.chdir(tmp_path / "here")
-    made = load_experiment(preset, ["data.source=rows.jsonl", "model.path=org/model"])
-    assert made.data.source == str(tmp_path / "here" / "rows.jsonl")
+    overrides = ["data.source=rows.jsonl", "model.path=org/model", "adapter.start_from=rows.jsonl"]
+    made = load_experiment(preset, overrides)
+    assert made.data.source == made.adapter.start_from == str(tmp_path / "here" / "rows.jsonl")
     assert made.model.path == "org/model"
 
 
@@ -265,8 +266,10 @@ def test_anchored_paths_mean_the_same_from_anywhere(tmp_path: Path, monkeypatch:
     (tmp_path / "preset" / "d").write_text("{}")
     monkeypatch.chdir(tmp_path)
     made = experiment_from_text(BASE, "x")
+    assert anchored(made, tmp_path / "preset").adapter.start_from == "", "no adapter is no path"
+    made.adapter.start_from = "d"
     tied = anchored(made, tmp_path / "preset")
-    assert tied.data.source == str(tmp_path / "preset" / "d")
+    assert tied.data.source == tied.adapter.start_from == str(tmp_path / "preset" / "d")
     assert tied.model.path == "m"
     assert made.data.source == "d"
     (tmp_path / "embedded:players").mkdir()

@@ -14,7 +14,7 @@ from tui_tuner.config.model import Experiment
 from tui_tuner.config.overrides import parse_override
 from tui_tuner.paths import EMBEDDED, find_local
 
-PATH_KEYS = ("model.path", "data.source")
+PATH_KEYS = ("model.path", "data.source", "adapter.start_from")
 
 
 def anchored(experiment: Experiment, base: Path | None) -> Experiment:
@@ -27,6 +27,7 @@ def anchored(experiment: Experiment, base: Path | None) -> Experiment:
     copy = experiment.model_copy(deep=True)
     copy.model.path = _absolute(copy.model.path, base)
     copy.data.source = _absolute(copy.data.source, base)
+    copy.adapter.start_from = _absolute(copy.adapter.start_from, base)
     return copy
 
 

@@ -96,6 +96,10 @@ class AdapterSection(Section):
     """The modules inside a layer that get an adapter, such as "self_attn.qkv_proj", or a group: "attention", "mlp",
     "linear"; empty is every linear module. Names of other tools such as q_proj find the fused module that holds them.
     Not used by "full"."""
+    start_from: Text = ""
+    """A saved adapter whose weights training starts from, by mlx-lm or another run: its folder, or a .safetensors file
+    in it; empty starts afresh. Only weights are taken: optimizer, schedule and order begin anew, and the benchmark
+    before training is of these weights. To go on with a run exactly, resume it instead."""
 
     @property
     def effective_scale(self) -> float:

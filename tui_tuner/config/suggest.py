@@ -36,6 +36,7 @@ ELSEWHERE = {
     "optim": "train.optimizer",
     "per_device_train_batch_size": "train.batch_size",
     "r": "adapter.rank",
+    "resume_adapter_file": "adapter.start_from",
     "save_path": "run.name",
     "save_steps": "train.save_every",
     "steps_per_eval": "train.eval_every",

@@ -9,7 +9,7 @@ import sys
 import time
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui_tuner import __version__
 from tui_tuner.config import Experiment, anchored, dump_experiment
@@ -17,6 +17,9 @@ from tui_tuner.errors import TunerError
 from tui_tuner.paths import resolve_data, resolve_model
 from tui_tuner.runs.files import read_json, write_atomic, write_json
 from tui_tuner.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from tui_tuner.models.start import Start
 
 _LIBRARIES = ("mlx", "mlx-lm", "transformers", "datasets", "numpy", "textual")
 
@@ -89,6 +92,25 @@ def check_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
                 where=str(model if what == "model" else data),
                 fix=f"put the {what} back as it was, or begin anew with `{again}`",
             )
+
+
+def keep_start(folder: RunFolder, start: Start) -> None:
+    """Notes in `meta.json` which weights the run starts from, or sees to it that they are the ones noted there.
+
+    Raises:
+        TunerError: the file has other weights than the run began with.
+    """
+    meta = _read_meta(folder)
+    noted = meta.get("start_from")
+    if not isinstance(noted, dict):
+        write_json(folder.meta, {**meta, "start_from": {"path": str(start.path), "sha256": start.sha256}})
+    elif noted.get("sha256") != start.sha256:
+        raise TunerError(
+            "the weights to start from have changed since this run began",
+            code="start-changed",
+            where=str(start.path),
+            fix=f"put the file back as it was, or begin anew with `tui-tuner run {shlex.quote(str(folder.config))}`",
+        )
 
 
 def _fingerprints(model: Path, data: Path) -> dict[str, str]:

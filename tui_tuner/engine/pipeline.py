@@ -21,7 +21,7 @@ from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, read_
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
 from tui_tuner.engine.shelf import ModelShelf
-from tui_tuner.engine.train_stage import TrainStage, make_order, settled
+from tui_tuner.engine.train_stage import TrainStage, make_order, put_start, settled
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.evaluation.benchmark import BenchmarkResult, benchmark, read_result
 from tui_tuner.evaluation.report import write_report
@@ -144,11 +144,12 @@ class _Pipeline:
             memory_limit=self._adviser.memory_limit,
         )
         with self._stage("check"):
-            base = self._check(experiment)
+            base, untrained = self._check(experiment, begun=snapshot is not None)
         with self._stage("data"):
             prepared, order = self._prepare(experiment, base)
         test = self._test_rows(experiment, prepared)
-        self._evaluate("baseline", "before", experiment, base, base.model, test)
+        self._evaluate("baseline", "before", experiment, base, untrained, test)
+        del untrained  # the weights to start from are in memory only as long as they are measured
         self._train(experiment, base, order, prepared.valid, store, snapshot)
         if test:
             tuned = self._shelf.with_adapter(base, self._folder.adapters)
@@ -167,8 +168,15 @@ class _Pipeline:
             self._emit("log", level="warning", text=f"the {problem}; the one before it is used")
         return snapshot
 
-    def _check(self, experiment: Experiment) -> Base:
-        """Everything that can be known to fail is found here, before a step is trained."""
+    def _check(self, experiment: Experiment, *, begun: bool) -> tuple[Base, Any]:
+        """Everything that can be known to fail is found here, before a step is trained.
+
+        Args:
+            begun: whether there is a checkpoint, in which the weights to start from are contained.
+
+        Returns:
+            The base, and the model that training begins with.
+        """
         place = locate(experiment.model.path, read_base(self._folder))
         self._emit("log", level="info", text=f"mlx computes on {backend()}")
         if advice := backend_advice():
@@ -180,7 +188,14 @@ class _Pipeline:
         self._emit("log", level="info", text=f"model {experiment.model.path}: {attached.sentence()}")
         for note in attached.notes:
             self._emit("log", level="info", text=note)
-        return base
+        if begun or not experiment.adapter.start_from:
+            return base, base.model
+        start = put_start(self._folder, tree, experiment.adapter)
+        self._emit("log", level="info", text=start.sentence())
+        for doubt in start.doubts:
+            self._emit("log", level="warning", text=doubt)
+        tree.eval()
+        return base, tree
 
     def _prepare(self, experiment: Experiment, base: Base) -> tuple[Prepared, Order]:
         folder = self._folder.data

@@ -13,16 +13,17 @@ from typing import Any
 
 import psutil
 
-from tui_tuner.config import Experiment, TrainSection
+from tui_tuner.config import AdapterSection, Experiment, TrainSection
 from tui_tuner.data.examples import Example, conversation_tokens, prompt_tokens
 from tui_tuner.data.prepare import Row, reference_of, row_kind
-from tui_tuner.engine.new_run import model_fingerprint
+from tui_tuner.engine.new_run import keep_start, model_fingerprint, read_base
 from tui_tuner.engine.patience import Patience
 from tui_tuner.engine.shelf import file_stamp
 from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.metrics import score_rows
 from tui_tuner.models.adapters import attach, write_adapter_config
 from tui_tuner.models.load import Base, fresh_tree
+from tui_tuner.models.start import Start, locate_start, start_from
 from tui_tuner.paths import cache_dir
 from tui_tuner.runs import Event, RunFolder
 from tui_tuner.runs.control import JobControl
@@ -79,6 +80,17 @@ def settled(train: TrainSection, order: Order) -> TrainSection:
         return train
     steps = max(math.ceil(train.epochs * order.batches_per_epoch), train.grad_accumulation, 1)
     return train.model_copy(update={"iters": steps, "epochs": 0.0})
+
+
+def put_start(folder: RunFolder, tree: Any, adapter: AdapterSection) -> Start:
+    """Puts the weights that a run starts from into its tree, and keeps in the run's folder which they were.
+
+    Raises:
+        TunerError: they are not there, do not fit, or are others than those that the run began with.
+    """
+    start = start_from(locate_start(adapter.start_from, read_base(folder)), tree, adapter)
+    keep_start(folder, start)
+    return start
 
 
 def requests_to_replay(events: list[Event], from_step: int) -> list[tuple[int, str, Any]]:
@@ -152,6 +164,8 @@ class TrainStage:
         tree = fresh_tree(self._base)
         mx.random.seed(experiment.run.seed)
         attached = attach(tree, experiment.adapter)
+        if experiment.adapter.start_from and snapshot is None:
+            put_start(self._folder, tree, experiment.adapter)
         self._folder.adapters.mkdir(parents=True, exist_ok=True)
         # Stock tools look the base up by this path, so an absolute one is written.
         write_adapter_config(

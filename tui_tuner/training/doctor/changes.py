@@ -72,6 +72,8 @@ def acceptable(change: dict[str, Any], experiment: Experiment | None) -> dict[st
     """`change` without what is so already; empty when the configuration would refuse it."""
     if experiment is None or not change:
         return change
+    if experiment.adapter.start_from and any(key.startswith("adapter.") for key in change):
+        return {}  # the adapter that training starts from has the shape it has
     document = experiment.model_dump()
     new: dict[str, Any] = {}
     for key, value in change.items():
