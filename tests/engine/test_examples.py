@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.models import make_rows, make_tokenizer, sentence
 from tui_tuner.config import Experiment
-from tui_tuner.data.examples import conversation_tokens, prompt_tokens, tokenise, tokenise_all
+from tui_tuner.data.examples import conversation_tokens, prompt_tokens, tokenise, tokenise_all, tokenise_many
 from tui_tuner.data.inspect import preview_prepared
 from tui_tuner.data.prepare import Prepared
 from tui_tuner.errors import TunerError
@@ -207,3 +207,20 @@ def test_a_preview_shows_what_is_trained(tokenizer_of: Callable[[str], Any], tmp
         assert (shown.offset, shown.truncated) == (example.offset, max(len(example.tokens) - 40, 0))
         assert shown.rendered == tokenizer.decode(example.tokens)
     assert any(row.truncated for row in preview.rows)
+
+
+@pytest.mark.parametrize("mask", [True, False])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_many_together_become_what_they_become_one_by_one(
+    family: str, mask: bool, tokenizer_of: Callable[[str], Any]
+) -> None:
+    tokenizer = tokenizer_of(family)
+    rows = [*conversations(family), *make_rows(30), {"messages": [{"role": "system", "content": "only this"}]}]
+    together = tokenise_many(rows, tokenizer, mask_prompt=mask)
+    for row, found in zip(rows, together, strict=True):
+        try:
+            alone: Any = tokenise(row, tokenizer, mask_prompt=mask)
+        except TunerError as error:
+            assert isinstance(found, TunerError) and str(found) == str(error)
+        else:
+            assert found == alone

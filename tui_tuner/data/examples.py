@@ -14,6 +14,9 @@ from typing import Any
 from tui_tuner.data.prepare import Row, messages_of, row_kind
 from tui_tuner.errors import TunerError, brief
 
+_TOGETHER = 512
+"""Rows that are encoded in one call."""
+
 
 @dataclass(frozen=True)
 class Example:
@@ -33,7 +36,8 @@ def _conversation(row: Row) -> tuple[list[dict[str, Any]], Any]:
     return messages_of(row), row.get("tools")
 
 
-def _apply(tokenizer: Any, messages: list[dict[str, Any]], tools: Any, **options: Any) -> list[int]:
+def _apply(tokenizer: Any, messages: list[dict[str, Any]], tools: Any, **options: Any) -> Any:
+    """The conversation as token ids, or with `tokenize=False` as text."""
     if getattr(tokenizer, "chat_template", None) is None and not getattr(tokenizer, "has_chat_template", False):
         raise TunerError(
             "the model's tokenizer has no chat template, so a conversation cannot be rendered",
@@ -41,7 +45,7 @@ def _apply(tokenizer: Any, messages: list[dict[str, Any]], tools: Any, **options
             fix="take an instruction-tuned model, or give rows with a `text` field",
         )
     try:
-        ids = tokenizer.apply_chat_template(messages, tools=tools, return_dict=False, **options)
+        written = tokenizer.apply_chat_template(messages, tools=tools, return_dict=False, **options)
     except TunerError:
         raise
     except Exception as error:  # the template is the model's own code: whatever it raises is about this row
@@ -50,7 +54,7 @@ def _apply(tokenizer: Any, messages: list[dict[str, Any]], tools: Any, **options
             code="chat-template",
             fix="check the roles and their order",
         ) from error
-    return list(ids)
+    return written if isinstance(written, str) else list(written)
 
 
 def tokenise(row: Row, tokenizer: Any, *, mask_prompt: bool) -> Example:
@@ -93,12 +97,57 @@ def prompt_tokens(row: Row, tokenizer: Any) -> list[int]:
             fix="give data.prompt and data.completion templates, or turn the evaluation off",
         )
     messages, tools = _conversation(row)
-    return _apply(tokenizer, messages[:-1], tools, add_generation_prompt=True)
+    return list(_apply(tokenizer, messages[:-1], tools, add_generation_prompt=True))
 
 
 def conversation_tokens(messages: list[dict[str, Any]], tokenizer: Any) -> list[int]:
     """Token ids of a conversation that waits for the assistant's turn."""
-    return _apply(tokenizer, messages, None, add_generation_prompt=True)
+    return list(_apply(tokenizer, messages, None, add_generation_prompt=True))
+
+
+def tokenise_many(rows: Sequence[Row], tokenizer: Any, *, mask_prompt: bool) -> list[Example | TunerError]:
+    """What `tokenise` gives for each row, or the error it raises, in their order; several times as fast.
+
+    Conversations are rendered one by one and encoded together by the tokenizer's own library. Where a tokenizer cannot
+    do that (no fast one, or a template written in Python), they are tokenised one by one.
+    """
+    backend = _backend(tokenizer)
+    rendered: list[tuple[int, str, str | None]] = []
+    found: list[Example | TunerError] = []
+    for number, row in enumerate(rows):
+        try:
+            if backend is None or row_kind(row) == "text":
+                found.append(tokenise(row, tokenizer, mask_prompt=mask_prompt))
+                continue
+            found.append(Example([], 0))
+            rendered.append((number, *_rendered(row, tokenizer, mask_prompt=mask_prompt)))
+        except TunerError as error:
+            found[number:] = [error]
+    if rendered:
+        tokens = backend.encode_batch_fast([full for _, full, _ in rendered], add_special_tokens=False)
+        asked = [prompt for _, _, prompt in rendered if prompt is not None]
+        offsets = iter(backend.encode_batch_fast(asked, add_special_tokens=False))
+        for (number, _, prompt), encoding in zip(rendered, tokens, strict=True):
+            found[number] = Example(encoding.ids, 0 if prompt is None else len(next(offsets)))
+    return found
+
+
+def _backend(tokenizer: Any) -> Any:
+    """The library's own tokenizer behind mlx-lm's wrapper, when conversations are rendered by a Jinja template."""
+    inner = getattr(tokenizer, "_tokenizer", tokenizer)
+    if getattr(tokenizer, "_chat_template", None) is not None or not getattr(inner, "is_fast", False):
+        return None
+    return getattr(inner, "backend_tokenizer", None)
+
+
+def _rendered(row: Row, tokenizer: Any, *, mask_prompt: bool) -> tuple[str, str | None]:
+    """The conversation as text, and its prompt when that is to be left out of the loss."""
+    messages, tools = _conversation(row)
+    full = _apply(tokenizer, messages, tools, tokenize=False)
+    if not mask_prompt:
+        return full, None
+    answered = messages[-1].get("role") == "assistant"
+    return full, _apply(tokenizer, messages[:-1], tools, tokenize=False, add_generation_prompt=answered)
 
 
 def tokenise_all(
@@ -110,20 +159,20 @@ def tokenise_all(
         TunerError: naming the first row that cannot be rendered or has no counted target within `max_length`.
     """
     examples = []
-    for number, row in enumerate(rows, 1):
-        try:
-            example = tokenise(row, tokenizer, mask_prompt=mask_prompt)
-        except TunerError as error:
-            raise TunerError(
-                error.message, code=error.code, where=error.where or f"{where}, row {number}", fix=error.fix
-            ) from error
-        if max(example.offset, 1) >= min(len(example.tokens), max_length):
-            raise TunerError(
-                f"of {len(example.tokens)} tokens {example.offset} are prompt, and none of the answer is left within "
-                f"max_seq_length = {max_length}",
-                code="no-trainable-tokens",
-                where=f"{where}, row {number}",
-                fix="raise train.max_seq_length, or shorten or remove the row",
-            )
-        examples.append(example)
+    for start in range(0, len(rows), _TOGETHER):
+        some = tokenise_many(rows[start : start + _TOGETHER], tokenizer, mask_prompt=mask_prompt)
+        for number, example in enumerate(some, start + 1):
+            if isinstance(example, TunerError):
+                raise TunerError(
+                    example.message, code=example.code, where=example.where or f"{where}, row {number}", fix=example.fix
+                ) from example
+            if max(example.offset, 1) >= min(len(example.tokens), max_length):
+                raise TunerError(
+                    f"of {len(example.tokens)} tokens {example.offset} are prompt, and none of the answer is left "
+                    f"within max_seq_length = {max_length}",
+                    code="no-trainable-tokens",
+                    where=f"{where}, row {number}",
+                    fix="raise train.max_seq_length, or shorten or remove the row",
+                )
+            examples.append(example)
     return examples

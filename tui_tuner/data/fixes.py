@@ -138,7 +138,7 @@ FIXES: dict[str, Fix] = {
         Fix("messages-from-tokens", "turn texts with turn tokens into messages", _messages_from_tokens),
         Fix("split-turns", "make a row of every answer of a conversation", _split_turns),
         Fix("drop-replaced", "leave out rows with lost characters", _without(lambda text: patterns.REPLACED in text)),
-        Fix("drop-secrets", "leave out rows with keys or passwords", _without(patterns.KEYS.search)),
+        Fix("drop-secrets", "leave out rows with keys or passwords", _without(patterns.key_in)),
         Fix(DROP_DUPLICATES, "keep one of each copy in training"),
         Fix(DROP_LEAKS, "take held-out rows out of training"),
     )

@@ -2,13 +2,15 @@
 
 Broder, "On the resemblance and containment of documents" (1997): the share of equal minima of random hashes estimates
 the Jaccard similarity of two sets. Rows that differ in a number are other facts, not near duplicates, so texts must
-agree in all words with digits. Deterministic; memory is 128 bytes and the words of a row.
+agree in all their numbers. Deterministic; memory is 128 bytes and the words of a row.
 """
 
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterator
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ _FEWEST = 8  # words; shorter texts have too few triples for a share to mean muc
 _CHUNK = 2000
 _COMPARED = 4  # members of a bucket that a newcomer is compared with
 _WORD = re.compile(r"\w+")
+_NUMBERED = re.compile(r"\d+")
 _random = np.random.RandomState(20260101)
 _FACTORS = _random.randint(1, 2**31 - 1, _HASHES).astype(np.uint64) | np.uint64(1)
 _SUMMANDS = _random.randint(0, 2**31 - 1, _HASHES).astype(np.uint64)
@@ -29,17 +32,17 @@ class NearDuplicates:
     """Collects texts, then tells which are nearly the same as an earlier one."""
 
     def __init__(self) -> None:
-        self._ids: dict[str, int] = {}
+        # A number for every word; a new word gets the next one without a line of Python being run.
+        self._ids: defaultdict[str, int] = defaultdict(count().__next__)
         self._words: list[NDArray[np.int32]] = []
         self._digits: list[int] = []
 
     def add(self, text: str) -> None:
         """Takes one more text; its number is the count of those before it."""
         words = _WORD.findall(text.casefold())
-        ids = self._ids
-        found = [ids.setdefault(word, len(ids)) for word in words]
+        found = list(map(self._ids.__getitem__, words))
         self._words.append(np.array(found, np.int32))
-        self._digits.append(hash(tuple(ids[word] for word in words if not word.isalpha())))
+        self._digits.append(hash(tuple(_NUMBERED.findall(text))))
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """(number, number of an earlier text that it is like); at most one for each text, equal texts included."""

@@ -115,7 +115,7 @@ def replaced(facts: RowFacts, _context: LintContext) -> Hit | None:
 
 def secrets(facts: RowFacts, _context: LintContext) -> Hit | None:
     """What looks like a key or a password. The example is cut short, so that no report spreads it."""
-    match = patterns.KEYS.search(facts.text)
+    match = patterns.key_in(facts.text)
     return Hit(match.group()[:6] + "…") if match else None
 
 
