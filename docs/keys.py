@@ -2,7 +2,8 @@
 
     python -m docs.keys [--check]
 
-Each table stands between two marks that name its mode (`app` for what works everywhere). With --check nothing is
+Each table stands between two marks that name its mode (`app` for what works everywhere, `chart` for what works while a
+chart has the focus). With --check nothing is
 written, and the status is 1 when the page is not what would be written.
 """
 
@@ -12,18 +13,38 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from textual.binding import Binding
+
 from tui_tuner.errors import TunerError
-from tui_tuner.ui.actions import MODES, Action, actions_of, app_actions
+from tui_tuner.ui.actions import MODES, Action, actions_of, app_actions, key_text
+from tui_tuner.ui.widgets.losschart import LossChart
 
 PAGE = Path(__file__).resolve().parent / "screens.md"
-PLACES = ("app", *MODES)
+_HEAD = ("| key | what | in a sentence |", "|---|---|---|")
+PLACES = ("app", *MODES, "chart")
 
 
 def table(place: str) -> str:
     """The keys of a mode, or those of the app, as a Markdown table."""
+    if place == "chart":
+        rows = [f"| {keys} | {what} | {about} |" for keys, what, about in chart_keys()]
+        return "\n".join([*_HEAD, *rows])
     actions = app_actions() if place == "app" else actions_of(place)
     rows = [f"| {_keys(action)} | {action.label} | {action.help} |" for action in actions]
-    return "\n".join(["| key | what | in a sentence |", "|---|---|---|", *rows])
+    return "\n".join([*_HEAD, *rows])
+
+
+def chart_keys() -> list[tuple[str, str, str]]:
+    """Keys, name and sentence of what a chart on the train screen does while it has the focus."""
+    bindings = [binding for binding in LossChart.BINDINGS if isinstance(binding, Binding)]
+    return [
+        (
+            f"`{binding.key_display or key_text(binding.key)}`",
+            binding.description,
+            f"{binding.tooltip}.",
+        )
+        for binding in bindings
+    ]
 
 
 def filled(page: str) -> str:

@@ -15,6 +15,7 @@ from textual.geometry import Offset
 from textual.pilot import Pilot
 
 from tui_tuner.ui.charts import LineChart
+from tui_tuner.ui.charts.marks import Level, Mark
 
 ROOT = Path(__file__).resolve().parents[2]
 X = np.arange(0.0, 1001.0)
@@ -140,6 +141,48 @@ async def test_the_crosshair_pulls_the_view_along() -> None:
             await pilot.press("comma")
         low, high = chart.viewport.window
         assert chart.cursor is not None and chart.cursor < 875 and low <= chart.cursor <= high
+
+
+async def test_the_crosshair_jumps_from_mark_to_mark() -> None:
+    async with Host().run_test(size=(80, 24)) as pilot:
+        chart = await ready(pilot)
+        await pilot.press("left_square_bracket")
+        assert chart.cursor is None, "there are no marks yet"
+        marks = [Mark(333.0, "‖", "pause", "paused for 2:03", rule=False), Mark(777.0, "◆", "best", "best checkpoint")]
+        chart.set_markers([*marks, Mark(2000.0, "η", "beyond the curve")])
+        await pilot.press("left_square_bracket")
+        assert chart.cursor == 777 and "◆ best checkpoint" in text(chart)[0]
+        await pilot.press("left_square_bracket", "left_square_bracket")
+        assert chart.cursor == 333 and "‖ paused for 2:03" in text(chart)[0]
+        assert text(chart)[1].startswith("step 333"), "the values there are read as well"
+        await pilot.press("right_square_bracket", "right_square_bracket")
+        assert chart.cursor == 777
+        await pilot.press("escape", "plus", "plus", "right_square_bracket")
+        assert chart.cursor == 777, "without a crosshair it begins with the first that is visible"
+
+
+async def test_the_mouse_finds_marks_between_two_points() -> None:
+    async with Host().run_test(size=(80, 24)) as pilot:
+        chart = await ready(pilot)
+        chart.set_series("train", [0.0, 1000.0], [1.0, 2.0])
+        chart.clear_series("valid")
+        chart.set_markers([Mark(500.0, "‖", "pause", "paused", rule=False)])
+        chart.frame()
+        plot = chart.plot
+        column = min(range(plot.left, plot.left + plot.width), key=lambda at: abs(plot.x_at(at) - 500))
+        await pilot.hover(LineChart, offset=Offset(column, plot.top + 3))
+        assert chart.cursor == 500 and "‖ paused" in text(chart)[0]
+
+
+async def test_what_is_set_again_unchanged_is_not_painted_again() -> None:
+    async with Host().run_test(size=(80, 24)) as pilot:
+        chart = await ready(pilot)
+        chart.set_markers([Mark(500.0, "‖", "pause")])
+        chart.set_levels([Level(2.0, "limit")])
+        frame = chart.frame()
+        chart.set_markers([Mark(500.0, "‖", "pause")])
+        chart.set_levels([Level(2.0, "limit")])
+        assert chart.frame() is frame
 
 
 async def test_the_crosshair_by_mouse_comes_and_goes() -> None:

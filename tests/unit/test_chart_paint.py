@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from tui_tuner.ui.charts.grid import SERIES, Grid, Span, fit_line, plain, shorten
-from tui_tuner.ui.charts.header import Look, Mark
+from tui_tuner.ui.charts.header import Look
+from tui_tuner.ui.charts.marks import Mark
 from tui_tuner.ui.charts.paint import Plot, Scene, paint
 from tui_tuner.ui.charts.series import Series, ordered
 
@@ -91,7 +92,9 @@ def test_a_readout_lists_every_series_at_the_crosshair() -> None:
 
 def test_a_readout_names_the_marker_under_it() -> None:
     _, text, _ = picture(series("a", X, X), marks=(Mark(5, "★", "best"),), crosshair=5.0)
-    assert "★ best" in text[1]
+    assert text[0].startswith("Loss  ★ best") and "★" not in text[1]
+    _, text, _ = picture(series("a", X, X), marks=(Mark(5, "★", "best"),), crosshair=5.0, look=Look())
+    assert "★ best" in text[0], "without a title it stands among the values"
 
 
 def test_a_long_legend_wraps_and_loses_nobody() -> None:

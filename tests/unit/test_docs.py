@@ -17,6 +17,7 @@ from tui_tuner.cli.app import app
 from tui_tuner.cli.steering import Wish
 from tui_tuner.runs.requests import KINDS
 from tui_tuner.ui.actions import ACTIONS
+from tui_tuner.ui.marks import KINDS as MARK_KINDS
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -170,7 +171,13 @@ def test_the_page_tells_of_each_request() -> None:
 def test_the_keys_on_the_page_are_those_of_the_table() -> None:
     assert keys.filled(SCREENS) == SCREENS, "run python -m docs.keys"
     told = {key for row in re.findall(r"^\| ((?:`[^`]+` ?)+)\|", SCREENS, flags=re.MULTILINE) for key in row.split()}
-    assert told == {f"`{key}`" for action in ACTIONS for key in action.all_keys_text.split()}
+    of_actions = {f"`{key}`" for action in ACTIONS for key in action.all_keys_text.split()}
+    assert told == of_actions | {key for key, _, _ in keys.chart_keys()}
+
+
+def test_the_page_explains_every_sign_on_the_curve() -> None:
+    signs = re.findall(r"^\| (\S) \|", SCREENS, flags=re.MULTILINE)
+    assert signs and sorted(signs) == sorted(kind.sign for kind in MARK_KINDS.values())
 
 
 def codes() -> set[str]:

@@ -46,7 +46,7 @@ def picture(view: RunView) -> Any:
             table(view.train),
             table(view.validation),
             [(name, vars(stage)) for name, stage in view.stages.items()],
-            (view.samples, view.checkpoints, view.advice, view.controls, view.skipped, view.logs),
+            (view.samples, view.checkpoints, view.advice, view.controls, view.skipped, view.logs, view.interventions),
             (view.evaluations, view.evaluation_rows, view.verdict, view.started, view.finished),
             (view.step, view.steps, view.from_step, view.elapsed, view.eta_seconds(), view.unknown),
             (view.state(True), view.state(False), view.best_validation, view.name, view.model),
@@ -162,6 +162,29 @@ def test_steps_that_come_again_replace_what_they_overtake() -> None:
     view.extend([event("sample", step=30, prompt="p", text="new"), event("checkpoint", step=30, path="30", best=True)])
     assert [sample["text"] for sample in view.samples] == ["old 10", "old 20", "new"]
     assert [(entry["step"], entry["best"]) for entry in view.checkpoints] == [(10, False), (20, False), (30, True)]
+
+
+def test_what_steered_a_run_is_kept_as_long_as_it_holds() -> None:
+    def control(step: int, what: str, t: float = 0.0, **fields: Any) -> Event:
+        return event("control", t, what=what, by="user", step=step, **fields)
+
+    def steered(view: RunView) -> list[tuple[str, float]]:
+        return [(e.get("what", "resumed"), e.get("step", e.get("from_step"))) for e in view.interventions]
+
+    view = view_of(started(), control(5, "pause"), control(15, "learning_rate", value=1.0), control(25, "evaluate"))
+    view.extend([started(60.0, resumed=True, from_step=20), control(25, "checkpoint")])
+    assert steered(view) == [("pause", 5), ("learning_rate", 15), ("resumed", 20), ("checkpoint", 25)]
+    assert len(view.controls) == 4, "what was overtaken did happen all the same"
+    # Taken after the checkpoint of step 15, it is taken again when the run goes on from there.
+    view.extend([started(90.0, resumed=True, from_step=15), control(15, "learning_rate", 91.0, value=1.0)])
+    assert steered(view) == [("pause", 5), ("resumed", 15), ("learning_rate", 15)]
+    assert view.interventions[-1]["t"] == 91.0
+    view.extend([control(22, "pause"), control(10, "rollback", value=0.5)])
+    assert steered(view) == [("pause", 5), ("rollback", 10)]
+    view.extend([control(12, "pause"), train(10), train(20), train(11)])
+    assert steered(view) == [("pause", 5), ("rollback", 10)]
+    view.extend([started()])
+    assert steered(view) == []
 
 
 def test_a_resumption_between_reports_counts_from_its_step() -> None:

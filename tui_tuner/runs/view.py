@@ -136,6 +136,14 @@ class RunView:
         return self._skipped.as_list()
 
     @property
+    def interventions(self) -> list[Event]:
+        """What steered the run and still holds: `control` events and resumptions (`run_started`), oldest first.
+
+        What a resumption or a rollback overtook is left out; `controls` has it all.
+        """
+        return self._interventions.as_list()
+
+    @property
     def elapsed(self) -> float:
         """Seconds at work up to the last event; the gaps before resumptions are left out."""
         return self._clock.elapsed()
@@ -182,6 +190,7 @@ class RunView:
         self._samples = LatestEvents(_KEEP)
         self._checkpoints = LatestEvents(_KEEP)
         self._skipped = LatestEvents(_KEEP)
+        self._interventions = LatestEvents(_KEEP)
         self.evaluations: dict[str, dict[str, dict[str, Any]]] = {}
         self.evaluation_rows: dict[str, int] = {}
         self.verdict: dict[str, Any] | None = None
@@ -191,7 +200,7 @@ class RunView:
     def _drop_beyond(self, step: float) -> None:
         """Drop what an overtaken piece of training left beyond `step`."""
         self.validation.cut_after(step)
-        for kept in (self._samples, self._checkpoints, self._skipped):
+        for kept in (self._samples, self._checkpoints, self._skipped, self._interventions):
             kept.cut_after(step)
 
     def _started_text(self, field: str) -> str:
@@ -223,6 +232,7 @@ def _on_run_started(view: RunView, event: Event) -> None:
     view._step_floor = float(view.from_step)
     view.train.cut_after(from_step)
     view._drop_beyond(from_step)
+    view._interventions.add(from_step, "resumed", event)
     if from_step < view.steps:
         # More training follows, so what was measured after the earlier training is of other weights.
         view.evaluations.pop("after", None)
@@ -268,6 +278,16 @@ def _on_skipped_step(view: RunView, event: Event) -> None:
         view._skipped.add(step, None, event)
 
 
+def _on_control(view: RunView, event: Event) -> None:
+    _keep(view.controls, event, _KEEP)
+    step, what = step_of(event), event.get("what")
+    if step is None or not isinstance(what, str):
+        return
+    if what == "rollback":
+        view._interventions.cut_after(step)
+    view._interventions.add(step, what, event)
+
+
 def _on_evaluation(view: RunView, event: Event) -> None:
     label = event.get("label")
     if isinstance(label, str):
@@ -310,7 +330,7 @@ _HANDLERS: Final[dict[str, Callable[[RunView, Event], None]]] = {
     "checkpoint": _on_checkpoint,
     "skipped_step": _on_skipped_step,
     "advice": lambda view, event: _keep(view.advice, event, _KEEP),
-    "control": lambda view, event: _keep(view.controls, event, _KEEP),
+    "control": _on_control,
     "evaluation": _on_evaluation,
     "verdict": _on_verdict,
     "log": lambda view, event: _keep(view.logs, event, LOG_LIMIT),

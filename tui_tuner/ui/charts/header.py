@@ -6,12 +6,13 @@ text and are never read as markup.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
 
 from tui_tuner.ui.charts.grid import BASE, LABEL, LEGEND, MARKER, READOUT, SERIES, TITLE, Span, plain, shorten
+from tui_tuner.ui.charts.marks import Mark, kinds
 from tui_tuner.ui.charts.series import Series
 from tui_tuner.ui.charts.units import Unit, format_value
 
@@ -36,17 +37,9 @@ class Look:
     glyphs: str = "braille"
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A vertical line at ``x`` with its glyph on the axis and, where there is room, its label beside it."""
-
-    x: float
-    glyph: str
-    label: str
-
-
-def title_line(look: Look, width: int, share: float | None, follow: bool) -> list[Span]:
-    """Title and y label at the left; at the right what differs from the plain picture."""
+def title_line(look: Look, width: int, share: float | None, follow: bool, near: Sequence[Mark] = ()) -> list[Span]:
+    """Title and y label at the left, or the marks under the crosshair; at the right what differs from the plain
+    picture."""
     state = []
     if look.log_y:
         state.append("log")
@@ -57,7 +50,10 @@ def title_line(look: Look, width: int, share: float | None, follow: bool) -> lis
         state.append("tail" if follow else "held")
     right = " · ".join(state)
     left = [Span(plain(look.title), TITLE)] if look.title else []
-    if look.y_label:
+    if near:
+        told = " · ".join(f"{plain(mark.glyph)} {plain(mark.told)}" for mark in near)
+        left.append(Span(f"{'  ' if left else ''}{told}", MARKER))
+    elif look.y_label:
         left.append(Span(f"{'  ' if left else ''}{plain(look.y_label)}", LABEL))
     used = sum(cell_len(span.text) for span in left)
     room = width - used - cell_len(right)
@@ -75,14 +71,31 @@ def legend(series: Sequence[Series], look: Look) -> list[Entry]:
     return entries
 
 
-def readout(series: Sequence[Series], look: Look, x: float, marks: Sequence[Mark]) -> list[Entry]:
+def explained(shown: Iterable[Mark]) -> list[Entry]:
+    """What the signs on the axis mean."""
+    return [[Span(f"{plain(glyph)} ", MARKER), Span(plain(label), LABEL)] for glyph, label in kinds(shown)]
+
+
+def fill(lines: list[list[Span]], entries: Sequence[Entry], width: int) -> None:
+    """Put as many further entries on the last line as it still holds."""
+    if not lines:
+        return
+    used = sum(cell_len(span.text) for span in lines[-1])
+    for entry in entries:
+        size = len(_GAP) + sum(cell_len(span.text) for span in entry)
+        if used + size <= width:
+            lines[-1] += [Span(_GAP, BASE), *entry]
+            used += size
+
+
+def readout(series: Sequence[Series], look: Look, x: float, marks: Sequence[Mark] = ()) -> list[Entry]:
     """Every series' value at ``x``: the newest one measured there or before, with its own x when that is not ``x``."""
     entries: list[Entry] = [[Span(f"{plain(look.x_label)} {format_value(x, look.x_unit)}".strip(), READOUT)]]
     for index, one in enumerate(series):
         found = one.at(x)
         where = "" if found is None or found[1] else f" @{format_value(float(one.x[found[0]]), look.x_unit)}"
         entries.append(_entry(one, index, look, None if found is None else found[0], where))
-    entries += [[Span(f"{plain(mark.glyph)} {plain(mark.label)}".strip(), MARKER)] for mark in marks]
+    entries += [[Span(f"{plain(mark.glyph)} {plain(mark.told)}".strip(), MARKER)] for mark in marks]
     return entries
 
 

@@ -16,6 +16,7 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
+from tui_tuner.ui.charts.marks import Mark
 from tui_tuner.ui.charts.paint import Plot
 from tui_tuner.ui.charts.series import Floats, Series
 from tui_tuner.ui.charts.viewport import Viewport
@@ -41,6 +42,10 @@ class Steerable(Widget, can_focus=True):
                 tooltip="Move the crosshair to the point before"),
         Binding("full_stop", "move_cursor(1)", "Cursor right", key_display=".", show=False, id="chart.cursor-right",
                 tooltip="Move the crosshair to the next point"),
+        Binding("left_square_bracket", "jump_mark(-1)", "Mark before", key_display="[", show=False,
+                id="chart.mark-left", tooltip="Move the crosshair to the mark before and say what happened there"),
+        Binding("right_square_bracket", "jump_mark(1)", "Mark after", key_display="]", show=False,
+                id="chart.mark-right", tooltip="Move the crosshair to the next mark"),
         Binding("escape", "clear_cursor", "No crosshair", show=False, id="chart.cursor-off",
                 tooltip="Take the crosshair away"),
         Binding("l", "toggle_log", "Log", id="chart.log", tooltip="Switch the y axis between linear and logarithmic"),
@@ -83,6 +88,11 @@ class Steerable(Widget, can_focus=True):
         """The curves, in the order in which they were first set."""
         raise NotImplementedError
 
+    @property
+    def markers(self) -> tuple[Mark, ...]:
+        """The marks on the x axis."""
+        raise NotImplementedError
+
     def validate_smoothing(self, weight: float) -> float:
         return min(max(weight, 0.0), 0.9999)
 
@@ -119,9 +129,19 @@ class Steerable(Widget, can_focus=True):
         """To the next point of any series that is at least one cell away; to the last one visible at first."""
         found = (self._step(one.x, direction) for one in self.series if len(one.x))
         goals = [goal for goal in found if goal is not None]
-        if not goals:
-            return
-        goal = max(goals) if self.cursor is None or direction < 0 else min(goals)
+        if goals:
+            self._move_to(max(goals) if self.cursor is None or direction < 0 else min(goals))
+
+    def action_jump_mark(self, direction: int) -> None:
+        """To the mark before or behind the crosshair; without one, to the last or the first that is visible."""
+        low, high = self.viewport.window if self.cursor is None else (self.viewport.low, self.viewport.high)
+        places = sorted({mark.x for mark in self.markers if low <= mark.x <= high})
+        if self.cursor is not None:
+            places = [x for x in places if (x - self.cursor) * direction > 0]
+        if places:
+            self._move_to(places[0] if direction > 0 else places[-1])
+
+    def _move_to(self, goal: float) -> None:
         self._hovering = False
         self.viewport.reveal(goal)
         self._place(goal)
@@ -167,6 +187,7 @@ class Steerable(Widget, can_focus=True):
             self._leave()
             return
         nearest = [float(one.x[_nearest(one.x, under)]) for one in self.series if len(one.x)]
+        nearest += [mark.x for mark in self.markers if abs(mark.x - under) <= self.plot.cell_span() / 2]
         if nearest:
             self._hovering = True
             self._place(min(nearest, key=lambda x: abs(x - under)))

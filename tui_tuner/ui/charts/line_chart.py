@@ -18,8 +18,9 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from tui_tuner.ui.charts.grid import SERIES, Span
-from tui_tuner.ui.charts.header import Look, Mark
+from tui_tuner.ui.charts.header import Look
 from tui_tuner.ui.charts.interaction import Steerable
+from tui_tuner.ui.charts.marks import Level, Mark
 from tui_tuner.ui.charts.paint import Scene, paint
 from tui_tuner.ui.charts.series import Series, Style
 from tui_tuner.ui.charts.units import Unit
@@ -112,6 +113,7 @@ class LineChart(Steerable):
             self.set_reactive(getattr(type(self), attribute), value)
         self._series: dict[str, Series] = {}
         self._marks: tuple[Mark, ...] = ()
+        self._levels: tuple[Level, ...] = ()
         self._version = 0
         self._frame: list[Strip] = []
         self._frame_key: Hashable = None
@@ -165,10 +167,19 @@ class LineChart(Steerable):
         self._palette.clear()
         self._changed()
 
-    def set_markers(self, markers: Iterable[tuple[float, str, str]]) -> None:
-        """Replace the vertical markers: (x, glyph for the axis, label). They do not widen the x range."""
-        self._marks = tuple(Mark(float(x), glyph, label) for x, glyph, label in markers)
-        self._changed()
+    def set_markers(self, markers: Iterable[Mark | tuple[float, str, str]]) -> None:
+        """Replace the marks on the x axis: (x, glyph, label), or a ``Mark`` that says more. None widens the x range."""
+        marks = tuple(mark if isinstance(mark, Mark) else Mark(*mark) for mark in markers)
+        if marks != self._marks:
+            self._marks = marks
+            self._changed()
+
+    def set_levels(self, levels: Iterable[Level]) -> None:
+        """Replace the horizontal lines."""
+        found = tuple(levels)
+        if found != self._levels:
+            self._levels = found
+            self._changed()
 
     def follow_tail(self, span: float | None = None) -> None:
         """Follow the newest points, showing the last ``span`` of x (None: everything)."""
@@ -206,6 +217,7 @@ class LineChart(Steerable):
             crosshair=self.cursor,
             share=100 * (high - low) / extent if view.zoomed and extent > 0 else None,
             follow=view.follow,
+            levels=self._levels,
         )
         lines, self.plot = paint(scene, width, height)
         return [self._strip(line, width) for line in lines]

@@ -27,7 +27,8 @@ from tui_tuner.ui.charts.grid import (
     plain,
     shorten,
 )
-from tui_tuner.ui.charts.header import Look, Mark, legend, readout, title_line, wrap
+from tui_tuner.ui.charts.header import Look, explained, fill, legend, readout, title_line, wrap
+from tui_tuner.ui.charts.marks import Level, Mark, near, ruled, visible
 from tui_tuner.ui.charts.raster import (
     DOTS_ACROSS,
     DOTS_DOWN,
@@ -44,7 +45,7 @@ from tui_tuner.ui.charts.scale import Scale, Tick, fit, ticks
 from tui_tuner.ui.charts.series import Series
 
 _STAGGER = 24
-_BLANK = ord(" ")
+_BLANK, _RULE, _DASH = ord(" "), ord("┊"), ord("╌")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Scene:
     crosshair: float | None = None
     share: float | None = None
     follow: bool = True
+    levels: Sequence[Level] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,30 +103,37 @@ def paint(scene: Scene, width: int, height: int) -> tuple[list[list[Span]], Plot
 def _head(scene: Scene, width: int, height: int) -> list[list[Span]]:
     """Title and legend lines; small charts drop the legend first, then the title."""
     lines: list[list[Span]] = []
-    if height >= 5 and (scene.look.title or scene.look.y_label):
-        lines.append(title_line(scene.look, width, scene.share, scene.follow))
+    pointed = _pointed_at(scene, width)
+    titled = height >= 5 and bool(scene.look.title or scene.look.y_label)
+    if titled:
+        lines.append(title_line(scene.look, width, scene.share, scene.follow, pointed))
     if height < 7 or not scene.series:
         return lines
-    plain_legend = wrap(legend(scene.series, scene.look), width)
     at = scene.window[1] if scene.crosshair is None else scene.crosshair
-    near = _near(scene, at, width)
-    values = wrap(readout(scene.series, scene.look, at, near), width)
-    shown = plain_legend if scene.crosshair is None else values
-    count = min(max(len(plain_legend), len(values) if not near else 1, len(shown)), max(1, height // 3))
-    shown = shown[:count] + [[] for _ in range(count - len(shown))]
-    return lines + shown
+    plain_legend = wrap(legend(scene.series, scene.look), width)
+    values = wrap(readout(scene.series, scene.look, at, [] if titled else pointed), width)
+    # As many lines with the crosshair as without, so that it does not make the plot jump.
+    count = min(max(len(plain_legend), len(values)), max(1, height // 3))
+    shown = (plain_legend if scene.crosshair is None else values)[:count]
+    if scene.crosshair is None:
+        fill(shown, explained(visible(scene.marks, scene.window, width)), width)
+    return lines + shown + [[] for _ in range(count - len(shown))]
 
 
-def _near(scene: Scene, x: float, width: int) -> list[Mark]:
-    """Markers less than half a cell away from ``x``."""
-    reach = (scene.window[1] - scene.window[0]) / max(1, width) / 2
-    return [mark for mark in scene.marks if abs(mark.x - x) <= reach]
+def _pointed_at(scene: Scene, width: int) -> list[Mark]:
+    """Marks less than half a cell away from the crosshair."""
+    if scene.crosshair is None:
+        return []
+    return near(scene.marks, scene.crosshair, (scene.window[1] - scene.window[0]) / max(1, width) / 2)
 
 
 def _extremes(scene: Scene, log: bool) -> tuple[float, float] | None:
     """Lowest and highest drawable value of all series in the window."""
     found = [ends for one in scene.series if (ends := one.extremes(scene.window, log)) is not None]
-    return (min(low for low, _ in found), max(high for _, high in found)) if found else None
+    if not found:
+        return None
+    found += [(level.y, level.y) for level in scene.levels if level.wanted and (level.y > 0 or not log)]
+    return min(low for low, _ in found), max(high for _, high in found)
 
 
 def _why_empty(scene: Scene) -> str:
@@ -142,6 +151,11 @@ def _say(grid: Grid, text: str) -> None:
         grid.put((grid.height - len(lines)) // 2 + number, max(0, (grid.width - len(line)) // 2), line, EMPTY)
 
 
+def _solid(label: str) -> str:
+    """A label whose blanks nothing is drawn through."""
+    return label.replace(" ", "\N{NO-BREAK SPACE}")
+
+
 class _Area:
     """The plot with its axes on one grid: the gutter for y labels at the left, axis and x labels below."""
 
@@ -151,12 +165,17 @@ class _Area:
         self.grid = grid
         self.height = grid.height - 2 if grid.height >= 4 else grid.height
         self.below = grid.height > self.height
-        self.y_ticks = ticks(scale, max(2, (self.height + 2) // 3), scene.look.unit) if self.height > 1 else []
+        self.y_ticks = (
+            ticks(scale, max(2, min(3, self.height // 2), (self.height + 2) // 3), scene.look.unit)
+            if self.height > 1
+            else []
+        )
         gutter = max((len(tick.label) for tick in self.y_ticks), default=0) + 1
         if self.below and len(scene.look.x_label) <= 6:
             gutter = max(gutter, len(scene.look.x_label) + 1)
         self.left = gutter + 1 if grid.width >= gutter + 9 else 0
         self.width = grid.width - self.left
+        self.marks = visible(scene.marks, scene.window, self.width)
         self.dots = (self.width * DOTS_ACROSS, self.height * DOTS_DOWN)
 
     def draw(self) -> None:
@@ -166,6 +185,7 @@ class _Area:
             self._x_axis()
         inner = Grid(self.width, self.height)
         glyphs = self._curves(inner)
+        self._levels(inner)
         self._vertical_marks(inner)
         if self.scene.crosshair is not None:
             self._crosshair(inner, self.scene.crosshair)
@@ -210,7 +230,7 @@ class _Area:
             self.grid.put(row + 1, spot, label, LABEL)
         elif label and self.grid.free(row + 1, self.grid.width - len(label) - 2, self.grid.width):
             self.grid.put(row + 1, self.grid.width - len(label), label, LABEL)
-        for mark in self.scene.marks:
+        for mark in self.marks:
             column = self._column(mark.x)
             if 0 <= column < self.width:
                 self.grid.put(row, self.left + column, plain(mark.glyph)[:1] or "┴", MARKER)
@@ -293,15 +313,32 @@ class _Area:
         rows, columns = rows[seen], columns[seen]
         return list(zip(rows.tolist(), columns.tolist(), strict=True))
 
+    def _levels(self, inner: Grid) -> None:
+        for level in self.scene.levels:
+            if self.scale.log and level.y <= 0:
+                continue
+            row = int(self._rows(np.array([level.y]))[0]) // DOTS_DOWN
+            if not 0 <= row < self.height:
+                continue
+            blank = inner.codes[row] == _BLANK
+            inner.codes[row][blank] = _DASH
+            inner.styles[row][blank] = MARKER
+            label = _solid(shorten(plain(level.label), self.width))
+            for at in (row + 1, row - 1):  # below first: a limit stands at the top
+                for start in (1, self.width - len(label) - 1):
+                    if label and start >= 0 and inner.free(at, start, start + len(label)):
+                        inner.put(at, start, label, MARKER)
+                        label = ""
+
     def _vertical_marks(self, inner: Grid) -> None:
-        for mark in self.scene.marks:
+        for mark in ruled(self.marks, self.width):
             column = self._column(mark.x)
             if not 0 <= column < self.width:
                 continue
             blank = inner.codes[:, column] == _BLANK
-            inner.codes[blank, column] = ord("┊")
+            inner.codes[blank, column] = _RULE
             inner.styles[blank, column] = MARKER
-            label = shorten(plain(mark.label), 20)
+            label = _solid(shorten(plain(mark.label), 20))
             spots = ((row, start) for row in (0, 1) for start in (column + 1, column - len(label)))
             for row, start in spots if label else ():
                 if inner.free(row, max(start - 1, 0) if start < column else start, min(start + len(label), self.width)):
@@ -314,7 +351,7 @@ class _Area:
         column = self._column(x)
         if not 0 <= column < self.width:
             return
-        blank = (inner.codes[:, column] == _BLANK) | (inner.styles[:, column] == MARKER)
+        blank = np.isin(inner.codes[:, column], (_BLANK, _RULE, _DASH))
         inner.codes[blank, column] = ord("│")
         inner.styles[blank, column] = CROSSHAIR
         for index, one in enumerate(self.scene.series):

@@ -9,6 +9,7 @@ from textual.binding import Binding, BindingType
 from tui_tuner.ui.charts import LineChart
 from tui_tuner.ui.charts.interaction import Steerable
 from tui_tuner.ui.charts.units import Unit
+from tui_tuner.ui.marks import marks_of
 
 if TYPE_CHECKING:
     from tui_tuner.runs.view import RunView
@@ -50,9 +51,7 @@ class LossChart(LineChart, inherit_bindings=False):
         self._last = view.train.last_step
         self.set_series("train", view.train.column("step"), view.train.column("loss"))
         self.set_series("validation", view.validation.column("step"), view.validation.column("loss"), smooth=False)
-        best = max((c["step"] for c in view.checkpoints if c.get("best")), default=None)
-        # Every checkpoint is in the log; a line for each would hide the curve.
-        self.set_markers([] if best is None else [(best, "◆", "best")])
+        self.set_markers(marks_of(view))
 
 
 class MetricChart(LineChart):
