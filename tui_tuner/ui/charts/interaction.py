@@ -187,7 +187,7 @@ class Steerable(Widget, can_focus=True):
             self._leave()
             return
         nearest = [float(one.x[_nearest(one.x, under)]) for one in self.series if len(one.x)]
-        nearest += [mark.x for mark in self.markers if abs(mark.x - under) <= self.plot.cell_span() / 2]
+        nearest += [mark.x for mark in self.markers if abs(mark.x - under) <= self.plot.cell_span() * 0.6]
         if nearest:
             self._hovering = True
             self._place(min(nearest, key=lambda x: abs(x - under)))
