@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tui_tuner import __version__
-from tui_tuner.cli import steering
+from tui_tuner.cli import dataset, steering
 from tui_tuner.cli.attach import attach
 from tui_tuner.cli.options import Debug, Json, Name, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
@@ -145,6 +145,8 @@ def resume(
         return _finish(run_folder(folder, output), output)
 
 
+app.command()(dataset.data)
+app.command()(dataset.check)
 app.command()(steering.stop)
 app.command()(steering.steer)
 app.command()(steering.advice)

@@ -46,7 +46,7 @@ class Draft:
         refused: records that cannot be used, with the reason.
         parts: of "train", "valid", "test" and "unseen" which row of which record, in order of use.
         notes: what a person should know about how the rows came about.
-        undivided: why the usable records could not be divided, when they could not.
+        undivided: why the usable records could not be divided, when they could not; all then count as training.
     """
 
     records: Records
@@ -90,6 +90,8 @@ def draft(data: DataSection, seed: int, base: Path | None = None) -> Draft:
             result.parts = _divided(result, usable, data, seed)
         except TunerError as error:
             result.undivided = error
+            # All of it can still be looked at.
+            result.parts = {"train": [(n, w) for n in usable for w in range(len(made[n]))]}
         _clean_training(result, fixes)
     return result
 

@@ -21,8 +21,11 @@ from tui_tuner.data.examples import Example, tokenise_many
 from tui_tuner.data.findings import Problem
 from tui_tuner.data.lint import Linter, RowFacts, allowed, texts_of
 from tui_tuner.data.lint.context import context_of
+from tui_tuner.data.lookup import paths_of
 from tui_tuner.data.rows import Row, row_kind
-from tui_tuner.data.shapes import Guess
+from tui_tuner.data.shapes import Guess, recognise
+from tui_tuner.data.shapes.guess import SAMPLE
+from tui_tuner.data.source import read_records
 from tui_tuner.data.table import Place
 from tui_tuner.errors import TunerError
 
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from tui_tuner.config import Experiment
 
 _PORTION = 256
+_UNSETTLED = ("unknown-shape", "no-answers", "unknown-column", "bad-template", "bad-condition", "unknown-fix")
 _AHEAD = 4  # portions that the tokenizer may be ahead of the linter
 
 
@@ -98,9 +102,14 @@ def scan(
         check: called between portions; it may raise to end the pass.
 
     Raises:
-        TunerError: when the source cannot be read, or it is not clear what its records are.
+        TunerError: when the source cannot be read. Records of which no rows can be made are a problem of the report.
     """
-    made = draft(experiment.data, experiment.run.seed, base)
+    try:
+        made = draft(experiment.data, experiment.run.seed, base)
+    except TunerError as error:
+        if error.code not in _UNSETTLED:
+            raise
+        return _unsettled(experiment, base, error)
     check()
     return scan_draft(made, experiment, tokenizer, tell=tell, check=check)
 
@@ -119,11 +128,15 @@ def scan_draft(
         linter.refusal(Place(made.records.path, made.records.lines[index], index), error)
     pass_ = _Pass(made, linter, sum(map(len, made.parts.values())))
     mask = experiment.data.mask_prompt
-    for start, rows, examples in _tokenised(pass_.rows, tokenizer, mask_prompt=mask):
+    texts = any(row_kind(row) == "text" for row in pass_.rows)
+    for start, rows, examples in _tokenised(pass_.rows, tokenizer, mask_prompt=mask and not texts):
         pass_.take(start, rows, examples)
         tell(start + len(rows), pass_.total)
         check()
-    problems = allowed(pass_.problems(), list(experiment.data.allow))
+    problems = pass_.problems()
+    if mask and texts:
+        problems.insert(0, _masked_texts(pass_.total))
+    problems = allowed(problems, list(experiment.data.allow))
     return Report(
         source=experiment.data.source,
         format=made.records.format,
@@ -139,6 +152,38 @@ def scan_draft(
         offsets=pass_.offsets,
         lines=pass_.lines,
         hits={code: np.array(found, np.int32) for code, found in pass_.hits.items()},
+    )
+
+
+def _unsettled(experiment: Experiment, base: Path | None, error: TunerError) -> Report:
+    """The report on records that no row can be made of, for one reason that holds for all of them."""
+    records = read_records(experiment.data.source, base)
+    nothing = np.zeros(0, np.int32)
+    return Report(
+        source=experiment.data.source,
+        format=records.format,
+        records=len(records.rows),
+        counts={},
+        guess=recognise(records.rows),
+        columns=paths_of(records.rows[:SAMPLE]),
+        notes=list(records.notes),
+        problems=[Problem(error.code, "error", len(records.rows), error.message, error.fix)],
+        split=np.zeros(0, np.int8),
+        number=nothing,
+        lengths=nothing,
+        offsets=nothing,
+        lines=nothing,
+    )
+
+
+def _masked_texts(count: int) -> Problem:
+    return Problem(
+        "mask-text",
+        "error",
+        count,
+        "the rows are bare texts, and the loss is to leave their prompts out, which nobody can tell from the answers",
+        "set data.mask_prompt = false, or make prompt and answer of the texts (templates)",
+        change=(("data.mask_prompt", False),),
     )
 
 

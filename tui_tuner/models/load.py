@@ -72,6 +72,22 @@ def load_base(folder: Path) -> Base:
     return Base(folder, model, tokenizer, config)
 
 
+def skeleton(folder: Path) -> Any:
+    """A model's module tree without its weights in memory, to see what it is made of.
+
+    Raises:
+        TunerError: for a faulty folder, an unknown architecture, or weights that do not fit it.
+    """
+    config = check_folder(folder)
+    ready()
+    from mlx_lm.utils import load_model
+
+    try:
+        return load_model(folder, lazy=True, strict=True)[0]
+    except Exception as error:
+        raise _not_loaded(folder, config["model_type"], error) from error
+
+
 def fresh_tree(base: Base) -> Any:
     """A second module tree on the base's own arrays: costs milliseconds and no memory, and may be changed freely.
 

@@ -77,7 +77,7 @@ class Linter:
                         fix=rule.fix,
                         step=rule.step,
                         rows=tuple((split, number) for split, number, _ in tally.places),
-                        lines=tuple(line for _, _, line in tally.places if line),
+                        lines=tuple(sorted({line for _, _, line in tally.places if line})),
                     )
                 )
         found = [rule(self._collected, self.context) for rule in SET_RULES]
@@ -101,7 +101,7 @@ class Linter:
             fix=first.fix,
             step="drop-unusable",
             rows=(),
-            lines=tuple(place.line for place in places if place.line),
+            lines=tuple(sorted({place.line for place in places if place.line})),
         )
 
 

@@ -6,6 +6,7 @@ They work on what was collected row by row (hashes, lengths, counts), so that th
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ HELD_OUT = ("valid", "test", "unseen")
 _LONGEST_LABEL = 80  # characters of an answer that is counted as a whole
 _DOMINANT, _FEWEST_DOMINANT = 0.4, 12
 _BLOCKING_LEAK = 0.05
+_FACT = re.compile(r"\d+(?:\.\d+)?|[^\W\d]+")
 _TELLING = 0.1  # the difference that a test should be able to tell
 
 
@@ -32,6 +34,7 @@ class Collected:
         whole, question: hashes of the row and of its prompt (of a text row of its text), blanks and case aside.
         answer: hash of its answer.
         labels: how often each short answer occurs in training, as written.
+        untold: rows by split whose short answer has a number, or without numbers a word, that the question lacks.
         near: texts for the search of near duplicates; of questions, with the answers of text rows.
         counts: rows by split.
     """
@@ -44,6 +47,7 @@ class Collected:
     near: NearDuplicates = field(default_factory=NearDuplicates)
     counts: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
+    untold: Counter[str] = field(default_factory=Counter)
 
     def take(self, facts: RowFacts) -> None:
         """Keeps what the rules need of a row."""
@@ -56,8 +60,19 @@ class Collected:
         self.near.add(facts.text)
         self.counts[facts.split] += 1
         self.kinds[facts.kind] += 1
-        if facts.split == "train" and facts.kind != "text" and len(facts.answer) <= _LONGEST_LABEL:
+        if facts.kind == "text" or len(facts.answer) > _LONGEST_LABEL:
+            return
+        self.untold[facts.split] += _tells_more(facts)
+        if facts.split == "train":
             self.labels[facts.answer.strip()] += 1
+
+
+def _tells_more(facts: RowFacts) -> bool:
+    """Whether an answer holds facts that its question does not state: it cannot be worked out, only known."""
+    said = _FACT.findall(facts.answer)
+    numbers = [fact for fact in said if fact[0].isdigit()]
+    stated = set(_FACT.findall(facts.prompt))
+    return any(fact not in stated for fact in numbers or said)
 
 
 def _folded(text: str) -> str:
@@ -81,7 +96,7 @@ def _problem(
         fix=fix,
         step=step,
         rows=tuple((split, number) for split, number, _ in shown),
-        lines=tuple(line for _, _, line in shown if line),
+        lines=tuple(sorted({line for _, _, line in shown if line})),
         change=change,
     )
 
@@ -210,7 +225,7 @@ def unseen_facts(found: Collected, context: LintContext) -> Problem | None:
     if context.shape != "table" or not context.templated or context.split != "records":
         return None
     held = sum(found.counts[name] for name in HELD_OUT)
-    if not held or not found.labels or sum(found.labels.values()) < 0.8 * found.counts["train"]:
+    if not held or found.untold["train"] < 0.5 * found.counts["train"]:
         return None
     wordings = "" if context.wordings > 2 else "write three wordings or more, and "
     message = (

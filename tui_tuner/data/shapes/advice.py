@@ -44,8 +44,18 @@ def _advice(columns: Sequence[str], record: Mapping[str, Any]) -> str:
     filled = [path for path in columns if isinstance(look_up(record, path), str | int | float)]
     if len(filled) < 2:
         return _TEMPLATES
-    name, fact = filled[0], filled[1]
+    name = filled[0]
+    numbers = [path for path in filled[1:] if _is_number(look_up(record, path)) and "id" not in path.casefold()]
+    fact = (numbers or filled[1:])[0]
     return (
         f'write prompt = "What is the {fact} of {as_field(name)}?" and completion = "{as_field(fact)}" under [data], '
         "or set data.shape"
     )
+
+
+def _is_number(value: Any) -> bool:
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,139 @@
+"""The commands that look at data before anything is trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tui_tuner.cli.options import Debug, Json, Set
+from tui_tuner.cli.output import Output, opened
+
+if TYPE_CHECKING:
+    from tui_tuner.config import Experiment
+    from tui_tuner.data.findings import Problem
+    from tui_tuner.engine.dataset import DataFacts
+
+DEFAULT_MODEL = "embedded:phi3-tiny"
+_SIGNS = {"error": "✗", "warning": "▲", "info": "·"}
+
+
+def data(
+    source: Annotated[str, typer.Argument(help="A file or folder, a set on the Hub, or a preset by name or path.")],
+    model: Annotated[
+        str | None, typer.Option("--model", help="Whose tokenizer and chat template to use.", show_default=False)
+    ] = None,
+    overrides: Set = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Tells what a data set holds, how long its rows are, and every problem by line."""
+    with opened(json=json, debug=debug) as output:
+        experiment, base = _experiment(source, model, overrides or [])
+        found = _look(experiment, base, output)
+        if json:
+            output.document(found.as_json())
+        else:
+            _tell(found, model is None and experiment.model.path == DEFAULT_MODEL, output)
+        return 1 if found.report.errors else 0
+
+
+def check(
+    preset: Annotated[str, typer.Argument(help="Name of a preset, or path of a TOML file.")],
+    overrides: Set = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Looks whether a preset can run: its configuration, model, adapter and every row of its data."""
+    from tui_tuner.config import load_preset
+    from tui_tuner.engine.preflight import preflight
+
+    with opened(json=json, debug=debug) as output:
+        experiment, found = load_preset(preset, overrides or [])
+        result = preflight(experiment, found.path.parent, tell=_progress(output))
+        if json:
+            output.document(result.as_json())
+            return 0 if result.ok else 1
+        _tell_problems(result.problems, output)
+        if result.ok:
+            output.say(f"{found.name} can run: `tui-tuner run {preset}` starts it")
+        else:
+            errors = sum(problem.severity == "error" for problem in result.problems)
+            output.say(f"{found.name} cannot run yet: {errors} {'error' if errors == 1 else 'errors'}")
+        return 0 if result.ok else 1
+
+
+def _experiment(source: str, model: str | None, overrides: list[str]) -> tuple[Experiment, Path | None]:
+    """The experiment that a source makes: a preset's own, or one with all defaults around a file."""
+    from tui_tuner.config import Experiment, load_preset, with_overrides
+    from tui_tuner.config.presets import list_presets
+
+    given = [*([f"model.path={model}"] if model else []), *overrides]
+    if source.endswith(".toml") or (not Path(source).exists() and source in {p.name for p in list_presets()}):
+        experiment, preset = load_preset(source, given)
+        return experiment, preset.path.parent
+    plain = Experiment.model_validate({"model": {"path": model or DEFAULT_MODEL}, "data": {"source": source}})
+    return with_overrides(plain, overrides), None
+
+
+def _look(experiment: Experiment, base: Path | None, output: Output) -> DataFacts:
+    from tui_tuner.engine.dataset import data_facts
+
+    return data_facts(experiment, base, tell=_progress(output))
+
+
+def _progress(output: Output) -> Any:
+    """Tells of every tenth part of long work on stderr."""
+    told = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        part = done * 10 // max(total, 1)
+        if total >= 5_000 and part > told:
+            told = part
+            output.note(f"{done:,} of {total:,} rows")
+
+    return tell
+
+
+def _tell(found: DataFacts, borrowed: bool, output: Output) -> None:
+    report, tokens = found.report, found.tokens
+    guess = report.guess
+    output.say(
+        f"{report.source}: {report.records:,} records ({report.format}), {guess.shape}, {guess.confidence:.0%} sure"
+    )
+    if guess.why:
+        output.say(f"  because {guess.why}")
+    for role, where in guess.mapping.items():
+        output.say(f"  {role}: {where!r}")
+    if report.counts:
+        output.say("  " + ", ".join(f"{count:,} {split}" for split, count in report.counts.items()) + " rows")
+    if tokens:
+        output.say(
+            f"  tokens a row: {tokens['min']:,} to {tokens['max']:,}, median {tokens['median']:,.0f}, 95 % up to "
+            f"{tokens['p95']:,.0f}; {tokens['prompt_share']:.0%} of them prompt"
+        )
+        if borrowed:
+            output.say("  counted with the embedded model's small vocabulary; --model MODEL counts with yours")
+    if padding := tokens.get("padding"):
+        output.say(
+            f"  padding at batch {padding['batch_size']}: {padding['fast']:.0%} in fast mode, {padding['stock']:.0%} in "
+            f"stock mode; {tokens['steps_per_epoch']:,} steps an epoch"
+        )
+    for note in report.notes:
+        output.say(f"  note: {note}")
+    _tell_problems(report.problems, output)
+    if not report.problems:
+        output.say("no problems found")
+
+
+def _tell_problems(problems: list[Problem], output: Output) -> None:
+    for problem in problems:
+        output.say(f"{_SIGNS[problem.severity]} {problem.severity} {problem.code}: {problem.message}")
+        if problem.lines:
+            shown = ", ".join(f"{line:,}" for line in problem.lines[:8])
+            output.say(f"    lines {shown}{' …' if problem.count > 8 else ''}")
+        if problem.fix:
+            step = f'; data.fixes = ["{problem.step}"] does it' if problem.step else ""
+            output.say(f"    {problem.fix}{step}")

@@ -1,0 +1,88 @@
+"""Everything that can be known to fail before a run is started: configuration, model, adapter, and every row.
+
+A run asks the same before its first step; `tui-tuner check` asks without running. It loads no weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tui_tuner.config import Experiment
+from tui_tuner.data.findings import Problem
+from tui_tuner.engine.dataset import DataFacts, data_facts
+from tui_tuner.errors import TunerError
+from tui_tuner.models.adapters import attach
+from tui_tuner.models.folder import locate
+from tui_tuner.models.load import skeleton
+
+
+@dataclass
+class Preflight:
+    """What was found.
+
+    Attributes:
+        problems: of model, adapter and data, errors first.
+        data: the data set, None when it could not be read.
+        disk: bytes that the run will write at most, for its checkpoints; None when the model could not be read.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    data: DataFacts | None = None
+    disk: int | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing stands in the way."""
+        return not any(problem.severity == "error" for problem in self.problems)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that `tui-tuner check --json` prints; what is not forecast is null."""
+        return {
+            "ok": self.ok,
+            "problems": [problem.as_json() for problem in self.problems],
+            "forecast": {"peak_memory": None, "seconds": None, "disk": self.disk},
+        }
+
+
+def preflight(
+    experiment: Experiment, base: Path | None = None, *, tell: Callable[[int, int], None] = lambda done, total: None
+) -> Preflight:
+    """Looks whether an experiment can run. Nothing in here raises for what a person can mend."""
+    found = Preflight()
+    try:
+        found.disk = _model(experiment, base)
+    except TunerError as error:
+        found.problems.append(as_problem(error))
+    try:
+        found.data = data_facts(experiment, base, tell=tell)
+        found.problems += found.data.report.problems
+    except TunerError as error:
+        if not any(error.code == problem.code for problem in found.problems):  # the model's own fault is told once
+            found.problems.append(as_problem(error))
+    return found
+
+
+def as_problem(error: TunerError) -> Problem:
+    """A failure as a problem of severity error."""
+    message = f"{error.where}: {error.message}" if error.where else error.message
+    return Problem(error.code, "error", 1, message, error.fix)
+
+
+def _model(experiment: Experiment, base: Path | None) -> int:
+    """Whether the adapter fits the model's modules; bytes of the checkpoints that will be kept.
+
+    Raises:
+        TunerError: the model's folder is faulty, its architecture unknown, or the adapter does not fit.
+    """
+    tree = skeleton(locate(experiment.model.path, base))
+    attach(tree, experiment.adapter)
+    from mlx.utils import tree_flatten
+
+    trained = sum(int(array.nbytes) for _, array in tree_flatten(tree.trainable_parameters()))
+    train = experiment.train
+    states = {"sgd": 1, "adafactor": 1, "muon": 1}.get(train.optimizer, 2)
+    # Each checkpoint holds the weights twice (for stock tools and for resuming), and the optimizer's state.
+    return (train.keep_checkpoints + 1) * trained * (2 + states)
