@@ -164,3 +164,37 @@ def test_a_terminal_is_shown_control_characters_and_a_pipe_gets_them(tmp_path: P
         Output(stream, stream).stream(evil)
         stream.seek(0)
         assert stream.read() == "a␛[2Jb␇␍␡\ufffd\tc\n"
+
+
+def test_data_tells_what_a_file_holds(tuner: Callable[..., Said], here: Path) -> None:
+    rows = [f'{{"question": "What is {n}?", "answer": "The number {n}\\\\nIndeed."}}' for n in range(40)]
+    (here / "qa.jsonl").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    said = tuner("data", "qa.jsonl", "--json")
+    assert said.status == 0, said.err
+    document = said.document
+    assert document.keys() >= {"rows", "format", "confidence", "mapping", "columns", "splits", "problems", "tokens"}
+    assert (document["rows"], document["format"]) == (40, "question-answer")
+    assert document["mapping"] == {"prompt": "{question}", "completion": "{answer}"}
+    assert document["tokens"]["rows"] == sum(document["splits"].values()) == 40
+    for problem in document["problems"]:
+        assert problem.keys() >= {"code", "severity", "count", "lines", "message", "fix"}
+    said = tuner("data", "qa.jsonl")
+    assert "40 records (jsonl), question-answer, 95% sure" in said.out
+    assert "literal-newlines" in said.out and 'data.fixes = ["unescape-newlines"]' in said.out
+
+
+def test_data_of_a_file_that_is_none_is_one_sentence(tuner: Callable[..., Said], here: Path) -> None:
+    (here / "page.jsonl").write_text("<!doctype html><p>404</p>", encoding="utf-8")
+    said = tuner("data", "page.jsonl", "--json")
+    assert said.status == 1
+    assert said.document["error"]["code"] == "web-page"
+
+
+def test_check_says_whether_a_preset_can_run(tuner: Callable[..., Said], workshop: Path, here: Path) -> None:
+    said = tuner("check", workshop / "tiny.toml", "--json")
+    assert said.status == 0, said.err
+    assert said.document["ok"] is True and said.document["forecast"]["disk"] > 0
+    said = tuner("check", workshop / "tiny.toml", "--set", "adapter.targets=nope")
+    assert said.status == 1
+    assert "target-not-found" in said.out and "cannot run yet: 1 error" in said.out
+    assert not (here / "runs").exists()

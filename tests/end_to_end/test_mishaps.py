@@ -55,7 +55,7 @@ WRONG = {
     "malformed data": wrong_set("data.source={here}/bad.jsonl", 1, "bad-json", "bad.jsonl", "line 2"),
     "bad row": wrong_set("data.source={here}/hole.jsonl", 1, "bad-row", "hole.jsonl", "2"),
     "too few rows": wrong_set("data.source={here}/few.jsonl", 1, "too-few-rows", "few.jsonl", "3"),
-    "too short a limit": wrong_set("train.max_seq_length=4", 1, "no-trainable-tokens", "row 1"),
+    "too short a limit": wrong_set("train.max_seq_length=4", 1, "no-trainable-tokens", "line 1"),
     "no place for runs": Wrong(
         ("run", "{workshop}/tiny.toml", "--runs-dir", "{here}/empty.jsonl/runs"), 1, "not-found", ("empty.jsonl",)
     ),

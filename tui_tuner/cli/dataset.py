@@ -117,10 +117,9 @@ def _tell(found: DataFacts, borrowed: bool, output: Output) -> None:
         if borrowed:
             output.say("  counted with the embedded model's small vocabulary; --model MODEL counts with yours")
     if padding := tokens.get("padding"):
-        output.say(
-            f"  padding at batch {padding['batch_size']}: {padding['fast']:.0%} in fast mode, {padding['stock']:.0%} in "
-            f"stock mode; {tokens['steps_per_epoch']:,} steps an epoch"
-        )
+        shares = f"{padding['fast']:.0%} in fast mode, {padding['stock']:.0%} in stock mode"
+        steps = f"{tokens['steps_per_epoch']:,} steps an epoch"
+        output.say(f"  padding at batch {padding['batch_size']}: {shares}; {steps}")
     for note in report.notes:
         output.say(f"  note: {note}")
     _tell_problems(report.problems, output)

@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from tui_tuner.config import Experiment, load_experiment
-from tui_tuner.data.prepare import Prepared, Row, prepare, read_prepared, row_kind, write_prepared
+from tui_tuner.data.draft import draft
+from tui_tuner.data.prepare import Prepared, Row, prepared_of, read_prepared, row_kind, write_prepared
 from tui_tuner.data.tokencache import tokenise_cached
 from tui_tuner.engine.adviser import Adviser
 from tui_tuner.engine.awake import kept_awake
+from tui_tuner.engine.data_stage import lint_or_refuse
 from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
@@ -204,7 +206,9 @@ class _Pipeline:
             if not self._was_finished:
                 check_fingerprints(self._folder, base.path, folder)
         else:
-            prepared = prepare(experiment.data, experiment.run.seed, read_base(self._folder))
+            made = draft(experiment.data, experiment.run.seed, read_base(self._folder))
+            prepared = prepared_of(made)
+            lint_or_refuse(made, experiment, base.tokenizer, self._emit, self._control.check)
             write_prepared(prepared, folder)
             add_fingerprints(self._folder, base.path, folder)
             for note in prepared.notes:

@@ -17,6 +17,8 @@ from tui_tuner.data.table import Fault, Place
 from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
 
+ALLOWABLE = ("leakage",)
+"""Errors that can be trained in spite of; with any other there would be no row, or no number, to train on."""
 _MOST_EXAMPLES = 3
 
 
@@ -109,7 +111,7 @@ def allowed(problems: list[Problem], codes: list[str]) -> list[Problem]:
     """The same problems with errors that a person allows by their codes turned into warnings."""
     return [
         replace(problem, severity="warning", message=f"{problem.message} (allowed by data.allow)")
-        if problem.severity == "error" and problem.code in codes
+        if problem.severity == "error" and problem.code in codes and problem.code in ALLOWABLE
         else problem
         for problem in problems
     ]

@@ -1,0 +1,140 @@
+"""What is known of a data set before a step is trained, from the command and from the start of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tui_tuner.config import Experiment
+from tui_tuner.data.scan import scan
+from tui_tuner.engine.dataset import data_facts
+from tui_tuner.engine.preflight import preflight
+from tui_tuner.errors import TunerError
+from tui_tuner.models.load import load_tokenizer
+from tui_tuner.paths import resolve_model
+
+pytestmark = pytest.mark.mlx
+
+MODEL = "embedded:phi3-tiny"
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> Any:
+    return load_tokenizer(Path(resolve_model(MODEL, None)))
+
+
+def experiment(source: Path, **data: Any) -> Experiment:
+    return Experiment.model_validate(
+        {"model": {"path": MODEL}, "data": {"source": str(source), **data}, "train": {"max_seq_length": 256}}
+    )
+
+
+def jsonl(path: Path, rows: list[Any]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    return [
+        {"prompt": f"Say the word {n} times.", "completion": " ".join(["word"] * (1 + n % 7))} for n in range(count)
+    ]
+
+
+def test_every_row_is_measured_with_the_tokens_of_training(tmp_path: Path, tokenizer: Any) -> None:
+    from tui_tuner.data.examples import tokenise
+    from tui_tuner.data.prepare import prepare
+
+    made = experiment(jsonl(tmp_path / "rows.jsonl", rows(60)))
+    report = scan(made, tokenizer)
+    prepared = prepare(made.data, made.run.seed)
+    examples = [tokenise(row, tokenizer, mask_prompt=True) for row in prepared.train + prepared.valid + prepared.test]
+    assert report.lengths.tolist() == [len(example.tokens) for example in examples]
+    assert report.offsets.tolist() == [example.offset for example in examples]
+    assert report.counts == {"train": 48, "valid": 6, "test": 6}
+    lines = (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(lines[line - 1]) for line in report.lines[:48]] == prepared.train
+
+
+def test_figures_of_the_lengths_are_those_of_the_rows(tmp_path: Path) -> None:
+    found = data_facts(experiment(jsonl(tmp_path / "rows.jsonl", rows(60))))
+    lengths = found.report.lengths
+    assert found.tokens["total"] == int(lengths.sum())
+    assert (found.tokens["min"], found.tokens["max"]) == (int(lengths.min()), int(lengths.max()))
+    assert sum(found.tokens["histogram"]["counts"]) == 60
+    assert found.tokens["steps_per_epoch"] == 12
+    assert 0 <= found.tokens["padding"]["fast"] <= found.tokens["padding"]["stock"] < 1
+    kept = lengths - found.report.offsets
+    assert found.tokens["trainable"] == int(kept[:48].sum())
+
+
+def test_progress_is_told_and_the_pass_can_be_ended(tmp_path: Path, tokenizer: Any) -> None:
+    made = experiment(jsonl(tmp_path / "rows.jsonl", rows(700)))
+    told: list[tuple[int, int]] = []
+    scan(made, tokenizer, tell=lambda done, total: told.append((done, total)))
+    assert told[-1] == (700, 700) and len(told) == 3
+
+    class Ended(Exception):
+        pass
+
+    def end() -> None:
+        raise Ended
+
+    with pytest.raises(Ended):
+        scan(made, tokenizer, check=end)
+
+
+def test_text_rows_are_measured_though_masking_is_asked_for(tmp_path: Path) -> None:
+    found = data_facts(experiment(jsonl(tmp_path / "t.jsonl", [{"text": f"Some text {n}."} for n in range(30)])))
+    (error,) = found.report.errors
+    assert (error.code, error.change) == ("mask-text", (("data.mask_prompt", False),))
+    assert found.tokens["rows"] == 30
+
+
+def test_records_that_no_row_can_be_made_of_are_still_described(tmp_path: Path) -> None:
+    facts = [{"name": f"n{n}", "yards": n, "team": "A", "won": True} for n in range(9)]
+    found = data_facts(experiment(jsonl(tmp_path / "f.jsonl", facts))).as_json()
+    assert (found["rows"], found["format"], found["tokens"]) == (9, "table", {})
+    assert found["problems"][0]["code"] == "unknown-shape"
+    assert found["columns"] == ["name", "yards", "team", "won"]
+
+
+def test_too_few_rows_to_divide_are_looked_at_all_the_same(tmp_path: Path) -> None:
+    found = data_facts(experiment(jsonl(tmp_path / "two.jsonl", rows(2))))
+    assert {problem.code for problem in found.report.errors} == {"too-few-rows"}
+    assert found.tokens["rows"] == 2
+
+
+def test_a_preflight_names_what_would_fail(tmp_path: Path) -> None:
+    good = experiment(jsonl(tmp_path / "rows.jsonl", rows(60)))
+    fine = preflight(good)
+    assert fine.ok and fine.disk is not None and fine.disk > 0
+    assert fine.as_json()["forecast"]["disk"] == fine.disk
+    wrong = good.model_copy(update={"adapter": good.adapter.model_copy(update={"targets": ["nope"]})})
+    found = preflight(wrong)
+    assert not found.ok and found.problems[0].code == "target-not-found"
+    lost = good.model_copy(update={"model": good.model.model_copy(update={"path": str(tmp_path / "no-model")})})
+    (problem,) = preflight(lost).problems
+    assert "no-model" in problem.message
+
+
+def test_a_run_is_ended_by_what_blocks_training(tmp_path: Path) -> None:
+    from tui_tuner.data.draft import draft
+    from tui_tuner.engine.data_stage import lint_or_refuse
+
+    for name, some in (("train", rows(40)), ("test", rows(20))):
+        jsonl(tmp_path / f"{name}.jsonl", some)
+    made = experiment(tmp_path)
+    told: list[tuple[str, dict[str, Any]]] = []
+    emit: Callable[..., Any] = lambda type, **fields: told.append((type, fields))  # noqa: E731
+    loaded = load_tokenizer(Path(resolve_model(MODEL, None)))
+    with pytest.raises(TunerError, match=r'allow it: data\.allow = \["leakage"\]'):
+        lint_or_refuse(draft(made.data, 42), made, loaded, emit, lambda: None)
+    allowed = experiment(tmp_path, allow=["leakage"])
+    lint_or_refuse(draft(allowed.data, 42), allowed, loaded, emit, lambda: None)
+    texts = [fields["text"] for kind, fields in told if kind == "log"]
+    assert any("data (leakage)" in text and "allowed by data.allow" in text for text in texts)
+    assert any(kind == "progress" and fields["done"] == fields["total"] for kind, fields in told)
