@@ -12,7 +12,7 @@ from tests.support.architectures import ARCHITECTURES, build, make_examples
 from tui_tuner.config import AdapterSection, TrainSection
 from tui_tuner.models.adapters import attach
 from tui_tuner.training.fast.activations import ActivationStore
-from tui_tuner.training.fast.frozen import FrozenLoss, frozen_layers, frozen_loss, worth_it
+from tui_tuner.training.fast.frozen import FrozenLoss, frozen_layers, frozen_loss
 from tui_tuner.training.fast.loss import fast_loss
 from tui_tuner.training.fast.order import FastOrder
 from tui_tuner.training.optimizers import build_optimizer
@@ -30,12 +30,18 @@ ADAPTERS: dict[str, dict[str, Any]] = {
 }
 
 
-def make_order() -> FastOrder:
-    return FastOrder(TRAIN, VALID, batch_size=4, max_length=64, seed=2)
+def make_order(seed: int = 2) -> FastOrder:
+    return FastOrder(TRAIN, VALID, batch_size=4, max_length=64, seed=seed)
 
 
 def train(
-    name: str, adapter: AdapterSection, store: ActivationStore | None, *, epochs: int = 3, checkpoint: bool = False
+    name: str,
+    adapter: AdapterSection,
+    store: ActivationStore | None,
+    *,
+    epochs: int = 3,
+    checkpoint: bool = False,
+    seed: int = 2,
 ) -> tuple[list[float], list[float], dict[str, Any]]:
     """Losses of the steps and of a validation an epoch, and the weights; with reuse when there is a store."""
     import mlx.core as mx
@@ -44,7 +50,7 @@ def train(
     model = build(name)
     mx.random.seed(4)
     attach(model, adapter)
-    order = make_order()
+    order = make_order(seed)
     batch = next(order.validation())
     loss: Any = fast_loss(model, batch)
     if store is not None:
@@ -111,6 +117,31 @@ def test_from_disk_and_across_sessions(tmp_path: Path) -> None:
     third = ActivationStore(memory=0, folder=tmp_path / "hidden", disk=PLENTY)
     same(plain, train("phi3", adapter, third))
     assert third.misses == 1
+
+
+def test_in_another_order(tmp_path: Path) -> None:
+    """What one seed's batches left in files serves another seed's, which come in another order."""
+    first, second = ([order.next().rows for _ in range(order.batches_per_epoch)] for order in map(make_order, (2, 9)))
+    assert first != second
+    assert sorted(first) == sorted(second)
+    adapter = AdapterSection(rank=2, layers=2)
+    train("phi3", adapter, ActivationStore(memory=0, folder=tmp_path, disk=PLENTY))
+    store = ActivationStore(memory=0, folder=tmp_path, disk=PLENTY)
+    same(train("phi3", adapter, None, seed=9), train("phi3", adapter, store, seed=9))
+    assert store.misses == 0
+
+
+def test_with_room_for_some_in_memory_and_some_in_files(tmp_path: Path) -> None:
+    adapter = AdapterSection(rank=2, layers=2)
+    plain, everything = train("phi3", adapter, None), ActivationStore(memory=PLENTY)
+    same(plain, train("phi3", adapter, everything))
+    third = everything.memory_bytes // 3
+    store = ActivationStore(memory=third, folder=tmp_path, disk=third)
+    same(plain, train("phi3", adapter, store))
+    assert 0 < store.memory_bytes <= third
+    assert 0 < store.disk_bytes <= third
+    assert store.hits > 0
+    assert store.misses > everything.misses
 
 
 def test_a_store_without_room_only_costs_time() -> None:
@@ -258,17 +289,3 @@ def test_a_folder_that_cannot_be_made_is_no_store(tmp_path: Path) -> None:
     store = ActivationStore(memory=0, folder=tmp_path / "file" / "hidden", disk=PLENTY)
     store.put("key", mx.ones((2, 2)))
     assert store.get("key") is None
-
-
-def test_the_offer() -> None:
-    size = {"cells": 100_000, "hidden": 1024, "itemsize": 2}
-    offer = worth_it(frozen=6, layers=8, epochs=10, budget=1 << 30, **size)
-    assert offer.worth
-    assert offer.bytes == 204_800_000
-    assert 1.9 < offer.speedup < 2.3
-    assert not worth_it(frozen=6, layers=8, epochs=1, budget=1 << 30, **size).worth
-    assert not worth_it(frozen=0, layers=8, epochs=10, budget=1 << 30, **size).worth
-    assert not worth_it(frozen=1, layers=32, epochs=10, budget=1 << 30, **size).worth
-    too_large = worth_it(frozen=6, layers=8, epochs=10, budget=1 << 20, **size)
-    assert not too_large.worth
-    assert "more than" in too_large.sentence

@@ -309,6 +309,7 @@ class _Pipeline:
                 order,
                 valid,
                 emit=self._emit,
+                advise=self._adviser.say,
                 control=self._control,
                 patience=self._patience,
             )

@@ -7,38 +7,32 @@ requests of an earlier part of the run, and what a chat between two steps is giv
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from tui_tuner.config import AdapterSection, Experiment, TrainSection
 from tui_tuner.data.examples import Example, conversation_tokens, prompt_tokens
 from tui_tuner.data.prepare import Row, reference_of, row_kind
-from tui_tuner.engine.new_run import keep_start, model_fingerprint, read_base
+from tui_tuner.engine.losses import LossChoice
+from tui_tuner.engine.new_run import keep_start, read_base
 from tui_tuner.engine.patience import Patience
-from tui_tuner.engine.shelf import file_stamp
 from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.metrics import score_rows
 from tui_tuner.models.adapters import attach, write_adapter_config
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.models.start import Start, locate_start, start_from
-from tui_tuner.paths import cache_dir
 from tui_tuner.runs import Event, RunFolder
 from tui_tuner.runs.control import JobControl
 from tui_tuner.runs.progress import Emit
+from tui_tuner.training.advice import Advice
 from tui_tuner.training.batches import StockOrder
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
-from tui_tuner.training.fast.activations import ActivationStore
-from tui_tuner.training.fast.frozen import frozen_loss
-from tui_tuner.training.fast.loss import fast_loss
 from tui_tuner.training.fast.order import FastOrder
 from tui_tuner.training.loop import Trainer
 from tui_tuner.training.optimizers import build_optimizer
 from tui_tuner.training.parts import Hooks, Order, TrainOutcome
-from tui_tuner.training.randomness import key_kept
-from tui_tuner.training.step import Loss, StockLoss
 
 _REPLAYED = ("learning_rate", "finish_epoch")
 
@@ -125,12 +119,6 @@ class _PatientStore:
         self._patience(self._store.settle, keep, count)
 
 
-def _activations() -> ActivationStore:
-    """Room for what frozen layers computed: an eighth of the memory, then 8 GB of disk."""
-    memory = int(psutil.virtual_memory().total // 8)
-    return ActivationStore(memory=memory, folder=cache_dir() / "activations", disk=8 << 30)
-
-
 class TrainStage:
     """Trains a run's model from where its last checkpoint stands."""
 
@@ -143,12 +131,14 @@ class TrainStage:
         valid_rows: list[Row],
         *,
         emit: Emit,
+        advise: Callable[[Advice], None],
         control: JobControl,
         patience: Patience,
     ) -> None:
         self._folder, self._experiment, self._base, self._order = folder, experiment, base, order
         self._valid_rows = valid_rows
-        self._emit, self._control, self._patience = emit, control, patience
+        self._emit, self._advise = emit, advise
+        self._control, self._patience = control, patience
 
     def run(self, store: CheckpointStore, snapshot: Snapshot | None, events: list[Event]) -> TrainOutcome:
         """Trains to the end or to a stop.
@@ -175,13 +165,24 @@ class TrainStage:
             str(self._base.path.resolve()),
             {"seed": experiment.run.seed, "max_seq_length": train.max_seq_length},
         )
+        from_step = snapshot.progress.step if snapshot else 0
+        choice = LossChoice(
+            tree,
+            self._order,
+            self._base.path,
+            train,
+            experiment.adapter,
+            from_step=from_step,
+            emit=self._emit,
+            advise=self._advise,
+        )
         optimizer, rate = build_optimizer(train)
         trainer = Trainer(
             tree,
             optimizer,
             rate,
             self._order,
-            self._loss(tree),
+            choice.loss(),
             train,
             emit=self._emit,
             control=self._control,
@@ -190,33 +191,13 @@ class TrainStage:
                 after_validation=lambda step: self._probe(tree, step),
                 score=lambda: self._score(tree),
                 interlude=LiveModel(self._base, tree, self._folder.adapters),
-                replay=requests_to_replay(events, snapshot.progress.step if snapshot else 0),
+                replay=requests_to_replay(events, from_step),
             ),
             guarded=experiment.adapter.method != "full",
         )
         if snapshot is not None:
             trainer.restore(snapshot)
         return trainer.run()
-
-    def _loss(self, tree: Any) -> Loss:
-        """The loss of the configured mode, and a word on what it could not do."""
-        train = self._experiment.train
-        if train.mode == "stock":
-            return StockLoss()
-        position = self._order.state()
-        sample = self._order.next()
-        self._order.restore(position)
-        with key_kept():
-            loss: Any = fast_loss(tree, sample)
-            reason = loss.reason
-            if train.reuse_frozen and not reason:
-                path = self._base.path
-                # The fingerprint reads large files only at their ends, so the times of change are part of the key.
-                fingerprint = f"{model_fingerprint(path)}|{file_stamp(path)}"
-                loss, reason = frozen_loss(tree, loss, sample, _activations(), fingerprint)
-        if reason:
-            self._emit("log", level="warning", text=reason)
-        return loss  # type: ignore[no-any-return]
 
     def _probe(self, model: Any, step: int) -> None:
         """Answers the probe prompts with the model as it is now."""

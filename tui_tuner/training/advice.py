@@ -53,7 +53,7 @@ CODES: Final = (
 )
 """Every code that a rule can give, in the order of `diagnose` within a severity."""
 
-BEFORE_TRAINING: Final = ("model-size",)
+BEFORE_TRAINING: Final = ("model-size", "reuse-frozen")
 """Codes of what is said before the first step, by the model, the device and the configuration alone."""
 
 _ONE_CAUSE: Final = ("not-finite", "diverging", "learning-rate-too-high", "not-falling")

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tui_tuner.training.batches import Batch
 from tui_tuner.training.fast.activations import ActivationStore
 from tui_tuner.training.fast.loss import FastLoss
 from tui_tuner.training.fast.trunk import Split, dropouts, dropouts_beside_layers
-
-_WORTH = 1.15
 
 
 class FrozenLoss:
@@ -97,7 +94,7 @@ def frozen_loss(
         store: where hidden states are kept.
         fingerprint: of the base's weights.
     """
-    reason = _obstacle(model, loss)
+    reason = obstacle(model, loss)
     if not reason:
         assert loss.split is not None
         reason = _disproof(model, loss, loss.split, frozen_layers(model), batch)
@@ -118,7 +115,7 @@ def frozen_layers(model: Any) -> int:
     return min(count, len(model.layers) - 1)
 
 
-def _obstacle(model: Any, loss: FastLoss) -> str:
+def obstacle(model: Any, loss: FastLoss) -> str:
     """What stands against reusing, as far as the model's make-up tells; empty when nothing does."""
     from mlx.utils import tree_flatten
 
@@ -161,58 +158,3 @@ def _disproof(model: Any, loss: FastLoss, split: Split, depth: int, batch: Batch
     if not mx.array_equal(whole, around).item():
         return "the layers give other figures when they are called apart"
     return ""
-
-
-@dataclass(frozen=True)
-class Offer:
-    """Whether reusing pays.
-
-    Attributes:
-        worth: whether to offer it.
-        speedup: of a whole run of so many epochs, estimated.
-        bytes: what is kept.
-        sentence: the same for people.
-    """
-
-    worth: bool
-    speedup: float
-    bytes: int
-    sentence: str
-
-
-def worth_it(
-    *,
-    frozen: int,
-    layers: int,
-    epochs: float,
-    cells: int,
-    hidden: int,
-    itemsize: int,
-    budget: int,
-    head: float = 1.0,
-) -> Offer:
-    """Estimates what reusing the frozen layers' work would save.
-
-    A frozen layer costs one forward pass; a trained one about twice that, as only the gradient of its inputs and of
-    small matrices is computed. The first epoch computes everything.
-
-    Args:
-        frozen: layers from the bottom in which nothing trains, of `layers`.
-        epochs: how often each row is trained.
-        cells: positions of all training batches together, padding included.
-        hidden: width of the hidden states; `itemsize` bytes a number.
-        budget: bytes that may be kept, in memory and on disk together.
-        head: cost of the head and its gradient, in forward passes of one layer.
-    """
-    size = cells * hidden * itemsize
-    left = 2.0 * (layers - frozen) + head
-    each = (frozen + left) / left
-    speedup = epochs / (min(epochs, 1.0) + max(epochs - 1.0, 0.0) / each) if epochs > 0 else 1.0
-    gain = f"about {speedup:.1f} times faster over {epochs:.1f} epochs, for {size / 1e9:.1f} GB of kept results"
-    if not frozen:
-        return Offer(False, 1.0, 0, "no layer is frozen, so there is nothing to reuse")
-    if epochs <= 1:
-        return Offer(False, 1.0, size, "each row is trained once, so nothing would be read back")
-    if size > budget:
-        return Offer(False, speedup, size, f"{gain}, which is more than the {budget / 1e9:.1f} GB allowed")
-    return Offer(speedup >= _WORTH, speedup, size, gain)

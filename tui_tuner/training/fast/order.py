@@ -35,6 +35,22 @@ class FastBatch(Batch):
     stock_padding: float
 
 
+class EpochSize(NamedTuple):
+    """Positions in the arrays of an epoch, padding included.
+
+    Attributes:
+        rows: rows trained.
+        train: positions of the training batches that layers compute.
+        slots: those of them that the head computes.
+        valid: positions of one validation.
+    """
+
+    rows: int
+    train: int
+    slots: int
+    valid: int
+
+
 class PaddingReport(NamedTuple):
     """What ordering by length saves: shares of padding, 0..1, and how many times fewer positions a token costs."""
 
@@ -103,17 +119,29 @@ class FastOrder:
 
         `extra` makes no difference here: no validation draws anything.
         """
-        total, count = len(self._valid_rows), self.validation_count(limit)
-        for number in range(count):
-            rows = self._valid_rows[(2 * number + 1) * total // (2 * count)]
-            need = _needs(self._valid, rows, self._max_length)
-            # Nothing is compiled for a validation, so it needs no common shapes.
-            shape = need._replace(width=quantised_width(need.width, self._max_length - 1))
+        for rows, shape in self._validation_shapes(limit):
             yield self._batch(self._valid, rows, shape)
 
     def validation_count(self, limit: int = -1) -> int:
         """How many batches `validation` will give; `limit` -1 means all."""
         return len(self._valid_rows) if limit < 0 else min(limit, len(self._valid_rows))
+
+    def size(self, limit: int = -1) -> EpochSize:
+        """How much an epoch computes, and a validation of `limit` batches."""
+        return EpochSize(
+            len(self._train),
+            sum(shape.rows * shape.width for shape in self._shapes),
+            sum(shape.slots for shape in self._shapes),
+            sum(shape.rows * shape.width for _, shape in self._validation_shapes(limit)),
+        )
+
+    def _validation_shapes(self, limit: int) -> Iterator[tuple[list[int], Shape]]:
+        total, count = len(self._valid_rows), self.validation_count(limit)
+        for number in range(count):
+            rows = self._valid_rows[(2 * number + 1) * total // (2 * count)]
+            need = _needs(self._valid, rows, self._max_length)
+            # Nothing is compiled for a validation, so it needs no common shapes.
+            yield rows, need._replace(width=quantised_width(need.width, self._max_length - 1))
 
     def state(self) -> dict[str, Any]:
         """The position as JSON-able data."""
