@@ -51,35 +51,62 @@ def write_preset(path: Path, model: Path, data: Path, **sections: dict[str, Any]
     return path
 
 
+class Terminal:
+    """A program on a pseudo-terminal: what it drew can be read, and keys can be pressed.
+
+    Attributes:
+        pid: the program's process.
+        drawn_bytes: how many bytes it has drawn so far.
+    """
+
+    def __init__(self, pid: int, master: int, keep: int) -> None:
+        self.pid, self.drawn_bytes = pid, 0
+        self._master, self._keep = master, keep
+        self._kept = bytearray()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._drain, daemon=True).start()
+
+    def drawn(self) -> bytes:
+        """The last of what it drew, up to the bytes that are kept."""
+        with self._lock:
+            return bytes(self._kept)
+
+    def press(self, keys: str) -> None:
+        """Sends keys as a terminal would."""
+        os.write(self._master, keys.encode())
+
+    def _drain(self) -> None:
+        with contextlib.suppress(OSError):
+            while data := os.read(self._master, 65536):
+                with self._lock:
+                    self.drawn_bytes += len(data)
+                    self._kept += data
+                    if len(self._kept) > 2 * self._keep:
+                        del self._kept[: -self._keep]
+
+
 @contextlib.contextmanager
 def app_on_terminal(
-    arguments: Sequence[str], *, columns: int = 120, rows: int = 40, environment: dict[str, str] | None = None
-) -> Iterator[tuple[int, Callable[[], bytes]]]:
-    """The app in a process of its own on a pseudo-terminal; gives the process id and a way to read what it drew."""
+    arguments: Sequence[str],
+    *,
+    columns: int = 120,
+    rows: int = 40,
+    environment: dict[str, str] | None = None,
+    keep: int = 1 << 20,
+) -> Iterator[Terminal]:
+    """The app in a process of its own on a pseudo-terminal, killed at the end.
+
+    Args:
+        keep: bytes of what it drew that can be read again.
+    """
     pid, master = pty.fork()
     if pid == 0:
         os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})})
         os.execv(sys.executable, [sys.executable, "-m", "tui_tuner", *arguments])
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     os.kill(pid, signal.SIGWINCH)
-    chunks: list[bytes] = []
-    lock = threading.Lock()
-
-    def drain() -> None:
-        with contextlib.suppress(OSError):
-            while data := os.read(master, 65536):
-                with lock:
-                    chunks.append(data)
-
-    reader = threading.Thread(target=drain, daemon=True)
-    reader.start()
-
-    def drawn() -> bytes:
-        with lock:
-            return b"".join(chunks)
-
     try:
-        yield pid, drawn
+        yield Terminal(pid, master, keep)
     finally:
         with contextlib.suppress(OSError):
             os.kill(pid, signal.SIGKILL)

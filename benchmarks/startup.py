@@ -21,9 +21,9 @@ BAR = 0.6
 
 def first_frame(folder: str) -> float:
     begun = time.perf_counter()
-    with app_on_terminal(["--runs-dir", folder], environment={"TUI_TUNER_CONFIG": folder}) as (_, drawn):
+    with app_on_terminal(["--runs-dir", folder], environment={"TUI_TUNER_CONFIG": folder}) as terminal:
         deadline = begun + 30
-        while b"Models" not in drawn():
+        while b"Models" not in terminal.drawn():
             if time.perf_counter() > deadline:
                 raise TimeoutError("no frame within 30 s")
             time.sleep(0.002)
