@@ -1,10 +1,10 @@
 """What watching costs: steps/s of a run in the full app ÷ the same run without a screen, in alternation.
 
-The app is the real one on a pseudo-terminal of 160×50, with its Train screen and all panels in sight, and nobody presses
-a key. Without a screen it is `tui-tuner run`. Both train the same rows in the same order and report every step, which is
-the most there can be to draw. The speed is taken between the second report and the last but one, so neither start-up nor
-validation counts. Choose `--hidden` so that a step takes 50 to 500 ms: what the app takes is then what a person's run
-would feel. With TUI_TUNER_BLAS=off both compute on one core only, and the app has the other.
+The app is the real one on a pseudo-terminal of 160×50, with its Train screen and all panels in sight, and nobody
+presses a key. Without a screen it is `tui-tuner run`. Both train the same rows in the same order and report every step,
+which is the most there can be to draw. The speed is taken between the second report and the last but one, so neither
+start-up nor validation counts. Choose `--hidden` so that a step takes 50 to 500 ms: what the app takes is then what a
+person's run would feel. With TUI_TUNER_BLAS=off both compute on one core only, and the app has the other.
 
 Beside the ratio, the processor time of the app's own thread is told, as a share of one core, where the system tells it.
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.engine.test_resume import same
+from tests.support.exactness import same
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.errors import TunerError

@@ -1,11 +1,12 @@
-"""A run that was stopped or killed and resumed is, bit for bit, the run that never was."""
+"""A run that was stopped, or went back to a checkpoint, is, bit for bit, the run that never was interrupted.
+
+Kills from outside, at any moment, are in `test_kills.py`; what damage to checkpoints does, in `test_checkpoints.py`.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,90 +14,205 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.exactness import events, run_watched, same, stop_after, weights
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.errors import TunerError
-from tui_tuner.runs import EventLog, EventTail, RunFolder, RunState, RunView, read_events
-from tui_tuner.runs.catalogue import summarise
+from tui_tuner.runs import RunFolder
 from tui_tuner.runs.control import JobControl
 
 pytestmark = pytest.mark.mlx
 
-CASES: dict[str, dict[str, dict[str, Any]]] = {
-    "lora with dropout, adam": {"adapter": {"dropout": 0.2}},
-    "dora, adamw, cosine": {"adapter": {"method": "dora"}, "train": {"optimizer": "adamw", "schedule": "cosine"}},
-    "full, sgd": {"adapter": {"method": "full"}, "train": {"optimizer": "sgd", "learning_rate": 1e-2}},
-    "lora, adafactor, accumulation": {"train": {"optimizer": "adafactor", "grad_accumulation": 3}},
-    "lora, muon": {"train": {"optimizer": "muon"}},
-    "stock order, dropout": {"adapter": {"dropout": 0.1}, "train": {"mode": "stock"}},
-    "frozen layers reused": {"adapter": {"layers": 1}, "train": {"reuse_frozen": True, "iters": 20}},
+Sections = dict[str, dict[str, Any]]
+
+METHODS: dict[str, dict[str, Any]] = {
+    "lora with dropout": {"method": "lora", "dropout": 0.2},
+    "dora": {"method": "dora"},
+    "full": {"method": "full"},
 }
+RATES = {"adam": 1e-3, "adamw": 1e-3, "muon": 1e-3, "sgd": 1e-2, "adafactor": 1e-3}
+ACCUMULATION = {"each step": 1, "accumulated": 3}
+MODES = ("fast", "stock")
+PRODUCT = list(itertools.product(METHODS, RATES, ACCUMULATION, MODES))
+# Found by taking, again and again, the case that covers most pairs not yet covered.
+EVERY_PAIR = [
+    ("lora with dropout", "adam", "each step", "fast"),
+    ("lora with dropout", "adamw", "accumulated", "stock"),
+    ("dora", "muon", "each step", "stock"),
+    ("dora", "sgd", "accumulated", "fast"),
+    ("full", "adam", "accumulated", "stock"),
+    ("full", "adamw", "each step", "fast"),
+    ("lora with dropout", "muon", "accumulated", "fast"),
+    ("lora with dropout", "sgd", "each step", "stock"),
+    ("lora with dropout", "adafactor", "each step", "fast"),
+    ("dora", "adafactor", "accumulated", "stock"),
+    ("dora", "adam", "each step", "fast"),
+    ("dora", "adamw", "each step", "fast"),
+    ("full", "muon", "each step", "fast"),
+    ("full", "sgd", "each step", "fast"),
+    ("full", "adafactor", "each step", "fast"),
+]
+
+# What else a configuration can hold that has a position of its own, or decides what a run ends with.
+RIDERS: dict[str, Sections] = {
+    "clipping": {"train": {"clip_norm": 0.05, "optimizer": "adamw", "weight_decay": 0.1}},
+    "warm-up, then a cosine": {"train": {"warmup": 3, "schedule": "cosine", "grad_accumulation": 2}},
+    "warm-up, then a line": {"train": {"warmup": 4, "schedule": "linear", "mode": "stock"}},
+    "warm-up, then constant": {"train": {"warmup": 9}},
+    "frozen layers reused": {"adapter": {"layers": 1}, "train": {"reuse_frozen": True, "iters": 20}},
+    "frozen layers reused, dropout above": {
+        "adapter": {"layers": 1, "dropout": 0.3},
+        "train": {"reuse_frozen": True, "iters": 20, "grad_accumulation": 3},
+    },
+    "the best kept, by loss": {"train": {"keep": "best", "learning_rate": 3e-2, "eval_every": 2}},
+    "the best kept, by answers": {"train": {"keep": "best", "best_by": "rouge1", "best_rows": 4, "eval_every": 3}},
+    "the average of the best": {"train": {"keep": "average", "average_best": 3, "eval_every": 2}},
+    "the last kept": {"train": {"keep": "last", "learning_rate": 3e-2, "eval_every": 2}},
+    "patience": {"train": {"patience": 2, "learning_rate": 1e-1, "eval_every": 2, "iters": 40}},
+    "whole epochs": {"data": {"train": 18}, "train": {"epochs": 3.0}},
+    "recomputed activations": {"adapter": {"dropout": 0.1}, "train": {"grad_checkpoint": True}},
+    "probes answered": {"adapter": {"dropout": 0.1}, "probes": {"prompts": ["what is red?", "who runs?"]}},
+    "probes answered, stock": {"train": {"mode": "stock"}, "probes": {"prompts": ["what is red?"]}},
+    "a few validation batches, stock": {"train": {"mode": "stock", "eval_batches": 1, "eval_every": 2}},
+}
+NO_ANSWERS: Sections = {"evaluation": {"enabled": False}}
 
 
-def weights(folder: RunFolder) -> dict[str, Any]:
-    import mlx.core as mx
-
-    loaded = mx.load(str(folder.adapters / "adapters.safetensors"))
-    return {name: np.array(value) for name, value in loaded.items()}
-
-
-def curve(folder: RunFolder) -> tuple[list[float], list[float]]:
-    view = RunView()
-    view.extend(read_events(folder.events))
-    return view.train.column("loss").tolist(), view.validation.column("loss").tolist()
+def merged(*parts: Sections) -> Sections:
+    """Sections of several, the later ones first in rank."""
+    result: Sections = {}
+    for part in parts:
+        for section, values in part.items():
+            result.setdefault(section, {}).update(values)
+    return result
 
 
-def same(a: RunFolder, b: RunFolder) -> None:
-    first, second = weights(a), weights(b)
-    assert first.keys() == second.keys()
-    for name, value in first.items():
-        assert np.array_equal(value, second[name]), name
-    assert curve(a) == curve(b)
+def die_at(folder: RunFolder, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs the folder until a step is reported and fails there: all since the last checkpoint is lost."""
+
+    def watch(kind: str, fields: dict[str, Any]) -> None:
+        if kind == "train" and fields["step"] >= step:
+            raise RuntimeError("as if killed")
+
+    with pytest.raises(TunerError):
+        run_watched(folder, JobControl(), watch, monkeypatch)
 
 
-def stop_after(folder: RunFolder, kind: str, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs the folder and asks it to stop when the first event of a kind at or after a step is written."""
-    control = JobControl()
-    append = EventLog.append
-
-    def watching(self: EventLog, type: str, **fields: Any) -> Any:
-        event = append(self, type, **fields)
-        if type == kind and fields.get("step", step) >= step:
-            control.stop("test")
-        return event
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EventLog, "append", watching)
-        document = run_experiment(folder, control, ModelShelf())
-    assert document["status"] == "stopped"
-    assert summarise(folder).state is RunState.STOPPED
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_a_stopped_run_resumes_exactly(
-    name: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+def interrupted_equals_whole(
+    sections: Sections, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, broken = new_run(**CASES[name]), new_run(**CASES[name])
+    """A stop after step 5, a loss of steps 9 to 11, and a stop in the validation that follows step 11."""
+    sections = merged({"train": {"report_every": 1, "save_every": 4, "eval_every": 11}}, NO_ANSWERS, sections)
+    whole, broken = new_run(**sections), new_run(**sections)
     shelf = ModelShelf()
     run_experiment(whole, JobControl(), shelf)
-    stop_after(broken, "train", 6, monkeypatch)
+    last = events(whole, "train")[-1]["step"]
+    stop_after(broken, "train", min(5, last - 1), monkeypatch, shelf)
+    if last > 11:
+        die_at(broken, 11, monkeypatch)
+        assert not (broken.state / "0000011.safetensors").exists()
+        stop_after(broken, "validation", 10, monkeypatch)
     document = run_experiment(broken, JobControl(), shelf)
     assert document["status"] == "finished"
     same(whole, broken)
 
 
+def case(names: tuple[str, str, str, str]) -> Sections:
+    method, optimizer, accumulation, mode = names
+    train = {
+        "optimizer": optimizer,
+        "learning_rate": RATES[optimizer],
+        "grad_accumulation": ACCUMULATION[accumulation],
+        "mode": mode,
+    }
+    return {"adapter": METHODS[method], "train": train}
+
+
+def test_the_quick_cases_cover_every_pair_of_values() -> None:
+    def pairs(cases: list[tuple[str, str, str, str]]) -> set[tuple[Any, ...]]:
+        return {(i, a, j, b) for c in cases for (i, a), (j, b) in itertools.combinations(enumerate(c), 2)}
+
+    assert pairs(EVERY_PAIR) == pairs(PRODUCT)
+    assert set(EVERY_PAIR) <= set(PRODUCT)
+
+
+@pytest.mark.parametrize("names", EVERY_PAIR, ids=", ".join)
+def test_an_interrupted_run_is_the_whole_run(
+    names: tuple[str, str, str, str], new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_equals_whole(case(names), new_run, monkeypatch)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("names", [c for c in PRODUCT if c not in EVERY_PAIR], ids=", ".join)
+def test_an_interrupted_run_is_the_whole_run_in_every_combination(
+    names: tuple[str, str, str, str], new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    interrupted_equals_whole(case(names), new_run, monkeypatch)
+
+
+@pytest.mark.parametrize("name", RIDERS)
+def test_an_interrupted_run_with(name: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted_equals_whole(RIDERS[name], new_run, monkeypatch)
+
+
+@pytest.mark.parametrize("method", ["lora with dropout", "dora"])
+@pytest.mark.parametrize("bits", [4, 8])
+def test_an_interrupted_run_on_a_quantized_base(
+    method: str,
+    bits: int,
+    new_run: Callable[..., RunFolder],
+    model_of: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sections: Sections = {"model": {"path": str(model_of("phi3", bits))}, "adapter": METHODS[method]}
+    interrupted_equals_whole(merged(sections, {"train": {"mode": "stock"}} if bits == 8 else {}), new_run, monkeypatch)
+
+
 def test_a_run_stopped_in_any_place_resumes_exactly(
     new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Stops while the baseline answers, in the first and a later validation, and again after a resume."""
+    """Stops while the baseline answers, in the first and a later validation, after a resume, and in the last stages."""
     whole, broken = new_run(), new_run()
     run_experiment(whole, JobControl(), ModelShelf())
-    for kind, step in (("progress", 0), ("validation", 0), ("train", 2), ("validation", 4), ("checkpoint", 8)):
+    moments = (("progress", 0), ("validation", 0), ("train", 2), ("validation", 4), ("checkpoint", 8))
+    for kind, step in moments:
         stop_after(broken, kind, step, monkeypatch)
+    for stage in ("train", "evaluate"):
+        stop_when_done(broken, stage, monkeypatch)
     run_experiment(broken, JobControl(), ModelShelf())
     same(whole, broken)
     assert [p.name for p in sorted(broken.evaluation.iterdir())] == ["after.jsonl", "before.jsonl", "summary.json"]
-    assert (whole.evaluation / "after.jsonl").read_bytes() == (broken.evaluation / "after.jsonl").read_bytes()
+
+
+def stop_when_done(folder: RunFolder, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    control = JobControl()
+
+    def watch(kind: str, fields: dict[str, Any]) -> None:
+        if kind == "stage" and (fields["name"], fields["status"]) == (stage, "done"):
+            control.stop("test")
+
+    assert run_watched(folder, control, watch, monkeypatch)["status"] == "stopped"
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("asked", ["probes", "answers that choose the best"])
+def test_a_stop_while_answers_are_made_in_a_validation(
+    asked: str, mode: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rows of the step that follows were drawn already; they must not be left out."""
+    sections = merged(NO_ANSWERS, {"train": {"mode": mode, "eval_every": 3, "save_every": 100, "report_every": 1}})
+    if asked == "probes":
+        sections["probes"] = {"prompts": ["what is red?", "who runs?"]}
+    else:
+        sections["train"] |= {"best_by": "rouge1", "best_rows": 4}
+    whole, broken = new_run(**sections), new_run(**sections)
+    run_experiment(whole, JobControl(), ModelShelf())
+    stop_after(broken, "validation", 5, monkeypatch)
+    stopped_at = events(broken, "checkpoint")[-1]["step"]
+    assert stopped_at == events(broken, "validation")[-1]["step"]  # it did stop before the step that follows
+    run_experiment(broken, JobControl(), ModelShelf())
+    same(whole, broken)
 
 
 def test_a_finished_run_is_not_trained_again(new_run: Callable[..., RunFolder]) -> None:
@@ -106,51 +222,6 @@ def test_a_finished_run_is_not_trained_again(new_run: Callable[..., RunFolder]) 
     again = run_experiment(folder, JobControl(), ModelShelf())
     assert (again["verdict"], again["steps"]) == (first["verdict"], first["steps"])
     assert all(np.array_equal(value, before[name]) for name, value in weights(folder).items())
-
-
-@pytest.mark.parametrize("moment", [("train", 4), ("checkpoint", 8), ("validation", 9)])
-def test_a_killed_run_resumes_exactly(
-    moment: tuple[str, int], new_run: Callable[..., RunFolder], tiny_model: Path
-) -> None:
-    whole, killed = new_run(), new_run()
-    run_experiment(whole, JobControl(), ModelShelf())
-    kill_at(killed, *moment)
-    assert summarise(killed).state is RunState.INTERRUPTED
-    run_experiment(killed, JobControl(), ModelShelf())
-    same(whole, killed)
-
-
-def kill_at(folder: RunFolder, kind: str, step: int) -> None:
-    """Runs the folder in a process of its own, and kills that without warning when an event shows up."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    command = [sys.executable, "-m", "tui_tuner", "resume", str(folder.path)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    tail = EventTail(folder.events)
-    try:
-        while process.poll() is None:
-            if any(e["type"] == kind and e.get("step", 0) >= step for e in tail.poll()):
-                process.send_signal(signal.SIGKILL)
-                break
-        process.wait(60)
-    finally:
-        process.kill()
-    assert process.returncode == -signal.SIGKILL
-
-
-def test_a_damaged_checkpoint_is_noticed_and_the_one_before_used(
-    new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    whole, broken = new_run(), new_run()
-    run_experiment(whole, JobControl(), ModelShelf())
-    stop_after(broken, "train", 8, monkeypatch)
-    newest = sorted(broken.state.glob("*.safetensors"))[-1]
-    content = bytearray(newest.read_bytes())
-    content[-5] ^= 0xFF
-    newest.write_bytes(content)
-    run_experiment(broken, JobControl(), ModelShelf())
-    same(whole, broken)
-    texts = [e["text"] for e in read_events(broken.events) if e["type"] == "log"]
-    assert any("damaged" in text for text in texts)
 
 
 def test_two_processes_cannot_run_one_folder(new_run: Callable[..., RunFolder]) -> None:

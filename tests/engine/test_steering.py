@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.engine.test_resume import same, weights
+from tests.support.exactness import Watch, events, run_watched, same, weights
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.protocol import JobStatus
 from tui_tuner.engine.requests import ChatTurn, RunExperiment
@@ -23,28 +23,6 @@ from tui_tuner.runs.requests import ask
 
 pytestmark = pytest.mark.mlx
 
-Watch = Callable[[str, dict[str, Any]], None]
-
-
-def run_watched(
-    folder: RunFolder, control: JobControl, watch: Watch, monkeypatch: pytest.MonkeyPatch
-) -> dict[str, Any]:
-    """Runs a folder and calls `watch` with the type and fields of every event, right after it was written."""
-    append = EventLog.append
-
-    def watching(self: EventLog, type: str, **fields: Any) -> Any:
-        event = append(self, type, **fields)
-        watch(type, fields)
-        return event
-
-    with monkeypatch.context() as patch:
-        patch.setattr(EventLog, "append", watching)
-        return run_experiment(folder, control, ModelShelf())
-
-
-def events(folder: RunFolder, kind: str) -> list[dict[str, Any]]:
-    return [event for event in read_events(folder.events) if event["type"] == kind]
-
 
 def at_step(step: int, act: Callable[[], Any]) -> Watch:
     """Acts once, when the step is reported."""
@@ -56,34 +34,6 @@ def at_step(step: int, act: Callable[[], Any]) -> Watch:
             act()
 
     return watch
-
-
-@pytest.mark.parametrize("schedule", ["constant", "cosine"])
-def test_the_learning_rate_changes_and_a_resumed_run_takes_the_change_again(
-    schedule: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The change comes after the last checkpoint (step 4) of the stopped run, so it is in no checkpoint."""
-    settings = {"train": {"schedule": schedule, "save_every": 4, "eval_every": 100}}
-    whole, broken = new_run(**settings), new_run(**settings)
-    first = JobControl()
-    run_watched(whole, first, at_step(6, lambda: first.request("learning_rate", 5e-4)), monkeypatch)
-
-    second = JobControl()
-
-    def change_then_die(kind: str, fields: dict[str, Any]) -> None:
-        if kind == "train" and fields["step"] == 6:
-            second.request("learning_rate", 5e-4)
-        if kind == "train" and fields["step"] == 8:
-            raise RuntimeError("as if killed")
-
-    with pytest.raises(TunerError):
-        run_watched(broken, second, change_then_die, monkeypatch)
-    assert sorted(p.name for p in broken.state.glob("*.safetensors"))[-1] == "0000004.safetensors"
-    run_experiment(broken, JobControl(), ModelShelf())
-    same(whole, broken)
-    rates = {e["step"]: e["learning_rate"] for e in events(whole, "train")}
-    assert rates[8] < rates[6] * 0.8
-    assert [e["value"] for e in events(whole, "control") if e["what"] == "learning_rate"] == [5e-4]
 
 
 def test_evaluate_and_checkpoint_now_change_nothing_else(

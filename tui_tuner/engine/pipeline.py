@@ -140,7 +140,7 @@ class _Pipeline:
             data=experiment.data.source,
             method=experiment.adapter.method,
             resumed=resumed,
-            from_step=snapshot.progress.step if snapshot else 0,
+            from_step=self._from_step(snapshot),
             device=backend(),
             device_advice=backend_advice(),
             memory_limit=self._adviser.memory_limit,
@@ -167,8 +167,14 @@ class _Pipeline:
             return None
         snapshot, problems = loaded
         for problem in problems:
-            self._emit("log", level="warning", text=f"the {problem}; the one before it is used")
+            self._emit("log", level="warning", text=problem)
         return snapshot
+
+    def _from_step(self, snapshot: Snapshot | None) -> int:
+        """Where training is taken up; what was trained to its end stays trained, whatever checkpoint is left of it."""
+        if snapshot is None:
+            return 0
+        return self._view.step if self._was_done("train") else snapshot.progress.step
 
     def _check(self, experiment: Experiment, *, begun: bool) -> tuple[Base, Any]:
         """Everything that can be known to fail is found here, before a step is trained.

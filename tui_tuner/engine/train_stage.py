@@ -34,7 +34,7 @@ from tui_tuner.training.loop import Trainer
 from tui_tuner.training.optimizers import build_optimizer
 from tui_tuner.training.parts import Hooks, Order, TrainOutcome
 
-_REPLAYED = ("learning_rate", "finish_epoch")
+_REPLAYED = ("learning_rate", "finish_epoch", "evaluate")  # a validation may find the best, or end a run's patience
 
 
 @dataclass(frozen=True)
@@ -90,16 +90,19 @@ def put_start(folder: RunFolder, tree: Any, adapter: AdapterSection) -> Start:
 def requests_to_replay(events: list[Event], from_step: int) -> list[tuple[int, str, Any]]:
     """Requests that were taken after the checkpoint of `from_step`, and so are not part of it.
 
-    A request taken at the checkpoint's own step, before it was written, is part of it.
+    A request taken at the checkpoint's own step, before it was written, is part of it. A person's newer wish makes an
+    older one void that lies further on: it came from a session that a later one has overtaken.
     """
     found: list[tuple[int, str, Any]] = []
     for event in events:
         if event["type"] == "checkpoint" and event.get("step") == from_step:
             found = []
         elif event["type"] == "control" and event.get("what") in _REPLAYED:
-            step = event.get("step")
-            if isinstance(step, int) and step >= from_step:
-                found.append((step, str(event["what"]), event.get("value")))
+            step, what = event.get("step"), str(event["what"])
+            if not isinstance(step, int) or step < from_step or event.get("by") == "replay":
+                continue
+            found = [r for r in found if r[1] != what or r[0] <= step]
+            found.append((step, what, event.get("value")))
     return found
 
 
@@ -115,8 +118,8 @@ class _PatientStore:
     def load(self) -> tuple[Snapshot, list[str]] | None:
         return self._store.load()
 
-    def settle(self, keep: str, count: int) -> None:
-        self._patience(self._store.settle, keep, count)
+    def settle(self, keep: str, count: int) -> list[str]:
+        return self._patience(self._store.settle, keep, count)
 
 
 class TrainStage:

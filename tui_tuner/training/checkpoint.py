@@ -2,7 +2,9 @@
 
 A checkpoint is one safetensors file in `state/` (trainable weights, optimizer state, gradients in accumulation, and the
 random key as arrays; everything else as JSON in its metadata) and the same weights in `adapters/` in mlx-lm's format.
-`state/index.json` names each file with its SHA-256, so that a damaged one is noticed and the one before it is used.
+`state/index.json` names each file with its SHA-256, so that a damaged one is noticed and the one before it is used; a
+copy of it stands beside it. A file that the index names is never written again: a kill between any two writes leaves an
+index whose files are all whole.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import re
 import shutil
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from itertools import count as counting
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,9 @@ from tui_tuner.runs.files import replacing, write_json
 from tui_tuner.training.best import Best
 
 _INDEX = "index.json"
+_INDEX_COPY = "index.copy.json"
+_STATE_FILE = re.compile(r"\d{7,}(-\d+)?\.safetensors")
+_ADAPTER_FILE = re.compile(r"\d{7,}_adapters\.safetensors")
 _ALMOST_NOTHING = 1 << 20  # bytes
 
 
@@ -82,6 +89,7 @@ class _Entry:
     sha256: str
     best: bool
     value: float | None = None
+    adapter_sha256: str = ""  # of the weights in `adapters/`; empty in an index of an earlier version
 
 
 class CheckpointStore:
@@ -96,13 +104,15 @@ class CheckpointStore:
 
     def __init__(self, state: Path, adapters: Path, keep: int, keep_best: int = 1) -> None:
         self._state, self._adapters, self._keep, self._keep_best = state, adapters, max(keep, 1), max(keep_best, 1)
+        self._notes: list[str] = []
         self._entries = self._read_index()
 
     def save(self, snapshot: Snapshot, *, value: float | None = None, best: bool = False) -> Path:
         """Writes a checkpoint and returns the adapter file's path.
 
         Args:
-            value: what the best are chosen by, lower is better; None for a checkpoint that was not validated.
+            value: what the best are chosen by, lower is better; None for a checkpoint that was not validated. Saved
+                again without one, a step keeps the one it has: the weights are the same.
             best: whether it is the best so far.
 
         Raises:
@@ -111,14 +121,17 @@ class CheckpointStore:
         step = snapshot.progress.step
         self._state.mkdir(parents=True, exist_ok=True)
         self._adapters.mkdir(parents=True, exist_ok=True)
+        same = next((e for e in self._entries if e.step == step), None)
+        if same is not None and value is None:
+            value, best = same.value, same.best
         arrays: dict[str, Any] = {"rng.key": snapshot.key}
         for group in ("weights", "optimizer", "gradients"):
             arrays.update({f"{group}.{name}": value for name, value in getattr(snapshot, group).items()})
         metadata = {"progress": json.dumps(asdict(snapshot.progress))}
-        file = self._state / f"{step:07d}.safetensors"
-        adapter = self._adapters / f"{step:07d}_adapters.safetensors"
+        file = self._state / self._free_name(step)
+        adapter = self._adapter(step)
         digest = _save_arrays(file, arrays, metadata)
-        _save_arrays(adapter, snapshot.weights, {})
+        adapter_digest = _save_arrays(adapter, snapshot.weights, {})
         _copy(adapter, self._adapters / "adapters.safetensors")
         if best:
             _copy(adapter, self._adapters / "best_adapters.safetensors")
@@ -126,36 +139,43 @@ class CheckpointStore:
         if best:
             for entry in entries:
                 entry.best = False
-        entries.append(_Entry(step, file.name, digest, best, value))
+        entries.append(_Entry(step, file.name, digest, best, value, adapter_digest))
         self._entries = self._prune(entries)
-        write_json(self._state / _INDEX, [asdict(e) for e in self._entries])
+        # The copy first: whichever of the two a kill leaves newer, all files that it names are there.
+        for name in (_INDEX_COPY, _INDEX):
+            write_json(self._state / name, [asdict(e) for e in self._entries])
         self._sweep()
         return adapter
 
     def load(self) -> tuple[Snapshot, list[str]] | None:
-        """The newest undamaged checkpoint and a sentence for each one passed over; None when there is none.
+        """The newest undamaged checkpoint and a sentence for all that was damaged; None when there is none.
 
         Raises:
             TunerError: when there were checkpoints and all are damaged.
         """
-        problems: list[str] = []
+        damaged: list[str] = []
         for entry in sorted(self._entries, key=lambda e: -e.step):
             path = self._state / entry.file
             reason = _damage(path, entry.sha256)
             if reason is None:
-                return _read_snapshot(path), problems
-            problems.append(f"checkpoint of step {entry.step} {reason}")
-        if problems:
+                self._entries = [e for e in self._entries if e.step <= entry.step]
+                notes, self._notes = self._notes, []
+                return _read_snapshot(path), notes + [f"the {text}; the one before it is used" for text in damaged]
+            damaged.append(f"checkpoint of step {entry.step} {reason}")
+        if damaged:
             raise TunerError(
-                f"no checkpoint of this run can be read ({'; '.join(problems)})",
+                f"no checkpoint of this run can be read ({'; '.join(damaged)})",
                 code="checkpoints-damaged",
                 where=str(self._state),
                 fix="start a new run with the same configuration",
             )
         return None
 
-    def settle(self, keep: str, count: int) -> None:
-        """Makes `adapters.safetensors` what a finished run ends with.
+    def settle(self, keep: str, count: int) -> list[str]:
+        """Makes `adapters.safetensors` what a finished run ends with; a sentence for all that was damaged.
+
+        Weights that are damaged in `adapters/` are taken from `state/`; where those are damaged too, the next best
+        stand in for them.
 
         Args:
             keep: `best`, `last`, or `average` (of the best `count` checkpoints). Without a validated checkpoint it is
@@ -166,14 +186,44 @@ class CheckpointStore:
             TunerError: `no-space` or `not-writable`.
         """
         target = self._adapters / "adapters.safetensors"
-        ranked = self._ranked()[: 1 if keep == "best" else count]
-        if keep == "last" or not ranked:
-            ranked = sorted(self._entries, key=lambda e: -e.step)[:1]
-        files = [self._adapters / f"{entry.step:07d}_adapters.safetensors" for entry in ranked]
+        wanted = count if keep == "average" else 1
+        ranked = [] if keep == "last" else self._ranked()
+        if not ranked:
+            ranked, wanted = sorted(self._entries, key=lambda e: -e.step), 1
+        files: list[Path] = []
+        notes: list[str] = []
+        for entry in ranked:
+            if len(files) == wanted:
+                break
+            if self._mended(entry, notes):
+                files.append(self._adapter(entry.step))
         if len(files) == 1:
             _copy(files[0], target)
         elif files:
             _save_arrays(target, _mean(files), {})
+        return notes
+
+    def _mended(self, entry: _Entry, notes: list[str]) -> bool:
+        """Whether a checkpoint's weights in `adapters/` are whole, if need be again."""
+        adapter, state = self._adapter(entry.step), self._state / entry.file
+        reason = _damage(adapter, entry.adapter_sha256)
+        if reason is None:
+            return True
+        whole = _damage(state, entry.sha256) is None
+        if whole:
+            entry.adapter_sha256 = _save_arrays(adapter, _read_snapshot(state).weights, {})
+        then = "they were written again from its state" if whole else "the next best take their place"
+        notes.append(f"the file with the weights of step {entry.step} {reason}; {then}")
+        return whole
+
+    def _adapter(self, step: int) -> Path:
+        return self._adapters / f"{step:07d}_adapters.safetensors"
+
+    def _free_name(self, step: int) -> str:
+        """A name in `state/` that the index does not use: a step may be saved twice."""
+        taken = {e.file for e in self._entries}
+        names = (f"{step:07d}{'' if n == 1 else f'-{n}'}.safetensors" for n in counting(1))
+        return next(name for name in names if name not in taken)
 
     def _ranked(self) -> list[_Entry]:
         """Validated checkpoints, best first."""
@@ -188,25 +238,39 @@ class CheckpointStore:
 
     def _sweep(self) -> None:
         """Removes files of checkpoints that are no longer in the index."""
-        kept = {e.step for e in self._entries}
-        for folder, suffix in ((self._state, ".safetensors"), (self._adapters, "_adapters.safetensors")):
-            for path in folder.glob(f"[0-9]*{suffix}"):
-                number = path.name.removesuffix(suffix)
-                if number.isdigit() and int(number) not in kept:
+        kept = {e.file for e in self._entries} | {self._adapter(e.step).name for e in self._entries}
+        for folder, names in ((self._state, _STATE_FILE), (self._adapters, _ADAPTER_FILE)):
+            for path in folder.iterdir():
+                if names.fullmatch(path.name) and path.name not in kept:
                     path.unlink(missing_ok=True)
 
     def _read_index(self) -> list[_Entry]:
-        try:
-            return [_Entry(**entry) for entry in json.loads((self._state / _INDEX).read_text(encoding="utf-8"))]
-        except FileNotFoundError:
+        failure: Exception | None = None
+        for name in (_INDEX, _INDEX_COPY):
+            try:
+                entries = _entries_of(json.loads((self._state / name).read_text(encoding="utf-8")))
+            except FileNotFoundError:
+                continue
+            except (ValueError, TypeError, KeyError) as error:
+                failure = error
+                continue
+            if failure is not None:
+                self._notes.append("the index of the checkpoints is damaged; its copy is used")
+            return entries
+        if failure is None:
             return []
-        except (ValueError, TypeError) as error:
-            raise TunerError(
-                "the index of the checkpoints is damaged",
-                code="checkpoints-damaged",
-                where=str(self._state / _INDEX),
-                fix="start a new run with the same configuration",
-            ) from error
+        raise TunerError(
+            "the index of the checkpoints is damaged, and so is its copy",
+            code="checkpoints-damaged",
+            where=str(self._state / _INDEX),
+            fix="start a new run with the same configuration",
+        ) from failure
+
+
+def _entries_of(values: Any) -> list[_Entry]:
+    """The entries of an index; fields of a later version are passed over."""
+    known = {field.name for field in fields(_Entry)}
+    return [_Entry(**{name: value for name, value in each.items() if name in known}) for each in values]
 
 
 def _save_arrays(path: Path, arrays: dict[str, Any], metadata: dict[str, str]) -> str:
@@ -247,9 +311,10 @@ def _sha256(path: Path) -> str:
 
 
 def _damage(path: Path, digest: str) -> str | None:
+    """What is wrong with a file, None when nothing is; without a digest it only has to be there."""
     if not path.is_file():
         return "is missing"
-    return None if _sha256(path) == digest else "is damaged"
+    return None if not digest or _sha256(path) == digest else "is damaged"
 
 
 def _read_snapshot(path: Path) -> Snapshot:

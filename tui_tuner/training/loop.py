@@ -72,6 +72,8 @@ class Trainer:
         self._step: Callable[..., StepResult] | None = None
         self._validated_at: int | None = None
         self._saved_at: int | None = None
+        self._drawn_from: dict[str, Any] | None = None  # the order's position before the draw of a step not yet done
+        self._replay = list(self._hooks.replay)
         self._paused = False
         optimizer.init(model.trainable_parameters())
         self._guard = Guard(model, optimizer) if guarded else None
@@ -79,12 +81,15 @@ class Trainer:
     # -- position -------------------------------------------------------------------------------------------------
     def restore(self, snapshot: Snapshot) -> None:
         """Goes to a checkpoint's position, bit for bit: weights, optimizer, gradients, order, random key."""
-        from mlx.utils import tree_unflatten
+        from mlx.utils import tree_map_with_path, tree_unflatten
 
+        kept = snapshot.gradients
         self._model.load_weights(list(snapshot.weights.items()), strict=False)
         self._optimizer.state = tree_unflatten(list(snapshot.optimizer.items()))
         self._optimizer.init(self._model.trainable_parameters())
-        self._gradients = tree_unflatten(list(snapshot.gradients.items())) if snapshot.gradients else None
+        # In the very shape of the next ones, to which they are added: a flat tree has lost its empty branches.
+        trained = self._model.trainable_parameters()
+        self._gradients = tree_map_with_path(lambda path, _: kept[path], trained) if kept else None
         self._progress = snapshot.progress.copy()
         self._rate.set_factor(self._progress.rate_factor)
         self._order.restore(self._progress.order)
@@ -94,12 +99,12 @@ class Trainer:
         self._step = None  # a compiled step and a guard hold the containers of the state they were made with
         self._guard = Guard(self._model, self._optimizer) if self._guard is not None else None
 
-    def _snapshot(self, position: dict[str, Any] | None) -> Snapshot:
+    def _snapshot(self) -> Snapshot:
         import mlx.core as mx
         from mlx.utils import tree_flatten
 
         progress = self._progress.copy()
-        progress.order = position or self._order.state()
+        progress.order = self._drawn_from or self._order.state()
         progress.rate_factor = self._rate.factor
         return Snapshot(
             progress,
@@ -109,11 +114,11 @@ class Trainer:
             mx.random.state[0],
         )
 
-    def _save(self, *, position: dict[str, Any] | None = None, value: float | None = None, best: bool = False) -> None:
+    def _save(self, *, value: float | None = None, best: bool = False) -> None:
         """Saves the position between two steps, unless this very one is saved already."""
         if self._store is None or (self._saved_at == self._progress.step and value is None):
             return
-        path = self._store.save(self._snapshot(position), value=value, best=best)
+        path = self._store.save(self._snapshot(), value=value, best=best)
         self._saved_at = self._progress.step
         self._emit("checkpoint", step=self._progress.step, path=path.name, best=best)
 
@@ -135,24 +140,30 @@ class Trainer:
                     self._between_steps()
                     if self._progress.step < self._last_step():
                         self._one_step()
-                self._validate(self._order.state(), extra=True)
+                self._validate(extra=True)
             except _FinishEarly as early:
                 reason = str(early)
             except StopRequested:
                 status, reason = "stopped", self._control.stop_reason
         self._save()
         if status == "finished" and self._store is not None:
-            self._store.settle(self._train.keep, self._train.average_best)
+            self._warn(self._store.settle(self._train.keep, self._train.average_best))
         return TrainOutcome(status, self._progress.step, reason, self._progress.best.step)
+
+    def _warn(self, texts: list[str]) -> None:
+        for text in texts:
+            self._emit("log", level="warning", text=text)
 
     def _last_step(self) -> int:
         asked = self._progress.finish_at
         return self._train.iters if asked is None else min(asked, self._train.iters)
 
     def _between_steps(self) -> None:
-        for step, what, value in self._hooks.replay:
-            if step == self._progress.step:
-                self._obey(what, value, by="replay")
+        due = [request for request in self._replay if request[0] == self._progress.step]
+        # Once only: a rollback may come by this step again.
+        self._replay = [request for request in self._replay if request not in due]
+        for _, what, value in due:
+            self._obey(what, value, by="replay")
         self._attend()
         while self._control.paused and not self._control.stop_requested:
             if not self._paused:
@@ -169,6 +180,7 @@ class Trainer:
     def _attend(self) -> None:
         """Takes the requests and the small tasks that were left since the last look."""
         for what, value in self._control.take_requests():
+            self._replay = [request for request in self._replay if request[1] != what]  # the newest wish counts
             self._obey(what, value, by="user")
         tasks = self._control.take_interludes()
         if not tasks:
@@ -196,16 +208,19 @@ class Trainer:
             return
         self._emit("control", what=what, by=by, value=value, step=progress.step, **more)
         if what == "evaluate":
-            self._validate(self._order.state(), extra=True)
+            self._validate(extra=True)
         elif what == "checkpoint":
             self._save()
 
     def _one_step(self) -> None:
         progress = self._progress
-        position = self._order.state() if self._validation_is_due(progress.step + 1) else None
+        due = self._validation_is_due(progress.step + 1)
+        # Whatever is saved until the step is done must stand before its draw.
+        self._drawn_from = self._order.state() if due else None
         batch = self._order.next()
-        if position is not None:
-            self._validate(position)
+        if due:
+            self._validate()
+            self._drawn_from = None
         number = progress.step + 1
         before = self._guard.remember(self._gradients) if self._guard is not None else None
         started = time.perf_counter()
@@ -308,6 +323,7 @@ class Trainer:
                 where=_rows(batch),
                 fix="lower train.learning_rate, set train.clip_norm = 1, and look at these rows",
             )
+        self._warn(loaded[1])
         snapshot, rollbacks = loaded[0], progress.rollbacks + 1
         present = float(self._optimizer.learning_rate.item())
         self.restore(snapshot)
@@ -316,8 +332,9 @@ class Trainer:
         rate = float(self._optimizer.learning_rate.item()) if self._rate.state else present
         lower = rate * _ROLLBACK_FACTOR
         self._rate.change(self._optimizer, lower)
-        self._saved_at = None
         self._emit("control", what="rollback", by="guard", value=lower, before=present, step=self._progress.step)
+        self._saved_at = None
+        self._save()  # what was rolled back, and at which rate it goes on, must outlast a kill
 
     # -- validation -----------------------------------------------------------------------------------------------
     def _validation_is_due(self, number: int) -> bool:
@@ -332,8 +349,8 @@ class Trainer:
             return (number - 1) % self._train.eval_every == 0
         return number in (1, self._train.iters) or number % self._train.eval_every == 0
 
-    def _validate(self, position: dict[str, Any], *, extra: bool = False) -> None:
-        """Validates after `progress.step` updates; `position` is the order's before this step's draw.
+    def _validate(self, *, extra: bool = False) -> None:
+        """Validates after `progress.step` updates.
 
         `extra` marks a validation that mlx-lm would not have made; it must leave the order of training alone.
         """
@@ -347,19 +364,16 @@ class Trainer:
         def between(done: int) -> None:
             tell(done)
             self._control.wait_while_paused()
-            if self._control.stop_requested:
-                # This step's rows were drawn already: the checkpoint must stand before the draw.
-                self._save(position=position)
-                self._control.check()
+            self._control.check()
 
         loss, tokens = validate(self._model, self._order.validation(limit, extra=extra), self._loss, between)
         self._emit("validation", step=progress.step, loss=loss, tokens=tokens, seconds=time.perf_counter() - started)
         self._validated_at = progress.step
         if self._hooks.after_validation is not None:
             self._hooks.after_validation(progress.step)
-        self._judge(loss, position)
+        self._judge(loss)
 
-    def _judge(self, loss: float, position: dict[str, Any]) -> None:
+    def _judge(self, loss: float) -> None:
         progress, train = self._progress, self._train
         value = loss
         if train.best_by != "loss" and self._hooks.score is not None:
@@ -368,7 +382,7 @@ class Trainer:
         keep = train.average_best if train.keep == "average" else 1
         best, among = progress.best.add(value, progress.step, keep)
         if among and progress.step:
-            self._save(position=position, value=value, best=best)
+            self._save(value=value, best=best)
         if progress.best.exhausted(train.patience):
             raise _FinishEarly(f"no better validation in {progress.best.waited} in a row")
 

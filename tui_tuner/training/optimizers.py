@@ -16,14 +16,18 @@ class Rate:
     A constant rate is simply replaced. A schedule goes on in proportion: it is multiplied by a factor that lives in
     an array, because a compiled step would otherwise keep the factor it was traced with.
 
+    Args:
+        value: the rate, or a function of the update's number.
+        peak: the highest rate of a schedule.
+
     Attributes:
         state: a tree of arrays that the compiled step must take as input; empty for a constant rate.
     """
 
-    def __init__(self, value: float | Callable[[Any], Any]) -> None:
+    def __init__(self, value: float | Callable[[Any], Any], peak: float) -> None:
         import mlx.core as mx
 
-        self._value = value
+        self._value, self._peak = value, peak
         self.state: dict[str, Any] = {"factor": mx.array(1.0)} if callable(value) else {}
 
     def for_optimizer(self) -> Any:
@@ -64,12 +68,19 @@ class Rate:
         return present, value
 
     def change(self, optimizer: Any, value: float) -> None:
-        """Makes `value` the rate from the next update on."""
-        if not self.state:
+        """Makes `value` the rate from the next update on; doing it twice is the same as doing it once.
+
+        Of a schedule it is the rate that the last update would have had. One that has not begun to rise, or is at its
+        end, rises to `value`.
+        """
+        import mlx.core as mx
+
+        if not callable(self._value):
             optimizer.learning_rate = value
             return
-        present = float(optimizer.learning_rate.item())
-        self.set_factor(self.factor * value / present if present > 0 else self.factor)
+        last = max(int(optimizer.step.item()) - 1, 0)
+        planned = float(mx.array(self._value(mx.array(last, mx.uint64))).item())
+        self.set_factor(value / (planned if planned > 0 else self._peak))
 
 
 def build_schedule(train: TrainSection) -> Any:
@@ -105,5 +116,5 @@ def build_optimizer(train: TrainSection) -> tuple[Any, Rate]:
     options: dict[str, Any] = {}
     if train.weight_decay and train.optimizer in {"adamw", "muon", "sgd"}:
         options["weight_decay"] = train.weight_decay
-    rate = Rate(build_schedule(train))
+    rate = Rate(build_schedule(train), train.learning_rate)
     return classes[train.optimizer](learning_rate=rate.for_optimizer(), **options), rate

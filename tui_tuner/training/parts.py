@@ -42,7 +42,7 @@ class Hooks:
         score: a task metric of the model as it is, higher is better; used when `best_by` is a metric.
         interlude: handed to every small task that is let in between two steps.
         replay: (step, what, value) of requests that an earlier, interrupted part of the run took after its last
-            checkpoint; each is taken again at the same step, so that a resumed run equals an uninterrupted one.
+            checkpoint; each is taken again at the same step, once, so that a resumed run equals an uninterrupted one.
     """
 
     after_validation: Callable[[int], None] | None = None
@@ -56,4 +56,4 @@ class Store(Protocol):
 
     def save(self, snapshot: Snapshot, *, value: float | None = None, best: bool = False) -> Path: ...
     def load(self) -> tuple[Snapshot, list[str]] | None: ...
-    def settle(self, keep: str, count: int) -> None: ...
+    def settle(self, keep: str, count: int) -> list[str]: ...
