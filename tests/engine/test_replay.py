@@ -107,12 +107,16 @@ def test_of_two_rates_asked_for_between_two_updates_the_last_counts(
     assert 0.5 * 5e-4 < rates(first)[8] < 5.01e-4
 
 
-def test_a_rate_asked_for_before_a_schedule_has_begun_to_rise_is_what_it_rises_to(
+def test_halving_twice_between_two_updates_is_a_quarter(
     new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = new_run(**quick(warmup=5, grad_accumulation=2, iters=20))
-    run_asking(folder, {1: [("learning_rate", 4e-4)]}, monkeypatch)
-    assert max(rates(folder).values()) == pytest.approx(4e-4)
+    half = ("learning_rate", "x0.5")
+    sections = quick(schedule="linear", grad_accumulation=2, iters=40)
+    plain, halved = new_run(**sections), new_run(**sections)
+    run_experiment(plain, JobControl(), ModelShelf())
+    run_asking(halved, {6: [half, half]}, monkeypatch, ("train", 8))
+    run_experiment(halved, JobControl(), ModelShelf())
+    assert rates(halved)[9] == pytest.approx(rates(plain)[9] / 4)
 
 
 def test_a_finish_that_was_asked_for_after_the_last_checkpoint(

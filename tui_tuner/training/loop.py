@@ -329,7 +329,7 @@ class Trainer:
         self.restore(snapshot)
         self._progress.rollbacks = rollbacks
         self._progress.skipped_in_a_row = 0
-        rate = float(self._optimizer.learning_rate.item()) if self._rate.state else present
+        rate = self._rate.in_force(self._optimizer) if self._rate.state else present
         lower = rate * _ROLLBACK_FACTOR
         self._rate.change(self._optimizer, lower)
         self._emit("control", what="rollback", by="guard", value=lower, before=present, step=self._progress.step)

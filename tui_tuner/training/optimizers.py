@@ -16,18 +16,14 @@ class Rate:
     A constant rate is simply replaced. A schedule goes on in proportion: it is multiplied by a factor that lives in
     an array, because a compiled step would otherwise keep the factor it was traced with.
 
-    Args:
-        value: the rate, or a function of the update's number.
-        peak: the highest rate of a schedule.
-
     Attributes:
         state: a tree of arrays that the compiled step must take as input; empty for a constant rate.
     """
 
-    def __init__(self, value: float | Callable[[Any], Any], peak: float) -> None:
+    def __init__(self, value: float | Callable[[Any], Any]) -> None:
         import mlx.core as mx
 
-        self._value, self._peak = value, peak
+        self._value = value
         self.state: dict[str, Any] = {"factor": mx.array(1.0)} if callable(value) else {}
 
     def for_optimizer(self) -> Any:
@@ -49,13 +45,17 @@ class Rate:
         if self.state:
             self.state["factor"] = mx.array(factor)
 
+    def in_force(self, optimizer: Any) -> float:
+        """The rate as it is now: of a schedule that of the last update, as it would be with all wishes since then."""
+        return self._planned(optimizer) * self.factor if self.state else float(optimizer.learning_rate.item())
+
     def take(self, optimizer: Any, wish: Any) -> tuple[float, float]:
         """Grants a wish for another rate, as a request carries it; returns the rate before and the new one.
 
         Raises:
             TunerError: `bad-rate`, when the wish is none, or when the schedule stands at zero, which no factor changes.
         """
-        asked, present = RateWish.read(wish), float(optimizer.learning_rate.item())
+        asked, present = RateWish.read(wish), self.in_force(optimizer)
         if self.state and present <= 0:
             raise TunerError(
                 "the schedule stands at a rate of 0, which no factor changes",
@@ -68,19 +68,21 @@ class Rate:
         return present, value
 
     def change(self, optimizer: Any, value: float) -> None:
-        """Makes `value` the rate from the next update on; doing it twice is the same as doing it once.
+        """Makes `value` the rate from the next update on; twice is the same as once, and of two the last one counts."""
+        if not self.state:
+            optimizer.learning_rate = value
+            return
+        planned = self._planned(optimizer)
+        self.set_factor(value / planned if planned > 0 else self.factor)
 
-        Of a schedule it is the rate that the last update would have had. One that has not begun to rise, or is at its
-        end, rises to `value`.
-        """
+    def _planned(self, optimizer: Any) -> float:
+        """What the schedule alone gave the last update; the state of the optimizer has it with the factor of then."""
         import mlx.core as mx
 
         if not callable(self._value):
-            optimizer.learning_rate = value
-            return
+            return float(self._value)
         last = max(int(optimizer.step.item()) - 1, 0)
-        planned = float(mx.array(self._value(mx.array(last, mx.uint64))).item())
-        self.set_factor(value / (planned if planned > 0 else self._peak))
+        return float(mx.array(self._value(mx.array(last, mx.uint64))).item())
 
 
 def build_schedule(train: TrainSection) -> Any:
@@ -116,5 +118,5 @@ def build_optimizer(train: TrainSection) -> tuple[Any, Rate]:
     options: dict[str, Any] = {}
     if train.weight_decay and train.optimizer in {"adamw", "muon", "sgd"}:
         options["weight_decay"] = train.weight_decay
-    rate = Rate(build_schedule(train), train.learning_rate)
+    rate = Rate(build_schedule(train))
     return classes[train.optimizer](learning_rate=rate.for_optimizer(), **options), rate
