@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.engine.test_resume import curve, same, stop_after, weights
+from tests.support.exactness import curve, same, stop_after, weights
 from tests.support.models import make_rows
 from tui_tuner.config import AdapterSection, Experiment
 from tui_tuner.engine.new_run import create_run
