@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.exactness import curve, same, stop_after
 from tests.support.architectures import build, make_examples
+from tests.support.exactness import curve, same, stop_after
 from tests.support.models import make_model
 from tui_tuner.config import AdapterSection
 from tui_tuner.engine import losses
