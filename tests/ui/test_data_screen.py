@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.ui.conftest import Drive
@@ -25,7 +26,12 @@ from tests.ui.workshop import (
     preview_row,
     with_config,
 )
-from tui_tuner.engine.requests import PreviewData
+from tui_tuner.data.findings import Problem
+from tui_tuner.data.scan import Report
+from tui_tuner.data.shapes import Guess
+from tui_tuner.engine.dataset import DataFacts
+from tui_tuner.engine.protocol import JobHandle, JobStatus
+from tui_tuner.engine.requests import PreviewData, ScanData
 from tui_tuner.engine.results import DataPreview, PreviewRow
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.widgets import data_row, data_summary
@@ -42,6 +48,110 @@ def spans_of(text: str, row: PreviewRow) -> set[str]:
     content = data_row.tokens(row, 200)
     at = content.plain.index(text)
     return {str(span.style) for span in content.spans if span.start <= at < span.end}
+
+
+PROBLEMS = [
+    Problem("leakage", "error", 9, "9 held-out rows stand in training too", "take them out", "drop-leaks",
+            (("test", 1), ("test", 4)), (12, 57)),
+    Problem("truncated", "warning", 1_204, f"1,204 rows are cut {HOSTILE}", "raise train.max_seq_length", "",
+            (("train", 3),), (4,), (("train.max_seq_length", 512),)),
+    Problem("small-test", "info", 40, "with 40 test rows little can be told", "raise data.test"),
+]  # fmt: skip
+
+
+def linted(problems: list[Problem]) -> DataFacts:
+    none = np.zeros(0, np.int32)
+    report = Report("x", "jsonl", 440, {}, Guess("text", 1.0), [], [], problems, none.astype(np.int8), *[none] * 4)
+    return DataFacts(report, {})
+
+
+def with_problems(problems: list[Problem]) -> Callable[[JobHandle], None]:
+    """Answers a preview at once, one of chosen rows with those, and the linter with these problems."""
+
+    def answer(handle: JobHandle) -> None:
+        request = handle.request
+        if isinstance(request, ScanData):
+            handle.result = linted(problems)
+        elif isinstance(request, PreviewData) and request.only:
+            handle.result = preview(rows=[preview_row(number, split, "Hit.") for split, number in request.only])
+        else:
+            handle.result = preview()
+        handle.status = JobStatus.DONE
+
+    return answer
+
+
+async def test_the_linter_s_findings_are_counted_and_listed(drive: Drive, engine: FakeEngine) -> None:
+    engine.answer = with_problems(PROBLEMS)
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        await until(pilot, lambda: "✗ 1 error   ▲ 1 warning   · 1 hint" in shown(app))
+        await pilot.press("o")
+        about = app.screen.query_one("#data-row", TextPane)
+        await until(pilot, lambda: "9 held-out rows stand in training too." in about.plain)
+        for part in ("It blocks training.", "fix  drop-leaks  x applies it", "12, 57"):
+            assert part in about.plain, part
+        await pilot.press("down")
+        await until(pilot, lambda: "train.max_seq_length = 512" in about.plain)
+        assert SAFE in about.plain and HOSTILE not in about.plain
+        await pilot.press("escape")
+        await until(pilot, lambda: "Report game 0" in shown(app))
+
+
+async def test_enter_on_a_problem_shows_its_rows_and_escape_leads_back(drive: Drive, engine: FakeEngine) -> None:
+    engine.answer = with_problems(PROBLEMS)
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        await pilot.press("o", "enter")
+        rows = app.screen.query_one(RowList)
+        await until(pilot, lambda: rows.count == 2 and "Rows: leakage" in str(rows.border_title))
+        asked = engine.submitted[-1]
+        assert isinstance(asked, PreviewData) and asked.only == (("test", 1), ("test", 4))
+        await pilot.press("escape")
+        await until(pilot, lambda: rows.count == 3)  # the problems
+        await pilot.press("escape")
+        await until(pilot, lambda: rows.count == 40)  # all rows
+        assert app.current_mode == "data"
+
+
+async def test_x_applies_a_fix_and_takes_it_back(drive: Drive, engine: FakeEngine) -> None:
+    engine.answer = with_problems(PROBLEMS)
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        await pilot.press("o", "x")
+        await until(
+            pilot, lambda: app.state.experiment is not None and app.state.experiment.data.fixes == ["drop-leaks"]
+        )
+        about = app.screen.query_one("#data-row", TextPane)
+        await until(pilot, lambda: "is applied; x takes it back" in about.plain)
+        await pilot.press("x")
+        await until(pilot, lambda: app.state.experiment is not None and app.state.experiment.data.fixes == [])
+        await pilot.press("down", "x")
+        await until(
+            pilot, lambda: app.state.experiment is not None and app.state.experiment.train.max_seq_length == 512
+        )
+
+
+async def test_nothing_found_is_said(drive: Drive, engine: FakeEngine) -> None:
+    engine.answer = with_problems([])
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=experiment())
+        await until(pilot, lambda: "✓ no problems found in any row" in shown(app))
+
+
+async def test_a_run_s_own_data_can_not_be_fixed(
+    drive: Drive, engine: FakeEngine, build: Callable[..., RunBuilder]
+) -> None:
+    engine.answer = with_problems(PROBLEMS)
+    run = with_config(build().begin(), experiment())
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", run=run)
+        await pilot.press("o")
+        about = app.screen.query_one("#data-row", TextPane)
+        await until(pilot, lambda: "fix  drop-leaks" in about.plain)
+        assert "x applies it" not in about.plain
+        await pilot.press("x")
+        assert app.state.experiment is None
 
 
 async def test_without_experiment_or_run_it_says_what_to_do(drive: Drive) -> None:
@@ -218,10 +328,15 @@ async def test_a_run_shows_the_rows_it_was_trained_on(
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("pose", ["empty", "filled", "error"])
+@pytest.mark.parametrize("pose", ["empty", "filled", "error", "problems", "sound"])
 def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int, int], pose: str) -> None:
-    result, text = {"empty": (None, "Choose a preset"), "filled": (preview(), "train 2 "), "error": (BROKEN, "✗")}[pose]
+    answer, text, keys = {
+        "empty": (answering(None), "Choose a preset", ()),
+        "filled": (answering(preview()), "train 2 ", ("down", "down")),
+        "error": (answering(BROKEN), "✗", ()),
+        "problems": (with_problems(PROBLEMS), "It blocks training", ("o",)),
+        "sound": (with_problems([]), "no problems found", ()),
+    }[pose]
     made = None if pose == "empty" else experiment()
-    keys = ("down", "down") if pose == "filled" else ()
-    app = app_with(place, FakeEngine(answering(result)))
+    app = app_with(place, FakeEngine(answer))
     assert snap_compare(app, terminal_size=size, run_before=posed("data", text, made=made, keys=keys))

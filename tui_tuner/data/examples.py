@@ -14,7 +14,7 @@ from typing import Any
 from tui_tuner.data.prepare import Row, messages_of, row_kind
 from tui_tuner.errors import TunerError, brief
 
-_TOGETHER = 512
+TOGETHER = 512
 """Rows that are encoded in one call."""
 
 
@@ -159,8 +159,8 @@ def tokenise_all(
         TunerError: naming the first row that cannot be rendered or has no counted target within `max_length`.
     """
     examples = []
-    for start in range(0, len(rows), _TOGETHER):
-        some = tokenise_many(rows[start : start + _TOGETHER], tokenizer, mask_prompt=mask_prompt)
+    for start in range(0, len(rows), TOGETHER):
+        some = tokenise_many(rows[start : start + TOGETHER], tokenizer, mask_prompt=mask_prompt)
         for number, example in enumerate(some, start + 1):
             if isinstance(example, TunerError):
                 raise TunerError(

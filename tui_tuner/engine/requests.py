@@ -11,7 +11,7 @@ from tui_tuner.engine.results import TokenSink
 if TYPE_CHECKING:
     from tui_tuner.config import Experiment
 
-Lane = Literal["mlx", "side"]
+Lane = Literal["mlx", "side", "data"]
 
 
 @dataclass(frozen=True)
@@ -43,16 +43,46 @@ class DescribeModel:
 
 @dataclass(frozen=True)
 class PreviewData:
-    """Prepares an experiment's data in memory and renders rows as the model will see them. Result: `DataPreview`."""
+    """Prepares an experiment's data in memory and renders rows as the model will see them. Result: `DataPreview`.
+
+    Attributes:
+        limit: how many rows of each split.
+        only: (split, number) of the rows to render instead of the first ones.
+    """
 
     experiment: Experiment
     base: Path | None = None
     limit: int = 200
+    only: tuple[tuple[str, int], ...] = ()
     lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:
         return f"preview {self.experiment.data.source}"
+
+
+class Progress:
+    """How far a job is: rows done and in all. Written by the worker, read by whoever shows it."""
+
+    def __init__(self) -> None:
+        self.done, self.total = 0, 0
+
+    def __call__(self, done: int, total: int) -> None:
+        self.done, self.total = done, total
+
+
+@dataclass(frozen=True)
+class ScanData:
+    """Tokenises and lints every row of an experiment's data. Result: `DataFacts`."""
+
+    experiment: Experiment
+    base: Path | None = None
+    progress: Progress = field(default_factory=Progress)
+    lane: ClassVar[Lane] = "data"
+
+    @property
+    def title(self) -> str:
+        return f"lint {self.experiment.data.source}"
 
 
 @dataclass(frozen=True)
@@ -80,4 +110,4 @@ class ChatTurn:
         return "chat"
 
 
-Request = RunExperiment | DescribeModel | PreviewData | ChatTurn
+Request = RunExperiment | DescribeModel | PreviewData | ScanData | ChatTurn

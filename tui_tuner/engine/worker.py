@@ -1,4 +1,4 @@
-"""The engine of this process: one thread for everything that touches mlx, one for what only reads.
+"""The engine of this process: one thread for everything that touches mlx, two for what only reads.
 
 mlx ties arrays and streams to the thread that made them, and ends the interpreter when a thread dies with them in hand:
 so one long-lived thread does it all, and clears its streams when it ends.
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.engine.protocol import JobHandle, JobStatus
-from tui_tuner.engine.requests import ChatTurn, DescribeModel, Lane, PreviewData, Request, RunExperiment
+from tui_tuner.engine.requests import ChatTurn, DescribeModel, Lane, PreviewData, Request, RunExperiment, ScanData
 from tui_tuner.engine.results import ChatReply
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.runs.control import StopRequested
@@ -27,7 +27,7 @@ from tui_tuner.runs.control import StopRequested
 _log = logging.getLogger("tui_tuner")
 _log.addHandler(logging.NullHandler())
 
-_LANES: tuple[Lane, ...] = ("mlx", "side")
+_LANES: tuple[Lane, ...] = ("mlx", "side", "data")
 
 
 class LocalEngine:
@@ -46,7 +46,7 @@ class LocalEngine:
         self._closing = False
 
     def start(self) -> None:
-        """Starts the two workers, once."""
+        """Starts the workers, once."""
         with self._lock:
             if self._threads or self._closing:
                 return
@@ -259,6 +259,11 @@ class _Performer:
             from tui_tuner.models.describe import describe_model
 
             return describe_model(request.path)
+        if isinstance(request, ScanData):
+            from tui_tuner.engine.dataset import data_facts
+
+            check = handle.control.check
+            return data_facts(request.experiment, request.base, tell=request.progress, check=check)
         return self._preview(request)
 
     def close(self) -> None:
@@ -290,7 +295,7 @@ class _Performer:
         from tui_tuner.models.load import load_tokenizer
 
         tokenizer = load_tokenizer(locate(request.experiment.model.path, request.base))
-        return preview_data(request.experiment, tokenizer, request.base, request.limit)
+        return preview_data(request.experiment, tokenizer, request.base, request.limit, only=request.only)
 
 
 def _tree(live: Any, adapter: Path | None) -> Any:

@@ -28,6 +28,11 @@ WORKSHOP_ACTIONS: list[Action] = [
            _DATA, footer=True),
     Action("data.subject", "s", "subject", "Run/experiment",
            "Switches between the experiment being set up and the run being looked at.", "View", _DATA, footer=True),
+    Action("data.problems", "o", "problems", "Problems",
+           "Lists what the linter found in any row, or the rows again.", "Problems", _DATA, footer=True),
+    Action("data.fix", "x", "fix", "Fix",
+           "Applies the fix or setting that would mend the selected problem to the experiment, or takes the fix back.",
+           "Problems", _DATA, footer=True),
     Action("data.again", "r", "again", "Read again", "Reads and prepares the data again.", "View", _DATA, footer=True),
 
     Action("config.search", "slash", "search", "Search",
