@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.widget import Widget
 
 from tui_tuner.ui.app import TunerApp
 
@@ -29,3 +30,10 @@ def shown(app: TunerApp) -> str:
 def notices(app: TunerApp) -> list[str]:
     """The notices that are up."""
     return [notification.message for notification in app._notifications]
+
+
+def shown_in(app: TunerApp, widget: Widget) -> str:
+    """What stands inside a widget on the screen, its lines joined to one."""
+    region = widget.content_region
+    lines = shown(app).splitlines()[region.y : region.bottom]
+    return " ".join(" ".join(line[region.x : region.right].split()) for line in lines)

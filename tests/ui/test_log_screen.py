@@ -47,8 +47,8 @@ async def test_a_log_is_followed_as_it_grows(drive: Drive, log: Path) -> None:
         chart = app.screen.query_one(LossChart)
         assert list(chart.series[0].x) == [20.0, 40.0]
         written(log, OVERFIT[OVERFIT.index("Iter 60:") :] + DONE, now)
-        await until(pilot, lambda: "Finished." in shown(app) and "v shows what looked wrong" in shown(app))
-        await pilot.press("v")
+        await until(pilot, lambda: "Finished." in shown(app) and "a shows what looked wrong" in shown(app))
+        await pilot.press("a")
         await until(pilot, lambda: "the model learns the rows" in " ".join(shown(app).replace("│", "").split()))
 
 
@@ -60,7 +60,7 @@ async def test_what_cannot_work_is_not_offered_and_says_why(drive: Drive, engine
             assert word not in bar(app)
         assert "Log scale" in bar(app)
         keys = {"space": "Pause", "p": "Pause", "s": "Stop", "r": "Resume", "e": "Validate now", "c": "Checkpoint now",
-                "w": "Finish after this epoch"}  # fmt: skip
+                "w": "Finish after this epoch", "n": "Rate"}  # fmt: skip
         for key, label in keys.items():
             app.clear_notifications()
             await pilot.press(key)

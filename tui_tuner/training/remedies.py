@@ -130,7 +130,7 @@ def differences(change: dict[str, Any], experiment: Experiment | None) -> list[D
 
 def value_text(value: Any) -> str:
     """A setting as people read it: as TOML has it, but `1e-4` for 0.0001 and `fast` without quotes."""
-    if isinstance(value, float) and 0 < abs(value) < 1e-3:
+    if isinstance(value, float) and 0 < abs(value) < 1e-2:
         mantissa, _, exponent = f"{value:.6e}".partition("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
     return value if isinstance(value, str) and value else describe.in_toml(value)

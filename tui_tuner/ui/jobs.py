@@ -10,7 +10,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tui_tuner.errors import TunerError
 
@@ -28,7 +28,13 @@ class Jobs:
         self._told: set[int] = set()
 
     def start(self, state: WorkbenchState, runs_dir: Path) -> RunFolder:
-        """Makes a run folder of the experiment and queues it.
+        """Makes a run folder of the experiment and queues it; raises as `make`."""
+        folder = self.make(state, runs_dir)
+        self.submit(folder)
+        return folder
+
+    def make(self, state: WorkbenchState, runs_dir: Path) -> RunFolder:
+        """Makes a run folder of the experiment, for `submit`.
 
         Raises:
             TunerError: there is no experiment, or the folder cannot be made.
@@ -41,9 +47,7 @@ class Jobs:
                 code="no-experiment",
                 fix="choose a preset on Home (key 0)",
             )
-        folder = create_run(state.experiment, runs_dir, base=state.base, command=_command(state))
-        self.submit(folder)
-        return folder
+        return create_run(state.experiment, runs_dir, base=state.base, command=_command(state))
 
     def submit(self, folder: RunFolder) -> JobHandle:
         """Queues what is left of a run; a run that is queued or going already is not queued twice."""
@@ -71,11 +75,12 @@ class Jobs:
             handle.control.stop()
         return handle is not None
 
-    def steer(self, folder: RunFolder, what: str, value: float | None = None) -> None:
+    def steer(self, folder: RunFolder, what: str, value: Any = None) -> None:
         """Asks a run for something at its next safe point, whichever process it runs in.
 
         Args:
             what: one of the kinds of `runs.requests`, such as `stop` or `evaluate`.
+            value: for `learning_rate` the new rate, or a factor such as "x0.5".
 
         Raises:
             TunerError: nobody runs it.

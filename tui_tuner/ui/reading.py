@@ -9,8 +9,9 @@ import numpy as np
 from textual.content import Content
 
 from tui_tuner.runs.state import RunState
+from tui_tuner.training.remedies import said
 from tui_tuner.ui import format as fmt
-from tui_tuner.ui.status import ACTIVE, RUN_STATES, advice_mark
+from tui_tuner.ui.status import ACTIVE, RUN_STATES, SEVERITIES
 from tui_tuner.ui.text import inert, visible
 from tui_tuner.ui.widgets.progress import Progress
 from tui_tuner.ui.widgets.tiles import Tile
@@ -76,7 +77,8 @@ def banner_of(view: RunView, state: RunState, job: JobHandle | None) -> Content:
     if state is RunState.STOPPED:
         return _line("■", "$text-warning", f"Stopped and saved at step {view.step:,}.", "r resumes exactly there")
     if state is RunState.FINISHED:
-        return _line("✓", "$text-success", "Finished.", "6 talks to the result · 5 shows every row · 7 all runs")
+        todo = "6 talks to the result · 5 shows every row · 7 all runs"
+        return _line("✓", "$text-success", "Finished.", f"a shows the advice · {todo}" if view.advice else todo)
     if state is RunState.PAUSED:
         return _line("‖", "$text-warning", "Paused between two steps.", "space goes on · s stops and saves")
     if state is RunState.QUEUED:
@@ -112,7 +114,7 @@ def banner_of_log(log: LogFollower) -> Content:
     if state is RunState.STOPPED:
         return _line("■", "$text-warning", f"Stopped at step {view.step:,}.", visible(reason))
     if state is RunState.FINISHED:
-        advised = "v shows what looked wrong" if view.advice else ""
+        advised = "a shows what looked wrong" if view.advice else ""
         return _line("✓", "$text-success", "Finished.", " · ".join(filter(None, (visible(reason), advised))))
     if state is RunState.QUEUED:
         return _line(
@@ -141,10 +143,12 @@ def _health(view: RunView, here: bool) -> Content:
 
 def _warnings(view: RunView) -> Content | None:
     """What is wrong with a running run, as far as was noticed."""
-    warnings = [event for event in view.advice if event.get("severity") != "info"]
-    if warnings:
-        sign, style = advice_mark(warnings[-1])
-        return Content.assemble((f"{sign} ", f"bold {style}"), inert(warnings[-1].get("text", ""), style))
+    advice = said(view)
+    if advice and advice[0].severity != "info":
+        sign, style = SEVERITIES[advice[0].severity]
+        return Content.assemble(
+            (f"{sign} ", f"bold {style}"), inert(advice[0].text, style), ("  a shows what to do", "$text-muted")
+        )
     if view.skipped:
         last = view.skipped[-1]
         return Content.assemble(

@@ -36,14 +36,19 @@ STAGE_STATES: dict[str, tuple[str, str]] = {
 }
 """Stage status → (sign, style)."""
 
+SEVERITIES: dict[str, tuple[str, str]] = {
+    "error": ("✗", "$text-error"),
+    "warning": ("▲", "$text-warning"),
+    "info": ("i", "$text-primary"),
+}
+"""Severity of advice → (sign, style)."""
+
 VERDICTS: dict[str, tuple[str, str]] = {
     "better": ("▲", "$text-success"),
     "worse": ("▼", "$text-error"),
     "no measurable change": ("≈", "$text-muted"),
 }
 """Verdict → (sign, style)."""
-
-_ADVICE: dict[str, tuple[str, str]] = {"error": ("▲", "$text-error"), "info": ("i", "$text-primary")}
 
 
 def status_content(state: RunState, word: str) -> Content:
@@ -54,4 +59,4 @@ def status_content(state: RunState, word: str) -> Content:
 
 def advice_mark(event: Mapping[str, Any]) -> tuple[str, str]:
     """Sign and style of an `advice` event: what is only a hint does not look like a warning."""
-    return _ADVICE.get(str(event.get("severity", "")), ("▲", "$text-warning"))
+    return SEVERITIES.get(str(event.get("severity", "")), SEVERITIES["warning"])

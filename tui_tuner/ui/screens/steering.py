@@ -1,4 +1,4 @@
-"""What can be asked of the run being looked at: pause, stop, resume, validate, save, end after the epoch.
+"""What can be asked of the run being looked at: pause, stop, resume, another rate, validate, save, end after the epoch.
 
 A screen that offers these inherits from here and has their keys among its own. It asks through the app's jobs only, and
 whichever process runs the run, hears of it. A log that another program writes cannot be asked anything, and these keys
@@ -12,21 +12,37 @@ from typing import TYPE_CHECKING, cast
 from textual import events
 
 from tui_tuner.errors import TunerError
+from tui_tuner.runs.requests import is_heard
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.actions import actions_of
+from tui_tuner.ui.format import rate
 from tui_tuner.ui.leaving import Question
 from tui_tuner.ui.reading import RESUMABLE
 from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.widgets.config_subject import Subjects
 
 if TYPE_CHECKING:
     from tui_tuner.engine.protocol import JobHandle
     from tui_tuner.ui.logfollower import LogFollower
+    from tui_tuner.ui.rates import RateFacts
 
-_WHILE_GOING = ("pause", "stop", "evaluate_now", "checkpoint_now", "finish_epoch")
+_WHILE_GOING = {
+    "pause": "pause",
+    "stop": "stop",
+    "learning_rate": "learning_rate",
+    "evaluate_now": "evaluate",
+    "checkpoint_now": "checkpoint",
+    "finish_epoch": "finish_epoch",
+}
+"""Actions that only a run that is going can be asked for, and the request that each becomes."""
 
 
 class SteeringScreen(WorkbenchScreen):
     """A screen from which the run being looked at is steered."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._subjects = Subjects()
 
     @property
     def state(self) -> RunState | None:
@@ -65,6 +81,8 @@ class SteeringScreen(WorkbenchScreen):
             return False
         if action in _WHILE_GOING:
             job = self.job if self.is_mounted else None
+            if self.view is not None and not is_heard(_WHILE_GOING[action], self.view):
+                return False
             if job is None:  # a run of another process can be steered as well
                 return self.is_mounted and self.state in (RunState.RUNNING, RunState.PAUSED)
             return not job.control.stop_requested
@@ -102,6 +120,24 @@ class SteeringScreen(WorkbenchScreen):
         if run is not None:
             self.tuner.resume_run(run)
 
+    def action_learning_rate(self) -> None:
+        """Asks which rate, with the present one and what the wish would come to."""
+        from tui_tuner.ui.ratedialog import RateDialog
+
+        def answered(wish: float | str | None) -> None:
+            if wish is not None and self.steer("learning_rate", wish):
+                self.tuner.notice(f"The learning rate {_becomes(wish)} after the current step.")
+
+        self.app.push_screen(RateDialog(self._rate), answered)
+
+    def _rate(self) -> RateFacts:
+        """The learning rate of the run as it is now."""
+        from tui_tuner.runs.view import RunView
+        from tui_tuner.ui.rates import rate_facts
+
+        subject = self._subjects.of_run(self.tuner.state)
+        return rate_facts(self.view or RunView(), subject.experiment if subject is not None else None)
+
     def action_evaluate_now(self) -> None:
         self._request("evaluate", "The validation loss is measured after the current step.")
 
@@ -115,15 +151,20 @@ class SteeringScreen(WorkbenchScreen):
         if self.steer(what):
             self.tuner.notice(said)
 
-    def steer(self, what: str) -> bool:
+    def steer(self, what: str, value: float | str | None = None) -> bool:
         """Asks the run for something, in whichever process it runs; says so when nobody runs it."""
         run = self.tuner.state.run
         if run is None:
             return False
         try:
-            self.tuner.jobs.steer(run, what)
+            self.tuner.jobs.steer(run, what, value)
         except TunerError as error:
             self.tuner.report(error)
             return False
         self.call_hook("run")
         return True
+
+
+def _becomes(wish: float | str) -> str:
+    """What happens to the rate, in words."""
+    return f"becomes {rate(wish)}" if isinstance(wish, float) else f"is multiplied by {float(wish.lstrip('x')):g}"

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.containers import Container, Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Static
+from textual.widgets import OptionList, Static
 
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.actions import bindings
+from tui_tuner.ui.advising import offer
 from tui_tuner.ui.charts.units import Unit
 from tui_tuner.ui.reading import banner_of, banner_of_log, progress_of, progress_of_log, tiles_of, tiles_of_log
 from tui_tuner.ui.screens.steering import SteeringScreen
 from tui_tuner.ui.status import ACTIVE
 from tui_tuner.ui.text import inert
+from tui_tuner.ui.widgets.advicelist import AdviceList
 from tui_tuner.ui.widgets.losschart import LossChart, MetricChart
 from tui_tuner.ui.widgets.progress import ProgressLine
 from tui_tuner.ui.widgets.stagelist import StageList
@@ -147,6 +149,16 @@ class TrainScreen(SteeringScreen):
         story.choose(views, story.current if self._chosen and story.current in views else wanted)
         for pane in self.query(Story):
             pane.show(view)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        """Advice gets more room than a log does, while it is looked at."""
+        self.set_class(self._advice() is not None, "-advising")
+
+    def _advice(self) -> AdviceList | None:
+        """The list of advice, while it is shown."""
+        part = self.query_one("#story", Story).part
+        return part if isinstance(part, AdviceList) else None
 
     def _nothing(self) -> Content:
         state = self.tuner.state
@@ -173,6 +185,11 @@ class TrainScreen(SteeringScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("log_scale", "smoothing", "next_panel"):
             return self.view is not None
+        if action == "advice":
+            return self.view is not None and bool(self.view.advice)
+        if action == "mark_advice":
+            listed = self._advice() if self.is_mounted else None
+            return listed is not None and any(one.change for one in listed.advice)
         return super().check_action(action, parameters)
 
     def action_log_scale(self) -> None:
@@ -187,3 +204,24 @@ class TrainScreen(SteeringScreen):
         self._chosen = True
         self.query_one("#story", Story).step()
         self.call_hook("run")
+
+    def action_advice(self) -> None:
+        """Shows the advice; when it is shown already, offers to follow what is chosen of it."""
+        listed = self._advice()
+        if listed is not None:
+            offer(self.tuner, listed.chosen)
+            return
+        self._chosen = True
+        story = self.query_one("#story", Story)
+        story.choose(story.views, "advice")
+        self.call_hook("run")
+        if (listed := self._advice()) is not None:
+            listed.focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.action_advice()
+
+    def action_mark_advice(self) -> None:
+        if (listed := self._advice()) is not None:
+            listed.mark()

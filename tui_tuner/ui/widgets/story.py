@@ -1,19 +1,26 @@
-"""A pane that tells the run's story in words: its log, samples, advice, or the result."""
+"""A pane that tells the run's story: its log, samples, advice, or the result.
+
+Most views are text. A view that one can do something with brings a widget of its own (`PARTS`), which stands in the
+pane in place of the text whenever it has something to show.
+"""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.widget import Widget
 from textual.widgets import Static
 
+from tui_tuner.runs.columns import number
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.status import advice_mark
 from tui_tuner.ui.text import inert
+from tui_tuner.ui.widgets.advicelist import AdviceList
 from tui_tuner.ui.widgets.result import result_content
 
 if TYPE_CHECKING:
@@ -21,6 +28,13 @@ if TYPE_CHECKING:
 
 LONGEST = 300
 """Entries that a pane shows; the run folder has all of them."""
+
+
+class Part(Protocol):
+    """A widget that stands in the pane in place of a view's text."""
+
+    def show(self, view: RunView) -> bool:
+        """Takes over what is new of a run; False when it has nothing to show, and the text is to be seen."""
 
 
 class Story(VerticalScroll):
@@ -38,10 +52,21 @@ class Story(VerticalScroll):
         self._key: object = None
 
     def compose(self) -> ComposeResult:
-        yield Static(id="story")
+        yield Static(id="story-text")
+        for view in self.views:
+            if view in PARTS:
+                part = PARTS[view](id=f"story-{view}")
+                part.display = False
+                yield part
 
     def on_mount(self) -> None:
         self._retitle()
+
+    @property
+    def part(self) -> Widget | None:
+        """The widget of the view that is shown, if it has one and that has something to show."""
+        found = self.query(f"#story-{self.current}")
+        return found.first() if found and found.first().display else None
 
     def on_resize(self) -> None:
         self._draw()
@@ -76,7 +101,17 @@ class Story(VerticalScroll):
         if key == self._key:
             return
         fresh, self._key = self._key is None, key
-        self.query_one("#story", Static).update(content_of(self._view, width))
+        taken = False
+        for view in PARTS:
+            for part in self.query(f"#story-{view}"):
+                shown = view == self.current and cast("Part", part).show(self._view)
+                part.display = shown
+                taken = taken or shown
+        text = self.query_one("#story-text", Static)
+        if text.display == taken:
+            text.display = not taken
+            self._retitle()
+        text.update(content_of(self._view, width))
         if fresh:
             self.anchor(self.current == "log")
             if self.current != "log":
@@ -85,7 +120,8 @@ class Story(VerticalScroll):
     def _retitle(self) -> None:
         names = [f"[b]{VIEWS[view][0]}[/b]" if view == self.current else VIEWS[view][0] for view in self.views]
         self.border_title = " · ".join(names)
-        self.border_subtitle = "v: next" if len(self.views) > 1 else ""
+        hints = [*PART_HINTS.get(self.current, []), "v: next"] if self.part is not None else ["v: next"]
+        self.border_subtitle = " · ".join(hints) if len(self.views) > 1 else ""
 
 
 _LEVELS = {"warning": ("▲", "$text-warning"), "error": ("✗", "$text-error")}
@@ -143,16 +179,8 @@ def samples_content(view: RunView, width: int) -> Content:
 
 
 def advice_content(view: RunView, width: int) -> Content:
-    """What the run's doctor says, newest first."""
-    if not view.advice:
-        return Content.styled("✓ No advice: nothing looked wrong so far.", "$text-muted")
-    parts: list[Content] = []
-    for event in reversed(view.advice[-40:]):
-        sign, style = advice_mark(event)
-        parts.append(Content.assemble((f"{sign} ", f"bold {style}"), inert(event.get("text", ""))))
-        if event.get("change"):
-            parts.append(Content.assemble(("  try  ", "$text-muted"), inert(event["change"], "$text-primary")))
-    return Content("\n").join(parts)
+    """What stands there while the run's doctor has said nothing; its advice has a part of its own."""
+    return Content.styled("✓ No advice: nothing looked wrong so far.", "$text-muted")
 
 
 def log_facts(view: RunView, width: int) -> Content:
@@ -168,9 +196,13 @@ def log_facts(view: RunView, width: int) -> Content:
 
 
 def _control(event: dict[str, Any]) -> str:
-    value = event.get("value")
+    """What somebody did to the run, with the numbers where there are any."""
     what = str(event.get("what", "")).replace("_", " ")
-    return f"{what}{'' if value is None else f' = {value}'}, asked by {event.get('by', 'somebody')}"
+    value, before, step = (number(event.get(name)) for name in ("value", "before", "step"))
+    if value is not None:
+        what += f" {fmt.rate(before)} → {fmt.rate(value)}" if before is not None else f" {fmt.rate(value)}"
+    where = "" if step is None else f"step {step:,.0f}: "
+    return f"{where}{what}, asked by {event.get('by', 'somebody')}"
 
 
 def _clock(moment: float) -> str:
@@ -185,3 +217,9 @@ VIEWS: dict[str, tuple[str, Callable[[RunView], object], Callable[[RunView, int]
     "advice": ("Advice", lambda view: (len(view.advice), view.advice[-1:]), advice_content),
 }
 """Name → heading, what the content depends on, and the content for a number of cells."""
+
+PARTS: dict[str, Callable[..., Widget]] = {"advice": AdviceList}
+"""Name → the widget of a view that is more than text: a `Part`, made with an id."""
+
+PART_HINTS = {"advice": ["x: mark", "a: follow"]}
+"""Keys that a part brings along, for the pane's lower edge."""
