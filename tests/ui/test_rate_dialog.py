@@ -53,8 +53,12 @@ def test_the_rate_in_force_is_the_last_report_or_what_was_set_since() -> None:
     facts = rate_facts(view(control(21.0, 20, 5e-5)), experiment())
     assert (facts.present, facts.step) == (5e-5, 20)
     assert rate_facts(view(control(21.0, 20, 5e-5), control(22.0, 20, 2e-5, "rollback")), experiment()).present == 2e-5
-    # What a resumed run has not come to again is not in force; what is no number never is.
-    assert rate_facts(view(control(21.0, 30, 5e-5), control(22.0, 20, "fast")), experiment()).present == 1e-4
+    between = rate_facts(view(control(21.0, 24, 5e-5)), experiment())  # the next report is due at step 30
+    assert (between.present, between.step) == (5e-5, 24)
+    assert rate_facts(view(control(22.0, 20, "fast")), experiment()).present == 1e-4
+    resumed = {"t": 23.0, "type": "run_started", "steps": 7, "resumed": True, "from_step": 20}
+    again = rate_facts(view(control(21.0, 24, 5e-5), resumed), experiment())
+    assert again.present == 1e-4  # it will be taken again at step 24
 
 
 def test_before_the_first_report_the_configuration_tells() -> None:

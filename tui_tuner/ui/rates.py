@@ -72,12 +72,10 @@ def rate_facts(view: RunView, experiment: Experiment | None) -> RateFacts:
     step, present, moment = 0, math.nan, -math.inf
     if len(view.train):
         step, present, moment = int(view.train.last("step")), view.train.last("learning_rate"), view.train.last("t")
-    for event in view.controls:
+    for event in view.interventions:
         value, at, when = (number(event.get(name)) for name in ("value", "step", "t"))
-        if event.get("what") not in ("learning_rate", "rollback") or value is None or at is None or when is None:
-            continue
-        # What a resumed run will take again at a step that it has not come to yet is not in force.
-        if at <= view.step and when > moment:
+        set_one = event.get("what") in ("learning_rate", "rollback")
+        if set_one and value is not None and at is not None and when is not None and when > moment:
             step, present = int(at), value
     if not math.isfinite(present):
         planned = None if train is None else scheduled_rate(train, update_at(train, view.step))
