@@ -50,7 +50,7 @@ SHELL_ACTIONS: list[Action] = [
     Action("train.resume", "r", "resume", "Resume",
            "Goes on exactly where the run was stopped or interrupted.", "Run", _TRAIN, footer=True),
     Action("train.learning_rate", "n", "learning_rate", "Rate",
-           "Sets another learning rate: a figure, or a factor on the one in force.", "Run", _TRAIN, footer=True),
+           "Sets another learning rate, as a figure or as a factor.", "Run", _TRAIN, footer=True),
     Action("train.advice", "a", "advice", "Advice",
            "Goes to the run doctor's advice; there, offers a new run that follows what is selected.", "Advice",
            _TRAIN, footer=True),
