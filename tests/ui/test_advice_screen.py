@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
@@ -277,4 +278,9 @@ def test_picture(
     text: str,
 ) -> None:
     app, builder = live(place, engine, *advice)
-    assert snap_compare(app, terminal_size=size, run_before=posed("train", text, run=builder, keys=keys))
+
+    async def prepare(pilot: Pilot[Any]) -> None:
+        await posed("train", text, run=builder, keys=keys)(pilot)
+        await until(pilot, lambda: "4 Train" in shown(app), "what lies behind a dialog is drawn")
+
+    assert snap_compare(app, terminal_size=size, run_before=prepare)

@@ -221,7 +221,7 @@ def test_picture(
         await until(pilot, lambda: isinstance(app.focused, Input))
         app.screen.query_one(Input).cursor_blink = False
         await pilot.press(*keys)
-        await until(pilot, lambda: text in said(app), text)
+        await until(pilot, lambda: text in said(app) and "4 Train" in shown(app), text)
         assert app.mishaps == []
 
     assert snap_compare(app, terminal_size=size, run_before=prepare)

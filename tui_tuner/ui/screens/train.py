@@ -152,8 +152,11 @@ class TrainScreen(SteeringScreen):
         self._make_room()
 
     def _make_room(self) -> None:
-        """Advice gets more room than a log does, while it is looked at."""
-        self.set_class(self._advice() is not None, "-advising")
+        """Advice gets more room than a log does while it is looked at, and has a key of its own."""
+        shown = self._advice() is not None
+        if shown != self.has_class("-advising"):
+            self.set_class(shown, "-advising")
+            self.refresh_bars()
 
     def _advice(self) -> AdviceList | None:
         """The list of advice, while it is shown."""
