@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -16,6 +17,9 @@ from tui_tuner.cli.attach import attach
 from tui_tuner.cli.options import Debug, Json, Name, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError, brief
+
+if TYPE_CHECKING:
+    from tui_tuner.ui.state import ChatTarget
 
 app = typer.Typer(
     name="tui-tuner",
@@ -186,7 +190,7 @@ def chat(
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="Answer this once on stdout; `-` reads it from stdin.")
     ] = None,
-    system: Annotated[str | None, typer.Option("--system", help="With --prompt: a system message before it.")] = None,
+    system: Annotated[str | None, typer.Option("--system", help="A system message before the conversation.")] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Cap on the answer's tokens.")] = 256,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sampling.")] = 0,
@@ -195,7 +199,9 @@ def chat(
 ) -> int:
     """Opens the workbench on a chat with the model; with --prompt it answers once on stdout."""
     if prompt is None:
-        return _open_chat(model, adapter, json)
+        from tui_tuner.ui.state import ChatTarget
+
+        return _open_chat(ChatTarget(model, adapter, system or "", max_tokens, temperature, seed), json)
     text = sys.stdin.read() if prompt == "-" else prompt
     messages = ([{"role": "system", "content": system}] if system else []) + [{"role": "user", "content": text}]
     from tui_tuner.cli.headless import perform
@@ -214,7 +220,7 @@ def chat(
     return 0
 
 
-def _open_chat(model: str, adapter: Path | None, json: bool) -> int:
+def _open_chat(target: ChatTarget, json: bool) -> int:
     from tui_tuner.cli.output import has_terminal
 
     if json or not has_terminal():
@@ -229,15 +235,14 @@ def _open_chat(model: str, adapter: Path | None, json: bool) -> int:
     from tui_tuner.models.folder import check_folder, locate
     from tui_tuner.models.hub import is_repository_name
     from tui_tuner.paths import resolve_model
-    from tui_tuner.ui.state import ChatTarget
 
     # A mistake is said here and not behind a screen; what the hub may have to send first, the screen waits for.
-    found = resolve_model(model, None)
-    if found != model or not is_repository_name(model):
-        check_folder(locate(model))
-    if adapter is not None:
-        read_adapter_config(adapter)
-    return open_workbench(None, chat=ChatTarget(found, adapter))
+    found = resolve_model(target.model, None)
+    if found != target.model or not is_repository_name(target.model):
+        check_folder(locate(target.model))
+    if target.adapter is not None:
+        read_adapter_config(target.adapter)
+    return open_workbench(None, chat=replace(target, model=found))
 
 
 def _streaming(output: Output, take: Callable[[], str]) -> Callable[[], None]:
