@@ -11,6 +11,7 @@ from textual.widgets import DataTable, OptionList, Static
 from tests.ui.conftest import Drive
 from tests.ui.fakes import SENTENCE, FakeEngine, RunBuilder
 from tests.ui.looking import notices, shown, until
+from tests.ui.workshop import with_config
 from tui_tuner.engine.protocol import JobStatus
 from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.errors import TunerError
@@ -204,6 +205,28 @@ async def test_runs_lists_opens_and_resumes(drive: Drive, engine: FakeEngine, bu
         await until(pilot, lambda: app.current_mode == "train")
         assert engine.submitted == [RunExperiment(broken.folder.path)]
         assert app.state.run is not None and app.state.run.path == broken.folder.path
+
+
+async def test_what_is_too_long_for_the_lines_below_the_runs_is_cut_with_an_ellipsis(
+    drive: Drive, build: Build
+) -> None:
+    build("a-name-of-many-letters-that-is-longer-than-others", "20251001-000000").prepared().train(1, 90)
+    with_config(build("done", "20251002-000000").prepared().train(1, 120).evaluated().finish())
+    async with drive(size=(80, 24)) as (app, pilot):
+        app.go("runs")
+        await until(pilot, lambda: "done-20251002" in shown(app) and SENTENCE[:60] in shown(app))
+        *_, first, second, _keys = (line.strip() for line in shown(app).splitlines())
+        assert first == "done-20251002-000000  enter shows the result · b its rows · c chats"
+        assert second.endswith("…") and second[:-1] in SENTENCE
+        await pilot.press("down")
+        await until(pilot, lambda: "r resumes it" in shown(app))
+        *_, first, second, _keys = (line.strip() for line in shown(app).splitlines())
+        assert first.startswith("a-name-of-many-let") and "…" in first
+        assert first.endswith("1001-000000  ended without saying so · r resumes it")
+        await pilot.resize_terminal(120, 40)
+        await until(
+            pilot, lambda: "a-name-of-many-letters-that-is-longer-than-others-20251001-000000  ended" in shown(app)
+        )
 
 
 async def test_runs_shows_new_runs_by_itself(drive: Drive, build: Build) -> None:
