@@ -306,6 +306,13 @@ async def test_the_header_tells_what_is_going_on(drive: Drive, build: Build) -> 
         assert isinstance(app.screen.query_one("#welcome"), Static)
 
 
+async def test_the_header_tells_how_many_train_together(drive: Drive, build: Build) -> None:
+    builder = build()
+    builder.add("run_started", name="a", steps=9, model="m", resumed=False, from_step=0, ranks=2, ranks_backend="ring")
+    async with drive(run=builder.folder.path) as (app, pilot):
+        await until(pilot, lambda: "2 ranks · m" in shown(app))
+
+
 async def test_a_stopped_run_that_goes_on_is_not_called_stopped(engine: FakeEngine, build: Build) -> None:
     builder = build().prepared().train(1, 60).finish("stopped")
     jobs = Jobs(engine)
