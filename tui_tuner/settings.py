@@ -48,6 +48,9 @@ class Settings(BaseModel):
     """The share of what the device can give that mlx may take before it gives memory back that it keeps for later use;
     0 leaves it to mlx. Lower it when other programs need room beside a run."""
 
+    told: list[str] = Field(default_factory=list)
+    """Hints that were given once and are not given again; take one out to be told again."""
+
     _warning: str = PrivateAttr("")
     _unknown: dict[str, Any] = PrivateAttr(default_factory=dict)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,8 @@ from tests.ui.fakes import SENTENCE, START, RunBuilder
 from tui_tuner.runs.state import RunState
 from tui_tuner.training.remedies import said
 from tui_tuner.ui.follower import RunFollower
-from tui_tuner.ui.reading import banner_of, progress_of, tiles_of
+from tui_tuner.ui.numbers import tiles_of
+from tui_tuner.ui.reading import banner_of, progress_of
 from tui_tuner.ui.widgets.advicelist import entry
 from tui_tuner.ui.widgets.progress import bar
 from tui_tuner.ui.widgets.result import result_content
@@ -78,13 +80,15 @@ def test_progress_counts_steps_or_rows(build: Build) -> None:
     line = progress_of(view, RunState.RUNNING, None, builder.now)
     assert (line.text, line.done, line.total) == ("● training", 60, 120)
     # 60 steps at 2.5 a second are 24 s, and two validations of 0.8 s are due (at 90 and 120).
-    assert line.left == pytest.approx(24 + 2 * 0.8)
-    assert progress_of(view, RunState.RUNNING, None, builder.now + 10).left == pytest.approx(24 + 1.6 - 10)
+    assert line.left == "26 s (25–26)"
+    assert progress_of(view, RunState.RUNNING, None, builder.now + 10).left == "16 s (15–16)"
+    # The benchmark afterwards is expected to take as long as the baseline: 6.3 s.
+    assert line.until == time.strftime("%H:%M", time.localtime(builder.now + 25.6 + 6.3))
     builder.train(61, 120).stage("train", "done").stage("evaluate", "running")
     builder.add("progress", 2.0, stage="evaluate", done=10, total=40, text="")
     line = progress_of(follow(builder).view, RunState.RUNNING, None, builder.now)
     assert (line.text, line.done, line.total) == ("● measuring after", 10, 40)
-    assert line.left == pytest.approx(6.0)
+    assert line.left == "6 s"
 
 
 @pytest.mark.parametrize("state", list(RunState))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tui_tuner.ui.charts.scale import Scale, finite_range, fit, ticks
 from tui_tuner.ui.charts.units import format_value
 
-units = st.sampled_from(["plain", "integer", "bytes", "seconds", "percent"])
+units = st.sampled_from(["plain", "integer", "bytes", "seconds", "percent", "rate"])
 sane = st.floats(-1e12, 1e12, allow_nan=False)
 
 
@@ -87,6 +87,9 @@ def test_units_have_their_own_steps_and_labels() -> None:
         (59.99, "seconds", "1m"),
         (0.25, "seconds", "0.25s"),
         (0.4567, "percent", "45.67%"),
+        (0.001112, "rate", "1.11e-3"),
+        (2e-5, "rate", "2e-5"),
+        (0.0, "rate", "0"),
         (math.nan, "plain", "–"),
         (-math.inf, "plain", "-∞"),
     ],

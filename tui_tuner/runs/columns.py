@@ -29,6 +29,8 @@ class Columns:
         self._capacity = _FIRST_CAPACITY
         self._columns: dict[str, NDArray[np.float64]] = {}
         self._last = -math.inf
+        self.version = 0
+        """Rises with every change, so that a screen can tell whether to draw."""
         for name in ("step", *names):
             self._add_column(name)
 
@@ -92,6 +94,7 @@ class Columns:
                 except OverflowError:  # an integer beyond all floats: as good as nothing reported
                     pass
         self._length = row + 1
+        self.version += 1
         self._last = step
         return True
 
@@ -103,6 +106,7 @@ class Columns:
         for column in self._columns.values():
             column[keep : self._length] = np.nan
         self._length = keep
+        self.version += 1
         self._last = float(self._columns["step"][keep - 1]) if keep else -math.inf
         return True
 

@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from tui_tuner.settings import Settings
     from tui_tuner.ui.follower import Follower
 
-BEAT = 0.2
-"""Seconds between looks at the events of an active run; an idle run is looked at every fifth time."""
+BEAT = 0.25
+"""Seconds between looks at the events of an active run, while somebody is at the keyboard or the mouse."""
+CALM_BEATS = 2
+"""Beats between two looks while nobody is: a run that is only watched shall have the processor."""
+IDLE_BEATS = 4
+"""Beats between two looks at a run that nobody works on."""
 
 
 class TunerApp(ShellApp):
@@ -123,17 +127,20 @@ class TunerApp(ShellApp):
         self._forget_signals()
 
     def beat(self) -> None:
-        """Looks at the run being followed; five times a second while it is active, else once."""
+        """Looks at the run being followed: four times a second while it is active and the app in use, else less."""
         follower = self.state.follower
         self._beats += 1
-        if follower is None or not follower.ready or (self._beats % 5 and not follower.active):
+        if follower is None or not follower.ready:
+            return
+        every = IDLE_BEATS if not follower.active else 1 if self.in_use else CALM_BEATS
+        if self._beats % every:
             return
         try:
-            if follower.poll() or (follower.active and not self._beats % 5):
+            if follower.poll() or (follower.active and not self._beats % IDLE_BEATS):
                 self.post_message(RunChanged(follower.view.version))
             self._trouble = ""
         except Exception as error:
-            # A folder that cannot be read now is told once, not five times a second.
+            # A folder that cannot be read now is told once, not with every look.
             if str(error) != self._trouble:
                 self._trouble = str(error)
                 self.report(error)

@@ -28,6 +28,49 @@ def duration(seconds: float | None) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
+def expected(seconds: float | None, low: float | None = None, high: float | None = None) -> str:
+    """A time that is predicted, rounded to what can be known of it, with its interval: `12 min (10–15)`.
+
+    The interval is left out where it is unknown, or rounds to nothing.
+    """
+    if seconds is None or _missing(seconds):
+        return DASH
+    span, name = next((span, name) for span, name, most in _SPANS if seconds < most)
+    text = f"{_rounded(seconds / span)} {name}"
+    if low is None or high is None or _missing(low) or _missing(high):
+        return text
+    ends = _rounded(low / span), _rounded(high / span)
+    return text if ends[0] == ends[1] else f"{text} ({ends[0]}–{ends[1]})"
+
+
+_SPANS = ((1.0, "s", 99.5), (60.0, "min", 99.5 * 60), (3600.0, "h", math.inf))
+
+
+def _rounded(value: float) -> str:
+    """A whole number from 10 on, below with one decimal; nothing falls below 0."""
+    value = max(0.0, value)
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}".removesuffix(".0")
+
+
+def moment(at: float, now: float) -> str:
+    """A time of day to come, both in seconds since the epoch: `14:32`, `Tue 14:32`, `3 Mar`."""
+    if _missing(at) or abs(at) > 1e11:
+        return DASH
+    then, today = time.localtime(at), time.localtime(now)
+    if then[:3] == today[:3]:
+        return time.strftime("%H:%M", then)
+    if at - now < 6 * 86400:
+        return time.strftime("%a %H:%M", then)
+    return f"{then.tm_mday} {time.strftime('%b', then)}"
+
+
+def share(value: float | None) -> str:
+    """A share between 0 and 1 in percent: `3.1 %`, `28 %`."""
+    if value is None or _missing(value):
+        return DASH
+    return f"{100 * value:.0f} %" if abs(value) >= 0.0995 else f"{100 * value:.1f} %"
+
+
 def size(count: float | None) -> str:
     """Bytes with a decimal unit, as systems and model cards count: `1.9 GB`."""
     if count is None or _missing(count):

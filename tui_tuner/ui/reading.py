@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
-import numpy as np
 from textual.content import Content
 
 from tui_tuner.runs.state import RunState
@@ -14,7 +12,6 @@ from tui_tuner.ui import format as fmt
 from tui_tuner.ui.status import ACTIVE, RUN_STATES, SEVERITIES
 from tui_tuner.ui.text import inert, visible
 from tui_tuner.ui.widgets.progress import Progress
-from tui_tuner.ui.widgets.tiles import Tile
 
 if TYPE_CHECKING:
     from tui_tuner.engine.protocol import JobHandle
@@ -59,8 +56,18 @@ def progress_of(view: RunView, state: RunState, job: JobHandle | None, now: floa
         text = "pausing …"
     began = view.started is not None
     elapsed = (view.elapsed_at(now) if active else view.elapsed) if began else None
-    left = view.eta_seconds(now) if state is RunState.RUNNING else None
-    return Progress(f"{sign} {text}", done, total, elapsed, left, style, active)
+    left, until = _left(view, now) if state is RunState.RUNNING else ("", "")
+    return Progress(f"{sign} {text}", done, total, elapsed, left, until, style, active)
+
+
+def _left(view: RunView, now: float) -> tuple[str, str]:
+    """How long the stage at work still takes, with its interval, and when the whole run is done; empty if unknown."""
+    found = view.outlook()
+    if found is None:
+        return "", ""
+    found = found.left(now)
+    until = "" if found.after is None else fmt.moment(now + found.seconds + found.after, now)
+    return fmt.expected(found.seconds, found.low, found.high), until
 
 
 def banner_of(view: RunView, state: RunState, job: JobHandle | None) -> Content:
@@ -98,9 +105,9 @@ def progress_of_log(log: LogFollower, now: float) -> Progress:
     sign, style = RUN_STATES[state]
     running = state is RunState.RUNNING
     elapsed = None if view.started is None else view.elapsed_at(now) if running else view.elapsed
-    left = view.eta_seconds(now) if running else None
+    left, until = _left(view, now) if running else ("", "")
     text = "training" if running else log.word
-    return Progress(f"{sign} {text}", view.step, view.steps, elapsed, left, style, log.active)
+    return Progress(f"{sign} {text}", view.step, view.steps, elapsed, left, until, style, log.active)
 
 
 def banner_of_log(log: LogFollower) -> Content:
@@ -155,36 +162,3 @@ def _warnings(view: RunView) -> Content | None:
             (f"▲ {len(view.skipped)} steps skipped, ", "$text-warning"), inert(last.get("reason", ""), "$text-warning")
         )
     return None
-
-
-def tiles_of(view: RunView) -> list[Tile]:
-    """The numbers of a run, most important first."""
-    train, validation = view.train, view.validation
-    best = view.best_validation
-    last_validation = validation.last("loss")
-    return [
-        Tile("train loss", fmt.number(train.last("loss")), train.column("loss")),
-        Tile(
-            "val. loss",
-            fmt.number(last_validation),
-            validation.column("loss"),
-            _beside(last_validation, best),
-        ),
-        Tile("tokens/s", fmt.count(train.last("tokens_per_second")), train.column("tokens_per_second")),
-        Tile("learn. rate", fmt.rate(train.last("learning_rate")), train.column("learning_rate")),
-        Tile("grad. norm", fmt.number(train.last("grad_norm"), 3), train.column("grad_norm")),
-        Tile("peak memory", fmt.size(train.last("peak_memory")), train.column("peak_memory")),
-    ]
-
-
-def tiles_of_log(view: RunView) -> list[Tile]:
-    """The numbers of a log: without those that it never tells."""
-    told = [tile for tile in tiles_of(view) if tile.history is not None and np.isfinite(tile.history).any()]
-    return told or tiles_of(view)[:3]
-
-
-def _beside(last: float, best: float | None) -> str:
-    """What stands beside the last validation loss: that it is the best one, or what that was."""
-    if best is None or math.isnan(last):
-        return ""
-    return "best" if last <= best else f"best {fmt.number(best)}"

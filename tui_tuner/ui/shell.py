@@ -5,10 +5,13 @@ It knows nothing of engines and runs. Whatever raises below it, the app must liv
 
 from __future__ import annotations
 
+import contextlib
 import os
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import events
 from textual.app import App
 from textual.message import Message
 from textual.screen import Screen
@@ -22,6 +25,12 @@ from tui_tuner.ui.text import visible
 
 if TYPE_CHECKING:
     from tui_tuner.settings import Settings
+
+
+HINT = 20.0
+"""Seconds that a hint stays."""
+IN_USE = 5.0
+"""Seconds after a key or a movement of the mouse that count as use."""
 
 
 class ShellApp(App[int]):
@@ -47,10 +56,23 @@ class ShellApp(App[int]):
         super().__init__()
         self.settings = settings
         self.mishaps: list[Exception] = []
+        self._told: list[str] = []
+        self._used = time.monotonic()
         for theme in themes.THEMES:
             self.register_theme(theme)
         wish = getattr(settings, "theme", "")
         self.theme = wish if wish in self.available_themes else themes.DARK
+
+    async def on_event(self, event: events.Event) -> None:
+        """Notes when somebody last touched a key or the mouse."""
+        if isinstance(event, events.InputEvent):
+            self._used = time.monotonic()
+        await super().on_event(event)
+
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody touched a key or the mouse a moment ago."""
+        return time.monotonic() - self._used < IN_USE
 
     def go(self, mode: str) -> None:
         """Shows a mode's screen."""
@@ -59,6 +81,21 @@ class ShellApp(App[int]):
     def notice(self, text: str, severity: str = "information") -> None:
         """Shows one sentence for a few seconds; the text is inert."""
         self.notify(visible(text), severity=severity, markup=False)  # type: ignore[arg-type]
+
+    def tell_once(self, name: str, text: str) -> None:
+        """Gives a person a hint, unless it was given before, today or in another session; the text is inert."""
+        told = self._told if self.settings is None else self.settings.told
+        if name in told:
+            return
+        self.notify(visible(text), title="A hint", timeout=HINT, markup=False)
+        if self.settings is None:
+            self._told.append(name)
+            return
+        from tui_tuner.settings import save_settings
+
+        self.settings.told = [*told, name]
+        with contextlib.suppress(TunerError):  # then it is given once more next time, which is no harm
+            save_settings(self.settings)
 
     def report(self, error: Exception) -> None:
         """Turns an exception into a notice. What is no `TunerError` is a defect of ours, and is kept in `mishaps`."""

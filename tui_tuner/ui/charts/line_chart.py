@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from rich.segment import Segment
 from rich.style import Style as RichStyle
 from textual.color import Color, ColorParseError
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
 
@@ -116,6 +117,7 @@ class LineChart(Steerable):
         self._levels: tuple[Level, ...] = ()
         self._version = 0
         self._frame: list[Strip] = []
+        self._shown: list[Strip] = []
         self._frame_key: Hashable = None
         self._palette: dict[int, RichStyle] = {}
 
@@ -186,8 +188,12 @@ class LineChart(Steerable):
         self.viewport.show_tail(span)
         self.refresh()
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        self._shown = self.frame()
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
-        frame = self.frame()
+        frame = self._shown  # what a frame depends on is looked at once for all its lines
         return frame[y] if y < len(frame) else Strip.blank(self.size.width, self.rich_style)
 
     def frame(self) -> list[Strip]:

@@ -166,7 +166,7 @@ class _Area:
         self.height = grid.height - 2 if grid.height >= 4 else grid.height
         self.below = grid.height > self.height
         self.y_ticks = (
-            ticks(scale, max(2, min(3, self.height // 2), (self.height + 2) // 3), scene.look.unit)
+            ticks(scale, max(2, min(3, (self.height + 1) // 2), (self.height + 2) // 3), scene.look.unit)
             if self.height > 1
             else []
         )

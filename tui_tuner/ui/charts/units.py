@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from typing import Literal
 
-Unit = Literal["plain", "integer", "bytes", "seconds", "percent"]
+Unit = Literal["plain", "integer", "bytes", "seconds", "percent", "rate"]
 
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _PLAIN_PREFIXES = ((1e12, "T"), (1e9, "B"), (1e6, "M"), (1e3, "k"))
@@ -35,6 +35,8 @@ def format_value(value: float, unit: Unit = "plain") -> str:
         return _clock(value)
     if unit == "bytes":
         return _prefixed(value, "B")
+    if unit == "rate" and value:
+        return _scientific(value, 2)
     if unit == "percent":
         return f"{_trim(f'{value * 100:.2f}')}%"
     if unit == "integer" and value == int(value) and abs(value) < 1e15:
@@ -67,7 +69,7 @@ def _tick(value: float, step: float, unit: Unit) -> str:
     if value == 0:
         return f"0{space}{suffix}"
     largest = abs(value)
-    if unit != "bytes" and (largest < 1e-3 or (step < 1e-4 and largest < 1.0) or largest >= 1e15):
+    if unit == "rate" or (unit != "bytes" and (largest < 1e-3 or (step < 1e-4 and largest < 1.0) or largest >= 1e15)):
         return f"{_scientific(value, max(0, exponent(value) - exponent(step)))}{suffix}"
     for factor, prefix in _PREFIXES if unit == "bytes" else _PLAIN_PREFIXES:
         digits = _digits(step / factor)

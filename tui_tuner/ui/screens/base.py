@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
 from tui_tuner.ui.text import inert
+from tui_tuner.ui.widgets.bar import Bar
 from tui_tuner.ui.widgets.keybar import KeyBar
 from tui_tuner.ui.widgets.modebar import ModeBar
 
@@ -100,9 +101,10 @@ class WorkbenchScreen(Screen[None]):
         return str(text) or self.INTRO
 
     def refresh_bars(self) -> None:
-        """Redraws mode bar and key bar; the app calls it after every change."""
-        for bar in self.query("ModeBar, KeyBar"):
-            bar.refresh()
+        """Brings mode bar and key bar up to date; the app calls it after every change."""
+        for child in self.children:
+            if isinstance(child, Bar):
+                child.freshen()
 
     def call_hook(self, name: str) -> None:
         """Calls a hook by its name; what it raises is reported, not passed on.

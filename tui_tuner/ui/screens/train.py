@@ -16,13 +16,15 @@ from textual.widgets import OptionList, Static
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.advising import offer
-from tui_tuner.ui.charts.units import Unit
-from tui_tuner.ui.reading import banner_of, banner_of_log, progress_of, progress_of_log, tiles_of, tiles_of_log
+from tui_tuner.ui.charts import LineChart
+from tui_tuner.ui.numbers import tiles_of, tiles_of_log
+from tui_tuner.ui.reading import banner_of, banner_of_log, progress_of, progress_of_log
 from tui_tuner.ui.screens.steering import SteeringScreen
 from tui_tuner.ui.status import ACTIVE
-from tui_tuner.ui.text import inert
+from tui_tuner.ui.text import inert, visible
 from tui_tuner.ui.widgets.advicelist import AdviceList
-from tui_tuner.ui.widgets.losschart import LossChart, MetricChart
+from tui_tuner.ui.widgets.losschart import LossChart
+from tui_tuner.ui.widgets.panels import Panels
 from tui_tuner.ui.widgets.progress import ProgressLine
 from tui_tuner.ui.widgets.stagelist import StageList
 from tui_tuner.ui.widgets.story import Story
@@ -32,13 +34,6 @@ if TYPE_CHECKING:
     from tui_tuner.runs.view import RunView
 
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
-_METRICS: tuple[tuple[str, str, Unit], ...] = (
-    ("learning_rate", "learning rate", "plain"),
-    ("tokens_per_second", "tokens/s", "plain"),
-    ("grad_norm", "gradient norm", "plain"),
-    ("peak_memory", "peak memory", "bytes"),
-)
-"""Columns of the train events that large windows draw, with their name and unit."""
 
 
 class TrainScreen(SteeringScreen):
@@ -58,6 +53,8 @@ class TrainScreen(SteeringScreen):
         self._chosen = False
         self._followed: object = None
         self._drawn: object = None
+        self._told: object = None
+        self._figures: object = None
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="empty", classes="empty")
@@ -74,10 +71,7 @@ class TrainScreen(SteeringScreen):
                     with Container(id="tiles-box", classes="pane"):
                         yield Tiles(id="tiles")
             yield Tiles(id="tile-line")
-            with Horizontal(id="metrics"):
-                for column, title, unit in _METRICS:
-                    with Container(classes="pane"):
-                        yield MetricChart(title, unit, id=f"metric-{column}")
+            yield Panels(id="metrics")
             with Horizontal(id="lower"):
                 yield Story(["result"], id="result")
                 yield Story(["log", "samples", "advice"], id="story")
@@ -107,24 +101,54 @@ class TrainScreen(SteeringScreen):
         if self.tuner.state.follower is not self._followed:
             self._followed, self._chosen = self.tuner.state.follower, False
         if view is not self._drawn:
-            self._drawn = view
-            for chart in self.query(MetricChart):
-                chart.clear_series()
+            self._drawn, self._figures = view, None
+            self.query_one(Panels).start_over()
             self.query_one(LossChart).start_over()
         job, now = self.job, self.tuner.clock()
         progress = progress_of(view, state, job, now) if log is None else progress_of_log(log, now)
         self.query_one(ProgressLine).show(progress)
-        self.query_one("#banner", Static).update(banner_of(view, state, job) if log is None else banner_of_log(log))
-        for stages in self.query(StageList):
-            stages.show(view.stages, "" if state in ACTIVE else "failed" if state is RunState.FAILED else "stopped")
-        self.query_one(LossChart).show(view)
-        tiles = tiles_of(view) if log is None else tiles_of_log(view)
-        for widget in self.query(Tiles):
-            widget.show(tiles)
-        for column, _title, _unit in _METRICS:
-            chart = self.query_one(f"#metric-{column}", MetricChart)
-            chart.set_series(chart.curve, view.train.column("step"), view.train.column(column))
+        self._tell_banner(banner_of(view, state, job) if log is None else banner_of_log(log))
+        ended = "" if state in ACTIVE else "failed" if state is RunState.FAILED else "stopped"
+        wide = self.has_class("-wide")
+        boxed = wide and self.has_class("-tall")
+        self.query_one("#stages" if boxed else "#stage-line", StageList).show(view.stages, ended)
+        self._draw_figures(view, state, wide)
+        if view.device_advice and job is not None and state in ACTIVE:
+            self.tuner.tell_once("device", f"This run computes on {view.device}. {_sentence(view.device_advice)}")
         self._tell_story(view)
+
+    def _tell_banner(self, banner: Content) -> None:
+        """Changes the banner only when it says something else: its height may change, and with it all of the layout."""
+        said = (banner.plain, banner.spans)
+        if said != self._told:
+            self._told = said
+            self.query_one("#banner", Static).update(banner)
+
+    def _draw_figures(self, view: RunView, state: RunState, wide: bool) -> None:
+        """Redraws curves and numbers when there are new ones, and only those that are to be seen."""
+        self.query_one(LossChart).show(view)
+        panels = self.has_class("-huge") and self.has_class("-towering")
+        outside = self.outside is not None
+        figures = (view.train.version, view.validation.version, view.started, view.plan, wide)
+        if figures != self._figures:
+            self._figures = figures
+            tiles = tiles_of_log(view) if outside else tiles_of(view)
+            self.query_one("#tiles" if wide else "#tile-line", Tiles).show(tiles)
+        if panels:
+            self.query_one(Panels).show(view, all_of_them=not outside, hurry=self.tuner.in_use or state not in ACTIVE)
+
+    def on_line_chart_cursor_moved(self, event: LineChart.CursorMoved) -> None:
+        """A crosshair on the loss stands in all other charts too."""
+        if event.chart.id == "loss":
+            self.query_one(Panels).point_at(event.x)
+
+    def help_text(self) -> str:
+        """What the screen is for, and what this run computes on."""
+        text, view = super().help_text(), self.view
+        if view is None or not view.device:
+            return text
+        advice = f" {_sentence(view.device_advice)}" if view.device_advice else ""
+        return f"{text}\n\nThis run computes on {visible(view.device)}.{visible(advice)}"
 
     def on_engine_changed(self) -> None:
         self.on_run_changed(self.view)
@@ -147,8 +171,8 @@ class TrainScreen(SteeringScreen):
             views = [*views, beside] if self.outside is not None else [beside, *views]
         wanted = "result" if narrow and view.verdict is not None else "log"
         story.choose(views, story.current if self._chosen and story.current in views else wanted)
-        for pane in self.query(Story):
-            pane.show(view)
+        for name in ("#result", "#story"):
+            self.query_one(name, Story).show(view)
         self._make_room()
 
     def _make_room(self) -> None:
@@ -228,3 +252,8 @@ class TrainScreen(SteeringScreen):
     def action_mark_advice(self) -> None:
         if (listed := self._advice()) is not None:
             listed.mark()
+
+
+def _sentence(words: str) -> str:
+    """A piece of advice as a sentence of its own."""
+    return f"{words[:1].upper()}{words[1:]}."

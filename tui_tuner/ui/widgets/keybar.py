@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from textual.content import Content
 from textual.style import Style
-from textual.widget import Widget
 
 from tui_tuner.ui.actions import Action, actions_of, app_actions
+from tui_tuner.ui.widgets.bar import Bar
 
 
-class KeyBar(Widget):
+class KeyBar(Bar):
     """Keys of the screen on the left, of the app on the right; what does not fit or does not apply is left out."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()
-        self.auto_links = False
         self._mode = mode
 
-    def render(self) -> Content:
-        right = [self._item(action) for action in app_actions() if action.footer]
+    def content(self) -> Content:
+        right = [_item(action) for action in app_actions() if action.footer]
         end = Content("  ").join(right) + Content(" ")
         room = self.size.width - end.cell_length - 3
         line = Content(" ")
         for action in actions_of(self._mode):
             if not action.footer or not self._applies(action):
                 continue
-            item = self._item(action)
+            item = _item(action)
             if line.cell_length + item.cell_length + 2 > room:
                 break
             line = line + item + Content("  ")
@@ -36,10 +37,11 @@ class KeyBar(Widget):
         owner = self.app if name.startswith("app.") else self.screen
         return owner.check_action(name.removeprefix("app."), ()) is True
 
-    @staticmethod
-    def _item(action: Action) -> Content:
-        name = action.action
-        if not name.startswith("app."):
-            name = f"screen.{name}" if action.where else f"app.{name}"
-        key = (action.key_text.replace("ctrl+", "^"), "bold $text-primary")
-        return Content.assemble(key, f" {action.label}").stylize(Style.from_meta({"@click": name}))
+
+@cache
+def _item(action: Action) -> Content:
+    name = action.action
+    if not name.startswith("app."):
+        name = f"screen.{name}" if action.where else f"app.{name}"
+    key = (action.key_text.replace("ctrl+", "^"), "bold $text-primary")
+    return Content.assemble(key, f" {action.label}").stylize(Style.from_meta({"@click": name}))

@@ -33,18 +33,21 @@ class LossChart(LineChart, inherit_bindings=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__("Loss", y_label="nats per token", empty_text="the curve begins with the first step", id=id)
         self._last = -1.0
-        self._seen = -1
+        self._seen: object = None
 
     def start_over(self) -> None:
         """Forgets the curves, for another run."""
         self.clear_series()
-        self._last, self._seen = -1.0, -1
+        self._last, self._seen = -1.0, None
 
     def show(self, view: RunView) -> None:
         """Takes over what is new in a view."""
-        if view.version == self._seen:
+        seen: list[object] = [view.train.version, view.validation.version]
+        for events in (view.checkpoints, view.interventions, view.skipped, view.controls):
+            seen += [len(events), events[-1:]]
+        if seen == self._seen:
             return
-        self._seen = view.version
+        self._seen = seen
         if view.train.last_step < self._last:
             # A resumed run replaced the end of the curve: what was smoothed before no longer holds.
             self.clear_series()
@@ -60,9 +63,10 @@ class MetricChart(LineChart):
     Args:
         title: the curve's name, which the legend shows.
         unit: how values are written.
+        smoothing: weight of the moving average in front, 0 for none.
     """
 
-    def __init__(self, title: str, unit: Unit, *, id: str | None = None) -> None:
-        super().__init__(unit=unit, id=id)
+    def __init__(self, title: str, unit: Unit, *, smoothing: float = 0.0, id: str | None = None) -> None:
+        super().__init__(unit=unit, smoothing=smoothing, id=id)
         self.curve = title
         self.can_focus = False

@@ -6,29 +6,36 @@ from typing import TYPE_CHECKING
 
 from textual.content import Content
 from textual.style import Style
-from textual.widget import Widget
 
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.actions import MODES
 from tui_tuner.ui.status import status_content
 from tui_tuner.ui.text import clip, clip_middle, visible
+from tui_tuner.ui.widgets.bar import Bar
 
 if TYPE_CHECKING:
     from tui_tuner.ui.app import TunerApp
     from tui_tuner.ui.follower import Follower
 
 
-class ModeBar(Widget):
-    """Tabs, and one line about the run being looked at. Redraw it with `refresh()`; it reads the app's state."""
+_ROOMY = 116
+"""Cells from which on the line says what the run computes on."""
+
+
+class ModeBar(Bar):
+    """Tabs, and one line about the run being looked at. It reads the app's state."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()
-        self.auto_links = False
         self._mode = mode
+        self._tabs_of: tuple[int, Content] = (-1, Content(""))
 
-    def render(self) -> Content:
-        return Content("\n").join([self._tabs(), self._what_runs()])
+    def content(self) -> Content:
+        width = self.size.width
+        if self._tabs_of[0] != width:
+            self._tabs_of = (width, self._tabs())
+        return Content("\n").join([self._tabs_of[1], self._what_runs()])
 
     def _tabs(self) -> Content:
         roomy = self.size.width >= 96
@@ -74,6 +81,7 @@ class ModeBar(Widget):
             facts.append(f"{view.ranks} ranks")
         if self._mode == "train":  # its own lines tell how far it is
             facts += [visible(view.model)] if view.model else []
+            facts += [f"on {visible(view.device)}"] if view.device and width >= _ROOMY else []
         elif view.steps:
             facts.append(f"step {view.step:,}/{view.steps:,}")
         if follower.state is RunState.RUNNING and self._mode != "train":

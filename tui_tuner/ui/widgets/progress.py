@@ -10,6 +10,7 @@ from textual.widget import Widget
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.text import clip
 
+_BAR_LEAST = 8  # cells
 PARTS = " ▏▎▍▌▋▊▉█"
 
 
@@ -22,7 +23,8 @@ class Progress:
         done: steps or rows done.
         total: of how many; 0 when unknown.
         elapsed: seconds at work so far.
-        left: seconds that are left, or None while unknown.
+        left: how long it will still take, in words; empty while unknown.
+        until: when all is done, as a time of day; empty while unknown.
         style: colour of bar and text.
         active: whether it is still going; an ended run has no time left.
     """
@@ -31,7 +33,8 @@ class Progress:
     done: int = 0
     total: int = 0
     elapsed: float | None = None
-    left: float | None = None
+    left: str = ""
+    until: str = ""
     style: str = "$text-primary"
     active: bool = False
 
@@ -58,22 +61,36 @@ class ProgressLine(Widget):
 
     def render(self) -> Content:
         now, width = self._progress, self.size.width
-        facts = []
-        if now.total:
-            facts.append(f"{now.done:,}/{now.total:,}")
-        if now.elapsed is not None:
-            facts.append(f"{fmt.duration(now.elapsed)} so far" if now.active else f"took {fmt.duration(now.elapsed)}")
-        if now.active and now.left is not None:
-            facts.append(f"{fmt.duration(now.left)} left")
-        right = " · ".join(facts)
         text_width = min(22, max(16, width // 5))
-        text = clip(now.text, text_width)
+        line = Content.styled(clip(now.text, text_width).ljust(text_width), f"bold {now.style}")
+        right = _fitting(_facts(now), width - text_width - (_BAR_LEAST + 9 if now.total else 1))
         room = width - len(right) - 4 - 6 - text_width
-        line = Content.styled(text.ljust(text_width), f"bold {now.style}")
-        if room >= 6 and now.total:
+        if room >= _BAR_LEAST and now.total:
             share = now.done / now.total
             line += Content.assemble(
                 "  ", (bar(share, room), f"{now.style} on $panel"), f" {fmt.percent(now.done, now.total):>5}"
             )
         pad = width - line.cell_length - len(right)
         return line + Content(" " * max(1, pad)) + Content.styled(right, "$text-muted")
+
+
+def _facts(now: Progress) -> list[tuple[int, str]]:
+    """What is said at the right, in order of place, each with its importance (the lowest goes first)."""
+    facts = []
+    if now.total:
+        facts.append((3, f"{now.done:,}/{now.total:,}"))
+    if now.elapsed is not None:
+        took = fmt.duration(now.elapsed)
+        facts.append((1, f"{took} so far") if now.active else (4, f"took {took}"))
+    if now.active and now.left:
+        facts.append((4, f"{now.left} left"))
+    if now.active and now.until:
+        facts.append((2, f"done ≈ {now.until}"))
+    return facts
+
+
+def _fitting(facts: list[tuple[int, str]], width: int) -> str:
+    """As many facts as fit, side by side."""
+    while len(facts) > 1 and len(" · ".join(text for _, text in facts)) > width:
+        facts.remove(min(facts))
+    return " · ".join(text for _, text in facts)

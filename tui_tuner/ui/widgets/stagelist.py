@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tui_tuner.runs.stages import StageStatus
 
 ABOUT = {
-    "check": "model, data, memory",
+    "check": "model, memory",
     "data": "split and prepare",
     "baseline": "measure before",
     "train": "learn",
