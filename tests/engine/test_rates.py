@@ -68,6 +68,20 @@ def test_a_factor_and_the_rate_it_makes_are_the_same_wish(schedule: str) -> None
         assert seen == pytest.approx(scheduled_rate(train, update) / 2, rel=1e-5, abs=1e-12)
 
 
+@pytest.mark.parametrize("schedule", ["constant", "cosine"])
+def test_two_factors_before_an_update_are_both_taken(schedule: str) -> None:
+    """As somebody expects who halves it twice while the run is paused."""
+    train = TrainSection(iters=30, learning_rate=1e-3, schedule=schedule)
+    optimizer, rate = build_optimizer(train)
+    weights = parameters()
+    optimizer.init(weights)
+    optimizer.update(weights, weights)
+    (first, half), (again, quarter) = rate.take(optimizer, "x0.5"), rate.take(optimizer, "x0.5")
+    assert (half, again, quarter) == pytest.approx((first / 2, first / 2, first / 4))
+    optimizer.update(weights, weights)
+    assert float(optimizer.learning_rate.item()) == pytest.approx(scheduled_rate(train, 1) / 4)
+
+
 def test_a_schedule_that_stands_at_zero_is_not_changed() -> None:
     optimizer, rate = build_optimizer(TrainSection(iters=30, warmup=5))
     optimizer.init(parameters())
