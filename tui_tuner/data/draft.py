@@ -21,8 +21,9 @@ from tui_tuner.data.recipe import Recipe, located, settle
 from tui_tuner.data.rows import Row
 from tui_tuner.data.shapes import SURE
 from tui_tuner.data.shapes.trees import flattened
-from tui_tuner.data.source import SPLITS, Records, read_records
+from tui_tuner.data.source import Records, read_records
 from tui_tuner.data.split import Split, sample, split_records
+from tui_tuner.data.splitnames import SPLITS
 from tui_tuner.data.template import unknown_column
 from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
@@ -69,7 +70,7 @@ def draft(data: DataSection, seed: int, base: Path | None = None) -> Draft:
         TunerError: the source cannot be read, a template does not fit its columns, or it is not clear what its records
             are.
     """
-    records = read_records(data.source, base)
+    records = read_records(data, base)
     notes = list(records.notes)
     recipe = settle(data, records.rows, str(records.path))
     if recipe.guess.shape == "tree" and not data.prompt:

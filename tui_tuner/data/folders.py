@@ -61,7 +61,9 @@ def split_files(folder: Path, subset: str = "") -> dict[str, list[Path]]:
 def is_data(path: Path) -> bool:
     """Whether a file's name says that it holds records, and it is no hidden file or part of a saved set's machinery."""
     name = path.name
-    if name.startswith((".", "_")) or name in _OF_A_SAVED_SET or (name.startswith("cache-") and ending(path) == ".arrow"):
+    if name.startswith((".", "_")) or name in _OF_A_SAVED_SET:
+        return False
+    if name.startswith("cache-") and path.suffix == ".arrow":  # what `datasets` computed from a set beside it
         return False
     return ending(path) in DATA_ENDINGS and path.is_file()
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_tuner.config.reading import Slice
 from tui_tuner.data.folders import split_files
 from tui_tuner.data.readers.options import Options
 from tui_tuner.data.readers.sniff import tables_of
@@ -29,57 +29,6 @@ HUB = "hf:"
 """What a source begins with that is a set on the Hub and nothing else."""
 
 _FILE_ENDINGS = re.compile(r"\.(jsonl?|ndjson|csv|tsv|txt|parquet|arrow|gz|zst|zip|xlsx|toml)$", re.IGNORECASE)
-_SLICE = re.compile(r"(?P<split>[\w.-]*)(?:\[(?P<start>-?\d+%?)?:(?P<stop>-?\d+%?)?\])?")
-
-
-@dataclass(frozen=True)
-class Slice:
-    """A part of a source, as `datasets` writes it: "train[:1000]", "[10%:20%]", "test".
-
-    Attributes:
-        split: the name of a split, as it is written; empty for the one that is trained on.
-        start, stop: row numbers or percentages as they are written; empty for the beginning and the end.
-    """
-
-    split: str
-    start: str
-    stop: str
-
-    @classmethod
-    def parse(cls, text: str) -> Slice:
-        """
-        Raises:
-            TunerError: the text is no slice.
-        """
-        found = _SLICE.fullmatch(text.strip().replace(" ", ""))
-        if found is None:
-            raise TunerError(
-                f'"{text}" is no slice',
-                code="bad-slice",
-                where="data.slice",
-                fix='write it as "train[:1000]", "[10%:20%]" or "test"',
-                usage=True,
-            )
-        return cls(found["split"], found["start"] or "", found["stop"] or "")
-
-    def of(self, table: Table) -> Table:
-        """The rows of a table that are meant. Looks for its end where the slice counts from there."""
-        if not (self.start or self.stop):
-            return table
-        if any(mark in self.start + self.stop for mark in "%-"):
-            while not table.extend(1.0):
-                pass
-        start = _number(self.start, table) if self.start else 0
-        return Part(table, start, _number(self.stop, table) if self.stop else None)
-
-
-def _number(text: str, table: Table) -> int:
-    if text.endswith("%"):
-        share = int(text[:-1])
-        count = round(len(table) * abs(share) / 100)
-        return count if share >= 0 else max(len(table) - count, 0)
-    value = int(text)
-    return value if value >= 0 else max(len(table) + value, 0)
 
 
 def open_source(data: DataSection | str, base: Path | None = None) -> Source:
@@ -94,10 +43,9 @@ def open_source(data: DataSection | str, base: Path | None = None) -> Source:
         TunerError: it isn't there, or holds no data at all; says why.
     """
     name, options = (data, Options()) if isinstance(data, str) else (data.source, Options.of(data))
-    wanted = Slice.parse(options.slice)
     source = _opened(name, options, base)
     try:
-        return _sliced(source, wanted) if options.slice else source
+        return _sliced(source, options.slice) if options.slice != Slice() else source
     except BaseException:
         source.close()
         raise
@@ -155,19 +103,28 @@ def _single(path: Path, options: Options) -> Table:
 def _from_hub(name: str, repository: str, options: Options) -> Source:
     from tui_tuner.data.hub import open_set
 
-    tables, notes = open_set(repository, options.subset, Slice.parse(options.slice).split)
+    tables, notes = open_set(repository, options.subset, options.slice.split)
     return Source(name, Path(repository), tables, "hub", notes)
 
 
 def _format(tables: dict[str, Table]) -> str:
-    return (tables.get("") or tables.get("train") or next(iter(tables.values()))).format
+    return next((tables[name].format for name in ("", "train") if name in tables), "")
+
+
+def _part(table: Table, wanted: Slice) -> Table:
+    """The rows of a table that a slice names. Looks for its end where the slice counts from there."""
+    if wanted.counts_from_the_end:
+        while not table.extend(1.0):
+            pass
+    start, stop = wanted.bounds(len(table))
+    return table if start == 0 and stop is None else Part(table, start, stop)
 
 
 def _sliced(source: Source, wanted: Slice) -> Source:
     """The source with only what a slice names: one split of it, or a part of what is trained on."""
     if not wanted.split:
         main = "" if "" in source.tables else "train"
-        tables = {**source.tables, main: wanted.of(source.tables[main])}
+        tables = {**source.tables, main: _part(source.tables[main], wanted)}
     else:
         split = split_of(wanted.split)
         if split not in source.tables and not (split == "train" and "" in source.tables):
@@ -183,7 +140,7 @@ def _sliced(source: Source, wanted: Slice) -> Source:
         for name, table in source.tables.items():
             if name != kept:
                 table.close()
-        tables = {"": wanted.of(source.tables[kept])}
+        tables = {"": _part(source.tables[kept], wanted)}
     return Source(source.name, source.path, tables, source.format, source.notes)
 
 
@@ -206,4 +163,3 @@ def _not_there(source: str, base: Path | None) -> TunerError:
     if not near and is_repository_name(source) and not _FILE_ENDINGS.search(source):
         fix += f', or write "{HUB}{source}" for the set on the Hub'
     return TunerError("there is no such file or folder", code="no-such-data", where=source, fix=fix, usage=True)
-

@@ -153,9 +153,6 @@ class BatchTable(ABC):
         except (KeyError, TypeError, ValueError, AttributeError):
             return
 
-    def rest(self) -> None:
-        """Gives the file's descriptor back until the next read."""
-
     def close(self) -> None:
         with self._lock:
             self._blocks.clear()

@@ -15,11 +15,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from tui_tuner.config.reading import SPACES, separator
 from tui_tuner.data.readers.content import Content, head
 from tui_tuner.data.readers.dialect import (
-    SPACES,
     cells_of,
-    checked_delimiter,
     find_delimiter,
     find_header,
     is_table,
@@ -35,7 +34,7 @@ SAMPLE = 1 << 18
 _SAMPLE_RECORDS = 200
 _LONGEST_RECORD = 1 << 24
 _LARGEST_FIELD = 1 << 30
-_SURE = 0.9
+_SURE = 0.8
 _NOWHERE, _BADLY = -1, -2
 _SEP_LINE = re.compile(r"sep=(.)\s*")
 
@@ -106,8 +105,8 @@ def layout_of(records: Sequence[str], *, delimiter: str = "", header: str = "aut
         delimiter, skip = delimiter or said[1], 1
         del records[0]
     unwrapped = [_unwrapped(record) for record in records]
-    separator = checked_delimiter(delimiter) or find_delimiter(unwrapped, tabs_first=tabs_first)
-    table = [cells for record in unwrapped if any(cell.strip() for cell in (cells := _cells(record, separator)))]
+    sign = separator(delimiter) or find_delimiter(unwrapped, tabs_first=tabs_first)
+    table = [cells for cells in (_cells(record, sign) for record in unwrapped) if any(map(str.strip, cells))]
     found = find_header(table)
     present, confidence = (found.present, found.confidence) if header == "auto" else (header == "yes", 1.0)
     first = table[0] if table else []
@@ -118,7 +117,7 @@ def layout_of(records: Sequence[str], *, delimiter: str = "", header: str = "aut
         bool(given[column]) or any(len(row) > column and row[column].strip() for row in values)
         for column in range(width)
     ]
-    return Layout(separator, tuple(given), tuple(unique_names(given)), tuple(used), present, confidence, skip)
+    return Layout(sign, tuple(given), tuple(unique_names(given)), tuple(used), present, confidence, skip)
 
 
 def _unwrapped(record: str) -> str:
@@ -243,9 +242,7 @@ class Delimited(LineTable):
         if all(self.layout.used):
             return dict(zip(names, cells, strict=False))
         return {
-            name: cell
-            for name, cell, used in zip(names, cells, self.layout.used, strict=False)
-            if used or cell.strip()
+            name: cell for name, cell, used in zip(names, cells, self.layout.used, strict=False) if used or cell.strip()
         }
 
     def count(self, text: str, record: Record) -> None:
@@ -299,7 +296,8 @@ class Delimited(LineTable):
 
     def _header_notes(self) -> list[str]:
         layout, notes = self.layout, []
-        unnamed = [n for n, given, used in zip(layout.names, layout.given, layout.used, strict=True) if used > bool(given)]
+        columns = zip(layout.names, layout.given, layout.used, strict=True)
+        unnamed = [name for name, given, used in columns if used and not given]
         if unnamed:
             notes.append(f"columns without a name are called {', '.join(unnamed[:5])}")
         if twice := sorted(name for name, count in Counter(filter(None, layout.given)).items() if count > 1):
@@ -325,5 +323,5 @@ def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Patt
     return (
         re.compile(value + rest),
         re.compile(rf"{inside}[^{sign}]*+{rest}"),
-        re.compile(rf"{inside}[ \t]*+(?={sign}|$){rest}"),
+        re.compile(rf"{inside}[ ]*+(?={sign}|$){rest}"),
     )

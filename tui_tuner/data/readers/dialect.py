@@ -13,23 +13,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import mean, pstdev
 
-SPACES = "spaces"
-"""The separator that is two spaces or more."""
+from tui_tuner.config.reading import SPACES
 
 _USUAL = (",", ";", "\t", "|")
 _RARE = ("^", "~", "¦", "§", "\x1f", "\x01", ":")
-_SPOKEN = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "colon": ":"}
 _SPACES = re.compile(r" {2,}|\t+")
 _PROSE = {",", ";", ":"}
 _NAME = re.compile(r"[^\W\d][\w .()/#%-]{0,39}")
 _NUMBER = re.compile(r"[-+]?\d[\d.,]*(?:[eE][-+]?\d+)? ?%?")
+_YEAR = re.compile(r"(?:19|20)\d\d")
+_ENDS = (".", "!", "?", "…", "。", "！", "？")
 _KNOWN = frozenset(
-    (
-        "id index idx name title text sentence document article context passage content body label labels class category"
+    re.findall(
+        r"\S+",
+        "id idx name title text sentence document article context passage content body label labels class category"
         " question query input instruction prompt system user source premise hypothesis answer answers response output"
         " completion assistant reply target summary chosen rejected language lang date year score rating url author"
-        " frage antwort réponse pregunta respuesta"
-    ).split()
+        " frage antwort réponse pregunta respuesta",
+    )
 )
 _LIKELY = 0.9
 
@@ -40,11 +41,6 @@ class Header:
 
     present: bool
     confidence: float
-
-
-def checked_delimiter(named: str) -> str:
-    """The separator that a person names; empty when none is."""
-    return _SPOKEN.get(named.casefold(), named)
 
 
 def cells_of(text: str, delimiter: str) -> list[str]:
@@ -152,19 +148,27 @@ def _vote(cell: str, column: Sequence[str]) -> float:
     """How much a first value speaks for being a name (above 0) or one more value (below)."""
     numbers = sum(map(_is_number, column))
     if _is_number(cell):
+        if _YEAR.fullmatch(cell) and not any(map(_YEAR.fullmatch, column)):
+            return 0.0  # a table by years
         return -3.0 if numbers >= _LIKELY * len(column) and column else -1.5
     if not cell:  # an index without a name stands before names
-        return 0.5 if column and numbers == len(column) else 0.0
+        return 1.5 if column and numbers == len(column) else 0.0
     vote = 0.0
     if column and numbers >= _LIKELY * len(column):
         vote += 3.0
     if cell.casefold().strip("#_ ") in _KNOWN:
         vote += 2.0
+    elif "_" in cell and cell.isidentifier():
+        vote += 1.0
     repeats = Counter(column)[cell]
     if repeats:
         vote -= 3.0 if len(column) > 2 else 1.0
     if not _NAME.fullmatch(cell):
-        vote -= 1.5 if len(cell) > 40 or cell.endswith((".", "!")) else 0.5
+        vote -= 1.5 if len(cell) > 40 else 0.5
+    if cell.endswith(_ENDS):
+        vote -= 2.0 if sum(value.endswith(_ENDS) for value in column) * 2 > len(column) else 1.0
+    elif cell.count(" ") >= 3:
+        vote -= 0.5
     lengths = [len(value) for value in column]
     if len(lengths) >= 3 and numbers < _LIKELY * len(column):
         spread = max(pstdev(lengths), 1.0)

@@ -13,8 +13,8 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Literal
 
+from tui_tuner.config.reading import encoding_name
 from tui_tuner.data.readers.content import Content, head
-from tui_tuner.errors import TunerError
 
 _HEAD = 1 << 18
 _WINDOW = 1 << 15
@@ -56,10 +56,22 @@ _CODECS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
     ("cp1254", "Windows-1254", ("çğıöşüâîûİ",)),
 )
 _ENOUGH = 1 << 14
-_LIKELY = 0.9
+_LIKELY, _SURELY = 0.9, 0.97
 _PLAUSIBLE = 0.6
+_CYRILLIC = ("абвгдеёжзийклмнопрстуфхцчшщъыьэюяіїєґўђјљњћџ№",)
+_GREEK = ("αβγδεζηθικλμνξοπρστυφχψωςάέήίόύώϊϋΐΰ",)
+_OTHER_CODECS: tuple[tuple[str, str, tuple[str, ...]], ...] = (
+    ("cp1255", "Windows-1255", ("אבגדהוזחטיךכלםמןנסעףפץצקרשת",)),  # first: Cyrillic text has more bytes than these
+    ("cp1251", "Windows-1251", _CYRILLIC),
+    ("koi8_r", "KOI8-R", _CYRILLIC),
+    ("cp866", "the DOS code page 866", _CYRILLIC),
+    ("mac_cyrillic", "Mac Cyrillic", _CYRILLIC),
+    ("iso8859_5", "ISO 8859-5", _CYRILLIC),
+    ("cp1253", "Windows-1253", _GREEK),
+    ("iso8859_7", "ISO 8859-7", _GREEK),
+)
 # Of encodings that read a text alike the one that most files have.
-_USUAL = ("cp1251", "koi8_r", "cp866", "cp1253", "iso8859_7", "cp1255", "cp1256", "cp932", "euc_jp", "gb18030", "big5")
+_USUAL = ("cp1255", "cp1256", "cp932", "euc_jp", "gb18030", "big5", "cp949", "cp874")
 _BEYOND = re.compile(r"(?:(?<=(.))|\A)([^\x00-\x7f])(?=(.?))", re.DOTALL)
 _WORDS = re.compile(rb"[A-Za-z\x80-\xff]*[\x80-\xff][A-Za-z\x80-\xff]*")
 
@@ -88,14 +100,11 @@ def coding_of(content: Content, named: str = "") -> Coding:
     Args:
         content: the file.
         named: an encoding that a person names, which is then believed.
-
-    Raises:
-        TunerError: no such encoding.
     """
     first = head(content, _HEAD)
     start = len(codecs.BOM_UTF8) if first.startswith(codecs.BOM_UTF8) else 0
     if named:
-        name = checked_name(named)
+        name = encoding_name(named) or "utf-8"
         if name in ("utf-8", "ascii", "utf-8-sig"):
             return Coding(start=start, fallback="none")
         return Coding(recode=name, fallback="none")
@@ -111,27 +120,6 @@ def coding_of(content: Content, named: str = "") -> Coding:
     if whole or not broken or start:
         return Coding(start=start)
     return _guess(b"\n".join(broken[:: 1 + sum(map(len, broken)) // _ENOUGH])[:_ENOUGH])
-
-
-def checked_name(named: str) -> str:
-    """Python's name of an encoding that somebody names.
-
-    Raises:
-        TunerError: there is none of that name, or it is none of text.
-    """
-    try:
-        found = codecs.lookup(named.strip())
-    except (LookupError, ValueError):
-        found = None
-    if found is None or not getattr(found, "_is_text_encoding", True):
-        raise TunerError(
-            f'there is no encoding called "{named}"',
-            code="bad-encoding",
-            where="data.encoding",
-            fix='name one such as "utf-8", "cp1252", "mac_roman" or "shift_jis", or leave it empty',
-            usage=True,
-        )
-    return found.name
 
 
 def decoded(raw: bytes, coding: Coding) -> str | None:
@@ -209,25 +197,34 @@ def _wide_without_mark(first: bytes) -> str:
 
 def _guess(raw: bytes) -> Coding:
     """The encoding of lines that are not UTF-8."""
-    words = _WORDS.findall(raw)
-    high = sum(sum(byte >= 0x80 for byte in word) for word in words[:2000])
-    if high > 0.6 * sum(map(len, words[:2000])) and (found := _other_script(raw)):
-        return found
-    best = ("cp1252", "Windows-1252", 0.0)
-    for codec, name, alphabets in _CODECS:
-        try:
-            text = raw.decode(codec)
-        except UnicodeDecodeError:
-            continue
-        share = _share(text, alphabets)
-        if share > best[2]:
-            best = (codec, name, share)
-    codec, name, share = best
+    words = _WORDS.findall(raw)[:2000]
+    high = sum(sum(byte >= 0x80 for byte in word) for word in words)
+    if high > 0.6 * sum(map(len, words)):  # hardly a letter of ASCII within words
+        codec, name, share = _best(raw, _OTHER_CODECS)
+        if share >= _SURELY:
+            return Coding(recode=codec, fallback="none", note=_told(name))
+        if found := _other_script(raw):
+            return found
+    codec, name, share = _best(raw, _CODECS)
     if share < _LIKELY and (found := _other_script(raw)):
         return found
     if codec == "cp1252" or share < _LIKELY:  # read line by line, as lines of UTF-8 may be among them
         return Coding(fallback="any")
     return Coding(recode=codec, fallback="none", note=_told(name))
+
+
+def _best(raw: bytes, codecs_: tuple[tuple[str, str, tuple[str, ...]], ...]) -> tuple[str, str, float]:
+    """The encoding under which most characters are those of a language, its name, and their share; the first of equals.
+    """
+    best = ("", "", 0.0)
+    for codec, name, alphabets in codecs_:
+        try:
+            share = _share(raw.decode(codec), alphabets)
+        except UnicodeDecodeError:
+            continue
+        if share > best[2]:
+            best = (codec, name, share)
+    return best
 
 
 def _other_script(raw: bytes) -> Coding | None:
@@ -255,7 +252,7 @@ def _told(name: str) -> str:
 def _share(text: str, alphabets: tuple[str, ...]) -> float:
     """The share of the characters beyond ASCII that the best fitting of some languages writes where they stand.
 
-    No language writes a capital after a small letter, or a sign between two letters.
+    No language writes a capital after a small letter, a sign between two letters, or two scripts in one word.
     """
     found = Counter(_BEYOND.findall(text))
     total = sum(found.values())
@@ -265,7 +262,8 @@ def _share(text: str, alphabets: tuple[str, ...]) -> float:
         good = 0
         for (before, char, after), count in found.items():
             if char in letters:
-                good += 0 if char.isupper() and before.islower() else count
+                mixed = char > "\u024f" and (before.isascii() and before.isalpha() or after.isascii() and after.isalpha())
+                good += 0 if mixed or (char.isupper() and before.islower()) else count
             elif char in _SIGNS:
                 good += 0 if before.isalpha() and after.isalpha() and char not in _WITHIN_WORDS else count
         best = max(best, good)

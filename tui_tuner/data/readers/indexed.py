@@ -211,9 +211,7 @@ class IndexedTable(ABC):
         found.extend(self.format_notes())
         if self._foreign:
             first = self._first_foreign
-            what = (
-                f"line {first} is" if self._foreign == 1 else f"{self._foreign:,} lines (the first is {first}) are"
-            )
+            what = f"line {first} is" if self._foreign == 1 else f"{self._foreign:,} lines (the first is {first}) are"
             found.append(f"{what} not UTF-8 and read as Windows-1252; look whether accented letters are right")
         return found
 
@@ -294,7 +292,7 @@ class IndexedTable(ABC):
                         self.count(text or "", found)
         return self._fault(found, index, line, start) if isinstance(found, Damage) else found
 
-    def count(self, text: str, record: Record) -> None:
+    def count(self, text: str, record: Record) -> None:  # noqa: B027  not every format counts
         """Is told of every record once, when the table is read in order, to count what notes tell."""
 
     def _fault(self, damage: Damage, index: int, line: int, start: int) -> Fault:

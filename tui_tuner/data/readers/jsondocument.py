@@ -140,7 +140,7 @@ def document(content: Content, coding: Coding, start: int, subset: str = "") -> 
     if content.read(start, start + 1) == b"[":
         return {"": of.array(start, "json-array", 0)}
     found = members_of(content, start)
-    one = {"": JsonValues(content, coding, "json-objects", start, line_of(content, start))}
+    one: dict[str, Table] = {"": JsonValues(content, coding, "json-objects", start, line_of(content, start))}
     if found.end is not None and not is_last(content, found.end + 1):
         return one
     top = _Object(found.members, found.end, outer=None if found.end is not None else 1)
@@ -168,7 +168,8 @@ def members_of(content: Content, start: int) -> _Object:
         if member is None:
             return _Object(members, None)
         members.append(member)
-    return _Object(members, end)
+    last = {member.name: member for member in members}  # the last of a name counts, as it does for the decoder
+    return _Object(list(last.values()), end)
 
 
 def _member(content: Content, begin: int, stop: int | None) -> Member | None:
@@ -256,7 +257,7 @@ def _as_columns(of: _Document, top: _Object) -> dict[str, Table] | None:
         return _split_frame(of, top)
     if not members or (len(lists) < len(members) and len(nested) < len(members)):
         return None
-    if members[-1].stop is None and lists:
+    if top.end is None and members[-1].start > _WHOLE // 2:
         raise of.error(
             "the file is one large object of columns, which can only be read as a whole",
             "unsupported-format",

@@ -128,7 +128,7 @@ def scan(piece: bytes, state: State, closing: bytes, *, objects: bool = True, fi
 
 def _escaped(data: Bytes, quotes: Positions) -> npt.NDArray[np.bool_]:
     """Whether an odd number of backslashes stands before each quote, which takes its meaning from it."""
-    found = data[np.maximum(quotes - 1, 0)] == _BACKSLASH
+    found: npt.NDArray[np.bool_] = data[np.maximum(quotes - 1, 0)] == _BACKSLASH
     found[quotes == 0] = False
     suspects = np.flatnonzero(found)
     if len(suspects):

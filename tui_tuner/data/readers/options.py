@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from tui_tuner.config.reading import Slice
 
 if TYPE_CHECKING:
     from tui_tuner.config import DataSection
@@ -14,7 +16,7 @@ class Options:
     """See the keys of the same names in the configuration; empty texts leave it to the reader."""
 
     subset: str = ""
-    slice: str = ""
+    slice: Slice = field(default_factory=Slice)
     encoding: str = ""
     delimiter: str = ""
     header: str = "auto"
@@ -22,4 +24,6 @@ class Options:
     @classmethod
     def of(cls, data: DataSection) -> Options:
         """The options that a section of the configuration holds."""
-        return cls(data.subset, data.slice, data.encoding, data.delimiter, data.header)
+        part = Slice.parse(data.slice)
+        assert part is not None, "the configuration refuses what is no slice"
+        return cls(data.subset, part, data.encoding, data.delimiter, data.header)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from tui_tuner.errors import TunerError
 
-IMAGES = frozenset(".png .jpg .jpeg .gif .webp .bmp .tif .tiff .heic .avif".split())
-SOUNDS_AND_FILMS = frozenset(".wav .mp3 .flac .ogg .m4a .mp4 .mov .mkv .webm .avi".split())
+IMAGES = frozenset([".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".avif"])
+SOUNDS_AND_FILMS = frozenset([".wav", ".mp3", ".flac", ".ogg", ".m4a", ".mp4", ".mov", ".mkv", ".webm", ".avi"])
 
 _OTHER_FORMATS: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"\xd0\xcf\x11\xe0", "is an old spreadsheet or document", "save it as CSV"),
@@ -79,7 +79,10 @@ def refuse(path: Path, head: bytes) -> None:
         )
     if head.startswith((b"/annex/objects/", b"../.git/annex/", b".git/annex/")):
         raise TunerError(
-            "is a git-annex pointer, not the data itself", code="lfs-pointer", where=where, fix="fetch it with git annex get"
+            "is a git-annex pointer, not the data itself",
+            code="lfs-pointer",
+            where=where,
+            fix="fetch it with git annex get",
         )
     start = head.removeprefix(codecs.BOM_UTF8).lstrip()[:200].lower()
     if start.startswith((b"<!doctype html", b"<html", b"<head")):

@@ -78,9 +78,10 @@ def _tables(content: Content, path: Path, options: Options) -> dict[str, Table]:
     if coding.recode:
         content = recoded(content, coding.recode)
         coding = Coding(start=3 if head(content, 3) == b"\xef\xbb\xbf" else 0, fallback="none", note=coding.note)
-    elif b"\n" not in first and b"\r" in first:
+    first = head(content, _HEAD)
+    if b"\n" not in first and b"\r" in first:
         content = with_line_feeds(content)
-    refuse_binary(path, head(content, _HEAD))
+    refuse_binary(path, first)
     tables = _text_tables(content, coding, path, options)
     for table in tables.values():
         table.extend(0)
@@ -135,14 +136,14 @@ def _json(content: Content, coding: Coding, start: int, suffix: str, options: Op
     if whole_line and is_object(line.decode("latin-1")):
         if suffix not in (".jsonl", ".ndjson", ".jsonlines") and is_last(content, start + len(line)):
             return document(content, coding, start, options.subset)
-        return {"": JsonLines(content, coding)}
+        return {"": JsonLines(content, coding)} if _by_lines(content, start) else _one_after_another(content, coding, start)
     text = _text(content, start)
     value, end = jsontext.first(text)
     if not isinstance(value, Damage):
         # One object over several lines, or several: the same reader takes both, but a single one may hold rows.
         if is_last(content, start + end):
             return document(content, coding, start, options.subset)
-        return {"": JsonValues(content, coding, "json-objects", start, line_of(content, start))}
+        return _one_after_another(content, coding, start)
     lines = _lines(content, start)
     objects = sum(map(is_object, lines))
     beginnings = sum(line.startswith(('{"', "{'")) for line in lines)
@@ -153,6 +154,21 @@ def _json(content: Content, coding: Coding, start: int, suffix: str, options: Op
     if beginnings * 2 >= len(lines) and len(lines) > 1:
         return {"": JsonLines(content, coding)}
     return document(content, coding, start, options.subset)
+
+
+def _one_after_another(content: Content, coding: Coding, start: int) -> dict[str, Table]:
+    return {"": JsonValues(content, coding, "json-objects", start, line_of(content, start))}
+
+
+def _by_lines(content: Content, start: int) -> bool:
+    """Whether values are one a line, judged by the second, which may take several lines of its own."""
+    text = _text(content, start)
+    lines = _lines(content, start)
+    if sum(map(is_object, lines)) * 2 > len(lines):
+        return True
+    _, end = jsontext.first(text)
+    second, behind = jsontext.first(text, end)
+    return isinstance(second, Damage) or "\n" not in text[end:behind].strip()
 
 
 def _begins_with_rows(content: Content, start: int) -> bool:

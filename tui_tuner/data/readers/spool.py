@@ -22,7 +22,6 @@ import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 from tui_tuner.data.cachefiles import trim
 from tui_tuner.data.readers.content import Content, identity
@@ -59,6 +58,7 @@ class Spool:
             open_source: begins to read the plain content from its start.
         """
         self.path = of.path
+        self.what = f"{getattr(of, 'what', '')}/{what}"
         self.notes = list(of.notes)
         self.damage = ""
         self.size = 0
@@ -68,7 +68,7 @@ class Spool:
         self._source: Source | None = None
         self._lock = threading.RLock()
         self._closed = False
-        self._final = _folder() / _name(of.path, what)
+        self._final = _folder() / _name(of.path, self.what)
         self._temporary: Path | None = None
         self._descriptor = self._reopen()
 
@@ -203,20 +203,17 @@ class _Stream(io.RawIOBase):
 
 def _decompressor(stream: _Stream, compression: str) -> Source:
     buffered = io.BufferedReader(stream, _PIECE)
-    opened: BinaryIO
     if compression == "zstd":
         # The standard library has it from Python 3.14 on; Arrow brings it anyway.
         import pyarrow
 
         return _zstd(pyarrow.CompressedInputStream(pyarrow.PythonFile(buffered, mode="r"), "zstd"))
-    if compression == "gzip":
-        opened = gzip.GzipFile(fileobj=buffered)  # type: ignore[assignment]
-    elif compression == "bzip2":
-        opened = bz2.BZ2File(buffered)  # type: ignore[assignment]
-    else:
-        opened = lzma.LZMAFile(buffered)  # type: ignore[assignment]
     # Whole reads would lose what came before the place where a cut file ends.
-    return opened.read1  # type: ignore[attr-defined,no-any-return]
+    if compression == "gzip":
+        return gzip.GzipFile(fileobj=buffered).read1
+    if compression == "bzip2":
+        return bz2.BZ2File(buffered).read1
+    return lzma.LZMAFile(buffered).read1
 
 
 def _zstd(stream: object) -> Source:
@@ -278,4 +275,3 @@ def _remove_stale(folder: Path) -> None:
             with contextlib.suppress(OSError):
                 if time.time() - path.stat().st_mtime > _STALE:
                     path.unlink()
-

@@ -1,6 +1,6 @@
 """Tables made of tables: shards one after another, and a part of one.
 
-A chain opens its shards when it reaches them, and keeps few of their files open at a time, as macOS gives a process 256.
+A chain opens its shards when it reaches them, and keeps few of their files open at a time: macOS gives a process 256.
 """
 
 from __future__ import annotations
@@ -103,8 +103,7 @@ class Chain:
         with self._lock:
             tables = [table for table in self._tables if not isinstance(table, TunerError)]
         found = [note for table in tables for note in table.notes()]
-        merged = _added_up(found)
-        return [f"{many(len(self.files), 'file', 'files')} one after another", *merged] if len(self.files) > 1 else merged
+        return [f"{many(len(self.files), 'file', 'files')} one after another", *_added_up(found)]
 
     def close(self) -> None:
         with self._lock:
