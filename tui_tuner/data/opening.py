@@ -45,7 +45,7 @@ def open_source(data: DataSection | str, base: Path | None = None) -> Source:
     name, options = (data, Options()) if isinstance(data, str) else (data.source, Options.of(data))
     source = _opened(name, options, base)
     try:
-        return _sliced(source, options.slice) if options.slice != Slice() else source
+        return _sliced(source, options.slice) if options.slice != Slice() and source.format != "hub" else source
     except BaseException:
         source.close()
         raise
@@ -104,6 +104,8 @@ def _from_hub(name: str, repository: str, options: Options) -> Source:
     from tui_tuner.data.hub import open_set
 
     tables, notes = open_set(repository, options.subset, options.slice.split)
+    main = "" if "" in tables else "train"
+    tables[main] = _part(tables[main], options.slice)
     return Source(name, Path(repository), tables, "hub", notes)
 
 

@@ -148,7 +148,7 @@ class Delimited(LineTable):
         self.short = self.requoted = 0
         self._before_rows = layout.skip + layout.header
         self._unclosed: set[int] = set()
-        self._whole, self._closed, self._closed_well = _patterns(layout.delimiter)
+        self._whole, self._closed, self._closed_badly = _patterns(layout.delimiter)
         sign = layout.delimiter.encode()
         if layout.delimiter != SPACES and len(sign) == 1:
             self.blanks = BLANK + b'"' + sign
@@ -189,7 +189,7 @@ class Delimited(LineTable):
         for place, number in enumerate(with_quotes):
             if number < resume or self._whole.fullmatch(self._line_text(piece, begins, ends, number)):
                 continue
-            closing = self._closing(piece, begins, ends, with_quotes[place + 1 :])
+            closing = self._closing(piece, begins, ends, with_quotes, place + 1)
             if closing == _NOWHERE and not final and len(piece) - begins[number] < _LONGEST_RECORD:
                 return int(number)
             if closing < 0 or not self._is_one(piece, begins, ends, number, closing):
@@ -202,12 +202,15 @@ class Delimited(LineTable):
             resume = closing + 1
         return len(begins)
 
-    def _closing(self, piece: bytes, begins: Positions, ends: Positions, candidates: list[int]) -> int:
+    def _closing(self, piece: bytes, begins: Positions, ends: Positions, candidates: list[int], first: int) -> int:
         """The line on which an open quote is closed as it should be, before a separator or the line's end."""
-        for number in candidates:
+        for place in range(first, len(candidates)):
+            number = candidates[place]
             text = self._line_text(piece, begins, ends, number)
+            if self._closed_badly.match(text):
+                return _BADLY
             if self._closed.fullmatch(text):
-                return number if self._closed_well.fullmatch(text) else _BADLY
+                return number
         return _NOWHERE
 
     def _is_one(self, piece: bytes, begins: Positions, ends: Positions, first: int, last: int) -> bool:
@@ -248,7 +251,8 @@ class Delimited(LineTable):
     def count(self, text: str, record: Record) -> None:
         width = len(self.layout.names)
         text = self._trimmed(text)
-        if text.count(self.layout.delimiter) < width - 1 or text.startswith('"'):
+        sign = self.layout.delimiter
+        if text.count(sign) < width - 1 or (text[:1] == text[-1:] == '"' and f'"{sign}"' not in text):
             cells = _cells(text, self.layout.delimiter)
             apart = self._apart(cells) if len(cells) == 1 < width else cells
             self.requoted += apart is not cells
@@ -261,8 +265,8 @@ class Delimited(LineTable):
 
     def _trimmed(self, text: str) -> str:
         """A record without its line break and what lies between it and the next one."""
-        first, feed, _ = text.removeprefix("\ufeff").partition("\n")
-        if not feed or self._whole.fullmatch(first.rstrip("\r")):
+        first, _, rest = text.removeprefix("\ufeff").partition("\n")
+        if not rest or self._whole.fullmatch(first.rstrip("\r")):
             return first.rstrip("\r")
         lines = text.split("\n")
         for number, line in enumerate(lines[1:], 2):
@@ -315,7 +319,9 @@ def _bad(message: str, fix: str) -> Damage:
 
 
 def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    """For a line: that it ends outside quotes; that it begins inside them and ends outside; and closes them well."""
+    """For a line: that it ends outside quotes; that it begins inside them and ends outside; that something follows the
+    quote that closes them, which comes of a quote too many.
+    """
     sign = re.escape(delimiter[0])
     value = rf'(?:"(?:[^"]++|"")*+"[^{sign}]*+|[^"{sign}][^{sign}]*+)?+'
     rest = rf"(?:{sign}{value})*+"
@@ -323,5 +329,5 @@ def _patterns(delimiter: str) -> tuple[re.Pattern[str], re.Pattern[str], re.Patt
     return (
         re.compile(value + rest),
         re.compile(rf"{inside}[^{sign}]*+{rest}"),
-        re.compile(rf"{inside}[ ]*+(?={sign}|$){rest}"),
+        re.compile(rf'{inside}[ ]*+[^{sign}"]'),
     )

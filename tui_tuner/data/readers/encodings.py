@@ -214,8 +214,7 @@ def _guess(raw: bytes) -> Coding:
 
 
 def _best(raw: bytes, codecs_: tuple[tuple[str, str, tuple[str, ...]], ...]) -> tuple[str, str, float]:
-    """The encoding under which most characters are those of a language, its name, and their share; the first of equals.
-    """
+    """The encoding under which most characters are those of a language, its name, and their share; the first of equals."""
     best = ("", "", 0.0)
     for codec, name, alphabets in codecs_:
         try:
@@ -262,7 +261,9 @@ def _share(text: str, alphabets: tuple[str, ...]) -> float:
         good = 0
         for (before, char, after), count in found.items():
             if char in letters:
-                mixed = char > "\u024f" and (before.isascii() and before.isalpha() or after.isascii() and after.isalpha())
+                mixed = char > "\u024f" and (
+                    before.isascii() and before.isalpha() or after.isascii() and after.isalpha()
+                )
                 good += 0 if mixed or (char.isupper() and before.islower()) else count
             elif char in _SIGNS:
                 good += 0 if before.isalpha() and after.isalpha() and char not in _WITHIN_WORDS else count

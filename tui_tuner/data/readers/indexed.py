@@ -282,7 +282,10 @@ class IndexedTable(ABC):
         return self._fault(self.tail, len(self.starts), self._tail_line, 0)
 
     def _read(self, raw: bytes, index: int, start: int, line: int) -> Record | Fault:
-        text = decoded(raw, self.coding)
+        try:
+            text: str | None = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            text = decoded(raw, self.coding)
         found = self.record(text, index) if text is not None else _undecodable(raw)
         if index == self._counted:
             with self._lock:

@@ -25,6 +25,7 @@ _SPACE = b" \t\r\n\xef\xbb\xbf"
 _WINDOW = 1 << 16
 _FARTHEST = 1 << 26
 _LONGEST_LEAD = 1 << 12
+_FIRST_NAME = re.compile(rb'\{\s*"([^"\\]*)"\s*:')
 
 
 class JsonValues(IndexedTable):
@@ -87,14 +88,14 @@ class JsonValues(IndexedTable):
         self._stop = self._frontier + found.done
         if found.end is not None:
             self._stop -= 1
-            self._closed = True
-            self._flush()
-            self._look_behind()
-            self.finish()
+            if self._is_end():
+                self._closed = True
+                self._flush()
+                self.finish()
             return found.done
         is_open = state.depth > 0 or state.in_text or (final and self._closing)
         if is_open and self._pending is not None and (final or self._stop - self._pending[0] > self._doubt_from):
-            self._doubt()
+            self._doubt(final)
         return found.done
 
     by_brackets = True
@@ -165,12 +166,13 @@ class JsonValues(IndexedTable):
             self.starts.add(np.array([self._pending[0]]), np.array([self._pending[1]]))
             self._pending = None
 
-    def _look_behind(self) -> None:
-        """What follows the container, and the objects it is in, is damage."""
-        if self._outer is None:
-            return
+    def _is_end(self) -> bool:
+        """Whether the container is closed where it seems to be. What follows then, and should not, is damage too.
+
+        Not so where the value before is damaged and something follows that can't: then the bracket was the value's.
+        """
         position = self._stop + 1
-        for _ in range(self._outer):
+        for _ in range(self._outer or 0):
             state = State(waiting=False)
             end = None
             while end is None:
@@ -179,13 +181,26 @@ class JsonValues(IndexedTable):
                 position += found.done
                 end = found.end
                 if end is None and (len(piece) < PIECE or not found.done):
-                    self._set_tail(_unclosed(), self.content.size)
-                    return
+                    return self._ends_with(_unclosed(), self.content.size)
         while piece := wait_for(self.content, position, position + PIECE):
             if rest := piece.lstrip(_SPACE):
-                self._set_tail(_more(0, 1), position + len(piece) - len(rest))
-                return
+                if self._outer is None and rest[:1] in (b",", b"}"):
+                    return True
+                return self._ends_with(_more(0, 1), position + len(piece) - len(rest))
             position += len(piece)
+        return True
+
+    def _ends_with(self, damage: Damage, position: int) -> bool:
+        """Takes what follows the container for damage behind the rows, unless the last value shows that it goes on."""
+        if self._pending is not None:
+            start, line = self._pending
+            text = decoded(self.content.read(start, self._stop), self.coding)
+            if (text is None or isinstance(jsontext.first(text)[0], Damage)) and self._next_alike(start) is not None:
+                self._pass_over(start, line)
+                return False
+        if self._outer is not None:
+            self._set_tail(damage, position)
+        return True
 
     def _set_tail(self, damage: Damage, position: int) -> None:
         """Damage behind the rows, at a byte."""
@@ -208,14 +223,16 @@ class JsonValues(IndexedTable):
         if self.tail is None and whole:
             self._set_tail(_unclosed(), self._stop)
 
-    def _doubt(self) -> None:
+    def _doubt(self, final: bool) -> None:
         """A value that goes on for long, or to the end of the file, may be damaged so that its end was missed."""
         assert self._pending is not None
         start, line = self._pending
         self._doubt_from *= 2
         text = decoded(self.content.read(start, self._stop), self.coding)
-        value = jsontext.first(text)[0] if text is not None else Damage("", "", "")
-        if isinstance(value, Damage) and (text is None or not jsontext.is_cut(value, text)):
+        value = jsontext.first(text)[0] if text is not None else None
+        if text is None or (isinstance(value, Damage) and not jsontext.is_cut(value, text)):
+            self._pass_over(start, line)
+        elif isinstance(value, Damage) and final and self._next_alike(start) is not None:
             self._pass_over(start, line)
 
     def _pass_over(self, start: int, line: int) -> None:
@@ -268,11 +285,10 @@ class JsonValues(IndexedTable):
 
     def _is_alike(self, value: Record) -> bool:
         """Whether an object begins with the name that the first row begins with."""
-        if self._first_name is None and len(self.starts):
-            stop = self.starts.position(1) if len(self.starts) > 1 else self.end()
-            text = decoded(self.content.read(self.starts.position(0), stop), self.coding)
-            first = jsontext.first(text)[0] if text is not None else None
-            self._first_name = next(iter(first), "") if isinstance(first, dict) else ""
+        if self._first_name is None:
+            start = self.starts.position(0) if len(self.starts) else (self._pending or (self._stop, 0))[0]
+            found = _FIRST_NAME.match(self.content.read(start, start + _LONGEST_LEAD))
+            self._first_name = found[1].decode("utf-8", "replace") if found else ""
         return not self._first_name or self._first_name in value
 
 

@@ -74,9 +74,11 @@ class JsonLines(LineTable):
         super().__init__(content, coding, "jsonl", coding.start)
 
     def record(self, text: str, index: int) -> Record | Damage:
-        cut = text.rstrip(" \t\r\n")
-        # Blanks before the line's end stay, so that a column counts them.
-        value: Any = jsontext.whole((cut + text[len(cut) :].partition("\n")[0].rstrip("\r")).lstrip("\ufeff"))
+        value: Any = jsontext.whole(text)
+        if isinstance(value, Damage):
+            # Once more with nothing but the line, where blanks before its end stay, so that a column counts them.
+            cut = text.rstrip(" \t\r\n")
+            value = jsontext.whole((cut + text[len(cut) :].partition("\n")[0].rstrip("\r")).lstrip("\ufeff"))
         return value if isinstance(value, Damage) else jsontext.as_record(value)
 
     def count(self, text: str, record: Record) -> None:

@@ -136,7 +136,11 @@ def _json(content: Content, coding: Coding, start: int, suffix: str, options: Op
     if whole_line and is_object(line.decode("latin-1")):
         if suffix not in (".jsonl", ".ndjson", ".jsonlines") and is_last(content, start + len(line)):
             return document(content, coding, start, options.subset)
-        return {"": JsonLines(content, coding)} if _by_lines(content, start) else _one_after_another(content, coding, start)
+        return (
+            {"": JsonLines(content, coding)}
+            if _by_lines(content, start)
+            else _one_after_another(content, coding, start)
+        )
     text = _text(content, start)
     value, end = jsontext.first(text)
     if not isinstance(value, Damage):
@@ -146,11 +150,13 @@ def _json(content: Content, coding: Coding, start: int, suffix: str, options: Op
         return _one_after_another(content, coding, start)
     lines = _lines(content, start)
     objects = sum(map(is_object, lines))
-    beginnings = sum(line.startswith(('{"', "{'")) for line in lines)
+    beginnings = sum(line.startswith(('{"', "{'")) and line.rstrip().endswith("}") for line in lines)
     if objects and objects * 2 >= len(lines):
         return {"": JsonLines(content, coding)}
     if not surely and not jsontext.is_cut(value, text):
         return None
+    if sum(line.rstrip() == "{" for line in lines) > 1:  # a holder of rows opens but once
+        return _one_after_another(content, coding, start)
     if beginnings * 2 >= len(lines) and len(lines) > 1:
         return {"": JsonLines(content, coding)}
     return document(content, coding, start, options.subset)
