@@ -35,7 +35,7 @@ def _is_encoding(value: str) -> str:
 
 def _is_delimiter(value: str) -> str:
     if value and separator(value) is None:
-        raise ConflictError("", "separates nothing", 'give one sign such as ";", or "tab" or "spaces"')
+        raise ConflictError("", "separates nothing", 'give a sign such as ";", or "tab" or "spaces"')
     return value
 
 
@@ -61,7 +61,8 @@ class DataSection(Section):
     """The encoding of a text file, such as "cp1252" or "shift_jis"; empty finds it out. Set it when accented letters
     come out wrong."""
     delimiter: Delimiter = ""
-    """What separates the columns of a text file: one sign, or "tab" or "spaces" (two or more); empty finds it out."""
+    """What separates the columns of a text file: a sign or several, or "tab" or "spaces" (two or more); empty finds it
+    out."""
     header: Header = "auto"
     """Whether the first record of a CSV file names the columns; "auto" judges by its values, and says how surely."""
     shape: Shape = "auto"

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 SPACES = "spaces"
 """The separator that is two spaces or more."""
 
+_LONGEST_SEPARATOR = 8
 _SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "colon": ":"}
 _SLICE = re.compile(r"(?P<split>[\w.-]*)(?:\[(?P<start>-?\d+%?)?:(?P<stop>-?\d+%?)?\])?")
 
@@ -27,9 +28,9 @@ def encoding_name(text: str) -> str | None:
 
 
 def separator(text: str) -> str | None:
-    """The sign that a separator's name or the sign itself means; "spaces" stays so, None means nothing."""
-    sign = _SEPARATORS.get(text.casefold(), text)
-    return sign if sign == SPACES or (len(sign) == 1 and sign not in '"\r\n') else None
+    """The sign or signs that a separator's name or they themselves mean; "spaces" stays so, None means nothing."""
+    signs = _SEPARATORS.get(text.casefold(), text)
+    return signs if 0 < len(signs) <= _LONGEST_SEPARATOR and not set('"\r\n') & set(signs) else None
 
 
 @dataclass(frozen=True)

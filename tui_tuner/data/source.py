@@ -6,6 +6,7 @@ each with the line it starts on, and the first that is damaged is refused.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,8 +15,7 @@ from tui_tuner.data.opening import open_source
 from tui_tuner.data.readers.refusals import no_rows
 from tui_tuner.data.readers.sniff import json_lines
 from tui_tuner.data.splitnames import SPLITS
-from tui_tuner.data.table import Fault, Source, Table
-from tui_tuner.errors import TunerError
+from tui_tuner.data.table import Fault, Place, Source, Table
 
 if TYPE_CHECKING:
     from tui_tuner.config import DataSection
@@ -33,7 +33,8 @@ class Records:
         lines: for each of `rows` the line of its file that it starts on, from 1; 0 where the format has no lines.
         format: as that of the `Source`.
         notes: what a person should know about how the source was read.
-        source: what was read, where rows stand in it as they stood in the file.
+        faults: the records that can't be read.
+        places: for each of `rows` where it stands, where the source was read as a whole.
     """
 
     rows: list[dict[str, Any]]
@@ -42,41 +43,47 @@ class Records:
     lines: list[int]
     format: str = "jsonl"
     notes: list[str] = field(default_factory=list)
-    source: Source | None = None
+    faults: list[Fault] = field(default_factory=list)
+    places: list[Place] = field(default_factory=list)
+
+    def place(self, index: int) -> Place:
+        """Where one of `rows` stands."""
+        return self.places[index] if self.places else Place(self.path, self.lines[index], index)
 
     def where(self, index: int) -> str:
         """File, line and row (from 1, within its file) of one of `rows`, for messages."""
-        if self.source is None:
-            return f"{self.path}, line {self.lines[index]} (row {index + 1})"
-        row = index
-        for name in SPLITS if self.splits is not None else ():
-            assert self.splits is not None
-            if row < len(self.splits[name]):
-                return str(self.source.tables[name].place(row))
-            row -= len(self.splits[name])
-        return str(self.source.main.place(row))
+        return str(self.place(index))
+
+    def refuse_faults(self) -> None:
+        """
+        Raises:
+            TunerError: the first record that can't be read, and how many there are.
+        """
+        if self.faults:
+            error = self.faults[0].error()
+            if len(self.faults) > 1:
+                count = len(self.rows) + len(self.faults)
+                error.message += f" ({len(self.faults):,} of {count:,} rows can't be read)"
+            raise error
 
     def columns(self) -> list[str]:
         """The names of all columns, in the order in which they first occur."""
         return list(dict.fromkeys(name for row in self.rows for name in row))
 
 
-def read_records(data: DataSection | str, base: Path | None = None) -> Records:
+def read_records(data: DataSection | str, base: Path | None = None, *, strict: bool = True) -> Records:
     """Read a source as a whole.
 
     Args:
         data: what to read and how, or just the source, as for `open_source`.
         base: folder that a relative path is looked for in first.
+        strict: whether a record that can't be read is an error, and not one of `faults`.
 
     Raises:
         TunerError: it isn't there, holds no rows, or a record is damaged; names file and line of the first, and says
             how many there are.
     """
-    source = open_source(data, base)
-    try:
-        return _all(source)
-    finally:
-        source.close()
+    return _all(open_source(data, base), strict)
 
 
 def read_jsonl(path: Path) -> Records:
@@ -86,46 +93,37 @@ def read_jsonl(path: Path) -> Records:
         TunerError: as `read_records`.
     """
     table = json_lines(path)
-    source = Source(str(path), path, {"": table}, table.format)
+    return _all(Source(str(path), path, {"": table}, table.format), strict=True)
+
+
+def _all(source: Source, strict: bool) -> Records:
+    records = Records([], source.path, None, [], source.format, list(source.notes))
     try:
-        return _all(source)
+        if source.has_splits:
+            records.splits = {name: [] for name in SPLITS}
+        for name in ("", *SPLITS):
+            if (table := source.tables.get(name)) is not None:
+                rows = list(_rows(table, records))
+                if records.splits is not None:
+                    records.splits[name] = rows
+                records.rows += rows
+                prefix = f"{table.path.name}: " if source.has_splits else ""
+                records.notes += [f"{prefix}{note}" for note in table.notes()]
     finally:
         source.close()
-
-
-def _all(source: Source) -> Records:
-    records = Records([], source.path, None, [], source.format, list(source.notes), source)
-    faults: list[Fault] = []
-    if source.has_splits:
-        records.splits = {name: [] for name in SPLITS}
-    for name in ("", *SPLITS):
-        if (table := source.tables.get(name)) is not None:
-            rows = _rows(table, faults)
-            if records.splits is not None:
-                records.splits[name] = rows
-            records.rows += rows
-            records.lines += [table.place(index).line for index in range(len(rows))]
-            prefix = f"{table.path.name}: " if source.has_splits else ""
-            records.notes += [f"{prefix}{note}" for note in table.notes()]
-    if faults:
-        raise _refusal(faults, len(records.rows) + len(faults))
+    if strict or not records.rows:
+        records.refuse_faults()
     if not records.rows:
         raise no_rows(source.path)
     return records
 
 
-def _rows(table: Table, faults: list[Fault]) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = []
-    for record in table.rows():
+def _rows(table: Table, records: Records) -> Iterator[dict[str, Any]]:
+    for index, record in enumerate(table.rows()):
         if isinstance(record, Fault):
-            faults.append(record)
+            records.faults.append(record)
         else:
-            rows.append(record)
-    return rows
-
-
-def _refusal(faults: list[Fault], count: int) -> TunerError:
-    error = faults[0].error()
-    if len(faults) > 1:
-        error.message += f" ({len(faults):,} of {count:,} rows can't be read)"
-    return error
+            place = table.place(index)
+            records.places.append(place)
+            records.lines.append(place.line)
+            yield record

@@ -6,10 +6,7 @@ sounds) comes out as null with a note. A batch that is damaged makes faults of i
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import json
-import math
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -20,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.data.readers.content import FileContent
+from tui_tuner.data.readers.plainvalues import plain
 from tui_tuner.data.table import Fault, Place, Record
 from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError, brief
@@ -115,7 +113,7 @@ class BatchTable(ABC):
 
     def _plain_record(self, value: Record, number: int) -> Record:
         lost: list[str] = []
-        record = {name: _plain(cell, name, lost) for name, cell in value.items()}
+        record = {name: plain(cell, name, lost) for name, cell in value.items()}
         if number == self._counted:
             self._counted += 1
             for name in lost:
@@ -377,31 +375,3 @@ def _damaged(path: Path, what: str, error: Exception) -> TunerError:
         where=str(path),
         fix="fetch the file again",
     )
-
-
-def _plain(value: Any, name: str, lost: list[str]) -> Any:
-    """A value of Arrow in terms that JSON has; `lost` takes the name of a column whose value has none."""
-    if value is None or isinstance(value, str | bool | int):
-        return value
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return value
-        lost.append("")
-        return None
-    if isinstance(value, dict):
-        return {str(key): _plain(item, name, lost) for key, item in value.items()}
-    if isinstance(value, list):
-        if value and all(isinstance(item, tuple) and len(item) == 2 for item in value):  # a map
-            return {str(key): _plain(item, name, lost) for key, item in value}
-        return [_plain(item, name, lost) for item in value]
-    if isinstance(value, bytes):
-        try:
-            return value.decode("utf-8")
-        except UnicodeDecodeError:
-            lost.append(name)
-            return None
-    if isinstance(value, decimal.Decimal):
-        return int(value) if value == value.to_integral_value() else float(value)
-    if isinstance(value, datetime.datetime | datetime.date | datetime.time):
-        return value.isoformat()
-    return str(value)

@@ -150,7 +150,7 @@ class Delimited(LineTable):
         self._unclosed: set[int] = set()
         self._whole, self._closed, self._closed_badly = _patterns(layout.delimiter)
         sign = layout.delimiter.encode()
-        if layout.delimiter != SPACES and len(sign) == 1:
+        if len(sign) == 1:
             self.blanks = BLANK + b'"' + sign
             self.maybe_blank = self.maybe_blank.copy()
             self.maybe_blank[list(self.blanks)] = True
@@ -159,7 +159,7 @@ class Delimited(LineTable):
         kept = ~blank
         damaged: list[int] = []
         stop = len(begins)
-        if b'"' in piece and self.layout.delimiter != SPACES:
+        if b'"' in piece and len(self.layout.delimiter) == 1:
             stop = self._join(piece, begins, ends, blank, kept, damaged, final)
         numbers = np.flatnonzero(kept[:stop])
         self.blank += int(blank[:stop].sum())

@@ -51,6 +51,8 @@ def cells_of(text: str, delimiter: str) -> list[str]:
     """
     if delimiter == SPACES:
         return _SPACES.split(text.strip(" "))
+    if len(delimiter) > 1:  # which the csv module has not
+        return text.split(delimiter)
     return next(csv.reader([text], delimiter=delimiter), [])
 
 

@@ -214,7 +214,7 @@ def _guess(raw: bytes) -> Coding:
 
 
 def _best(raw: bytes, codecs_: tuple[tuple[str, str, tuple[str, ...]], ...]) -> tuple[str, str, float]:
-    """The encoding under which most characters are those of a language, its name, and their share; the first of equals."""
+    """The encoding under which most characters are a language's, its name, and their share; the first of equals."""
     best = ("", "", 0.0)
     for codec, name, alphabets in codecs_:
         try:
@@ -262,7 +262,7 @@ def _share(text: str, alphabets: tuple[str, ...]) -> float:
         for (before, char, after), count in found.items():
             if char in letters:
                 mixed = char > "\u024f" and (
-                    before.isascii() and before.isalpha() or after.isascii() and after.isalpha()
+                    (before.isascii() and before.isalpha()) or (after.isascii() and after.isalpha())
                 )
                 good += 0 if mixed or (char.isupper() and before.islower()) else count
             elif char in _SIGNS:

@@ -230,9 +230,14 @@ class JsonValues(IndexedTable):
         self._doubt_from *= 2
         text = decoded(self.content.read(start, self._stop), self.coding)
         value = jsontext.first(text)[0] if text is not None else None
-        if text is None or (isinstance(value, Damage) and not jsontext.is_cut(value, text)):
-            self._pass_over(start, line)
-        elif isinstance(value, Damage) and final and self._next_alike(start) is not None:
+        if text is None:
+            goes_on = False
+        elif isinstance(value, Damage):
+            # What breaks off may be long, or the end of the file; unless a value like the others begins within it.
+            goes_on = jsontext.is_cut(value, text) and not (final and self._next_alike(start) is not None)
+        else:
+            goes_on = True
+        if not goes_on:
             self._pass_over(start, line)
 
     def _pass_over(self, start: int, line: int) -> None:
