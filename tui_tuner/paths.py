@@ -19,6 +19,7 @@ EMBEDDED = "embedded:"
 _EMBEDDED_MODELS = {"phi3-tiny": Path("quickstart/model")}
 _EMBEDDED_DATA = {"players": Path("quickstart/players.json")}
 _LONGEST_NAME = 60
+_REPOSITORY = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
 
 def package_dir() -> Path:
@@ -136,6 +137,11 @@ def resolve_data(source: str, base: Path | None) -> str:
         TunerError: when there is no embedded data of that name.
     """
     return _resolve(source, base, _EMBEDDED_DATA, "data set")
+
+
+def is_repository_name(name: str) -> bool:
+    """Whether the text has the form `owner/name` of a repository on the Hub."""
+    return bool(_REPOSITORY.match(name)) and ".." not in name
 
 
 def safe_name(text: str) -> str:

@@ -33,11 +33,20 @@ NAME = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1)
 MODULE = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,5}(\.[A-Za-z0-9_]{1,5}){0,2}", fullmatch=True)
 
 
+READING = {
+    "data.slice": ["", "train[:1000]", "[10%:-20%]", "test", "train_sft [ 5 : ]"],
+    "data.encoding": ["", "utf-8", "CP1252", "mac_roman"],
+    "data.delimiter": ["", ";", "tab", "spaces", "||", "§"],
+}
+
+
 def a_value(info: FieldInfo) -> st.SearchStrategy[Any]:
     if info.key in ("run.name", "model.path", "data.source"):
         return NAME
     if info.key == "adapter.targets":
         return st.lists(MODULE, unique=True, max_size=3)
+    if info.key in READING:
+        return st.sampled_from(READING[info.key])
     if info.key in ("data.group", "data.fixes", "data.allow"):
         return st.lists(NAME, unique=True, max_size=3)
     if info.kind == "whole":

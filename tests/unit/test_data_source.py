@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tui_tuner.data.jsonrows import json_document, json_lines
+from tui_tuner.data.opening import open_source
 from tui_tuner.data.source import read_jsonl, read_records
 from tui_tuner.errors import TunerError
 
@@ -92,9 +93,10 @@ def test_what_is_not_utf8_is_read_as_windows_1252_and_said(tmp_path: Path) -> No
     assert records.notes == ["line 2 is not UTF-8 and read as Windows-1252; look whether accented letters are right"]
 
 
-def test_bytes_that_windows_1252_lacks_are_kept(tmp_path: Path) -> None:
-    records = read_records(write(tmp_path / "a.jsonl", b'{"text": "a\x81b"}\n'))
-    assert records.rows == [{"text": "a\x81b"}]
+def test_bytes_that_windows_1252_lacks_are_read_where_they_mean_something(tmp_path: Path) -> None:
+    records = read_records(write(tmp_path / "a.jsonl", '{"text": "für Jürgen"}\n'.encode("cp850")))
+    assert records.rows == [{"text": "für Jürgen"}]
+    assert "the DOS code page 850" in records.notes[0]
 
 
 def test_nan_becomes_null_with_a_note(tmp_path: Path) -> None:
@@ -132,7 +134,7 @@ def test_the_last_of_two_equal_keys_holds_the_rows(tmp_path: Path) -> None:
         ('{"a": "x\ty"}\n', "line 1, column 9", "line break or control character"),
         ('{"a": "x}\n', "line 1, column 7", "never closed"),
         ('{"a": "C:\\data"}\n', "line 1, column 10", "backslash"),
-        ('{"a": 1} {"a": 2}\n{"a": }', "line 1, column 10", "more after the end"),
+        ('{"a": 1} {"a": 2}\n{"a": }', "line 2, column 7", "malformed"),
         ('{\n "a": }', "line 2, column 7", "malformed"),
         ('{\n "a": 1\n}\n{\n "a": 2', "line 5, column 8", "breaks off"),
         ('{"a": ' + "9" * 5000 + "}\n", "line 1", "thousands of digits"),
@@ -160,9 +162,9 @@ def test_damaged_json_names_file_and_line(tmp_path: Path, content: str, where: s
         ("a.json", b"\n<!DOCTYPE html><html></html>", "web-page"),
         ("a.csv", b"<html lang=en>", "web-page"),
         ("a.csv", b"PK\x03\x04rest", "unsupported-format"),
-        ("a.jsonl", b"\x1f\x8brest", "unsupported-format"),
-        ("a.parquet", b"PAR1rest", "unsupported-format"),
-        ("notes.txt", b"Dear all,\nhere is a text.\n", "unsupported-format"),
+        ("a.jsonl", b"\x1f\x8brest", "damaged-file"),
+        ("a.parquet", b"PAR1rest", "damaged-file"),
+        ("notes.yaml", b"Dear all,\nhere is a text.\n", "unsupported-format"),
         ("a.jsonl", b'{"text": "\x00"}', "not-text"),
         ("a.jsonl", codecs.BOM_UTF16_LE + b"a\x00b", "bad-encoding"),
     ],
@@ -241,33 +243,43 @@ JSON_VALUES = st.recursive(
 OBJECTS = st.lists(st.dictionaries(st.text(), JSON_VALUES, max_size=4), min_size=1, max_size=6)
 
 
-@settings(deadline=None)
-@given(rows=OBJECTS, ascii=st.booleans())
-def test_any_rows_come_back_from_lines(rows: list[dict[str, object]], ascii: bool) -> None:
-    text = "".join(json.dumps(row, ensure_ascii=ascii) + "\n" for row in rows)
-    found = json_lines(text.split("\n"), Path("a.jsonl"))
-    assert (found.rows, found.lines) == (rows, list(range(1, len(rows) + 1)))
+SLOW_FIXTURE = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
-@settings(deadline=None)
+@SLOW_FIXTURE
+@given(rows=OBJECTS, ascii=st.booleans(), ends=st.lists(st.sampled_from(["\n", "\r\n", "\n\n", "\n \t\n"]), min_size=6))
+def test_any_rows_come_back_from_lines(tmp_path: Path, rows: list[Any], ascii: bool, ends: list[str]) -> None:
+    texts = [json.dumps(row, ensure_ascii=ascii) + end for row, end in zip(rows, ends, strict=False)]
+    content = "".join(texts).encode("utf-8", "replace")
+    rows = [json.loads(text.encode("utf-8", "replace")) for text in texts]
+    records = read_jsonl(Path(write(tmp_path / "a.jsonl", content)))
+    assert records.rows == rows
+    assert records.lines == [1 + "".join(texts[:number]).count("\n") for number in range(len(texts))]
+
+
+@SLOW_FIXTURE
 @given(rows=OBJECTS, indent=st.sampled_from([None, 1]), held=st.booleans())
-def test_any_rows_come_back_from_a_document(rows: list[dict[str, object]], indent: int | None, held: bool) -> None:
-    found = json_document(json.dumps({"n": 1, "data": rows} if held else rows, indent=indent), Path("a.json"))
-    assert found.rows == rows
-    assert found.lines == sorted(found.lines)
+def test_any_rows_come_back_from_a_document(tmp_path: Path, rows: list[Any], indent: int | None, held: bool) -> None:
+    text = json.dumps({"n": 1, "data": rows} if held else rows, indent=indent)
+    records = read_records(write(tmp_path / "a.json", text))
+    assert records.rows == rows
+    assert records.lines == sorted(records.lines)
 
 
-@settings(deadline=None)
+@SLOW_FIXTURE
 @given(text=st.text(alphabet="{}[]\":, \n\\ab1eE.-+tfn'", max_size=40))
-def test_any_text_is_read_or_refused(text: str) -> None:
-    for read in (lambda: json_document(text, Path("a")), lambda: json_lines(text.split("\n"), Path("a"))):
+def test_any_text_is_read_or_refused(tmp_path: Path, text: str) -> None:
+    for name in ("a.json", "a.jsonl"):
         try:
-            found = read()
+            table = open_source(write(tmp_path / name, text)).main
         except TunerError as error:
-            assert "a, line " in error.where
-        else:
-            assert len(found.rows) == len(found.lines)
-            assert all(isinstance(row, dict) for row in found.rows)
+            assert error.code in ("empty-file", "no-rows", "bad-table", "ambiguous-rows")
+            continue
+        found = list(table.rows())
+        assert len(found) == len(table) > 0
+        assert [table.row(index) for index in range(len(found))] == found
+        for row in found:
+            assert isinstance(row, dict) or (row.place.line > 0 and row.message and "line " in row.where())
 
 
 def test_importing_loads_no_heavy_library() -> None:

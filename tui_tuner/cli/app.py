@@ -258,8 +258,7 @@ def _open_chat(target: ChatTarget, json: bool) -> int:
     from tui_tuner.cli.screen import open_workbench
     from tui_tuner.models.adapters import read_adapter_config
     from tui_tuner.models.folder import check_folder, locate
-    from tui_tuner.models.hub import is_repository_name
-    from tui_tuner.paths import resolve_model
+    from tui_tuner.paths import is_repository_name, resolve_model
 
     # A mistake is said here and not behind a screen; what the hub may have to send first, the screen waits for.
     found = resolve_model(target.model, None)

@@ -6,25 +6,65 @@ checked where the records are at hand, not here.
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
+from tui_tuner.config.reading import Slice, encoding_name, separator
 from tui_tuner.config.types import ConflictError, Name, Names, Number, Section, Switch, Text, Texts, Whole
 
 Shape = Literal[
     "auto", "completion", "text", "messages", "sharegpt", "alpaca", "dolly", "question-answer", "preference", "tree"
 ]
+Header = Literal["auto", "yes", "no"]
 SplitMode = Literal["records", "grouped", "facts"]
 Branch = Literal["best", "longest", "all"]
+
+
+def _is_slice(value: str) -> str:
+    if Slice.parse(value) is None:
+        raise ConflictError("", "is no slice", 'write it as "train[:1000]", "[10%:20%]" or "test"')
+    return value
+
+
+def _is_encoding(value: str) -> str:
+    if value and encoding_name(value) is None:
+        raise ConflictError("", "is no encoding", 'name one such as "utf-8", "cp1252", "mac_roman" or "shift_jis"')
+    return value
+
+
+def _is_delimiter(value: str) -> str:
+    if value and separator(value) is None:
+        raise ConflictError("", "separates nothing", 'give a sign such as ";", or "tab" or "spaces"')
+    return value
+
+
+Slicing = Annotated[Text, AfterValidator(_is_slice)]
+Encoding = Annotated[Text, AfterValidator(_is_encoding)]
+Delimiter = Annotated[Text, AfterValidator(_is_delimiter)]
 
 
 class DataSection(Section):
     """The examples that are learned from, and how a record becomes a prompt and an answer."""
 
     source: Name
-    """The examples: a file (JSONL, JSON, CSV or TSV), a folder with train, valid and test files, or
-    "embedded:players". A relative path is looked up beside this file first."""
+    """The examples: a file (JSONL, JSON, CSV, Parquet, text and others), a folder with train, valid and test files, a
+    data set on the Hugging Face Hub ("hf:owner/name"), or "embedded:players". A relative path is looked up beside this
+    file first."""
+    subset: Text = ""
+    """Which of several sets a source holds: a configuration on the Hub, a folder in a folder, or the key of a list in a
+    JSON file. Empty where there is only one."""
+    slice: Slicing = ""
+    """Which part to take, such as "train[:1000]", "[10%:20%]" or "test"; empty takes everything. With the name of a
+    split, only that one is used, and validation and test are held back from it."""
+    encoding: Encoding = ""
+    """The encoding of a text file, such as "cp1252" or "shift_jis"; empty finds it out. Set it when accented letters
+    come out wrong."""
+    delimiter: Delimiter = ""
+    """What separates the columns of a text file: a sign or several, or "tab" or "spaces" (two or more); empty finds it
+    out."""
+    header: Header = "auto"
+    """Whether the first record of a CSV file names the columns; "auto" judges by its values, and says how surely."""
     shape: Shape = "auto"
     """What the records look like; "auto" recognises it, and the Data screen says how surely. Set it when the guess is
     wrong; templates come before it."""

@@ -21,8 +21,10 @@ from tui_tuner.data.recipe import Recipe, located, settle
 from tui_tuner.data.rows import Row
 from tui_tuner.data.shapes import SURE
 from tui_tuner.data.shapes.trees import flattened
-from tui_tuner.data.source import SPLITS, Records, read_records
+from tui_tuner.data.source import Records, read_records
 from tui_tuner.data.split import Split, sample, split_records
+from tui_tuner.data.splitnames import SPLITS
+from tui_tuner.data.table import Fault
 from tui_tuner.data.template import unknown_column
 from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
@@ -46,6 +48,7 @@ class Draft:
         refused: records that cannot be used, with the reason.
         parts: of "train", "valid", "test" and "unseen" which row of which record, in order of use.
         notes: what a person should know about how the rows came about.
+        faults: records that could not be read.
         undivided: why the usable records could not be divided, when they could not; all then count as training.
     """
 
@@ -56,6 +59,7 @@ class Draft:
     parts: dict[str, list[Origin]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     undivided: TunerError | None = None
+    faults: list[Fault] = field(default_factory=list)
 
     def rows(self, part: str) -> list[Row]:
         """The rows of a part."""
@@ -69,7 +73,8 @@ def draft(data: DataSection, seed: int, base: Path | None = None) -> Draft:
         TunerError: the source cannot be read, a template does not fit its columns, or it is not clear what its records
             are.
     """
-    records = read_records(data.source, base)
+    records = read_records(data, base, strict=False)
+    faults = records.faults
     notes = list(records.notes)
     recipe = settle(data, records.rows, str(records.path))
     if recipe.guess.shape == "tree" and not data.prompt:
@@ -80,10 +85,10 @@ def draft(data: DataSection, seed: int, base: Path | None = None) -> Draft:
     chosen = _chosen(records, recipe, data, seed, notes)
     fixes = _known(data.fixes)
     made, refused = _all_rows(records, recipe, chosen, fixes, notes)
-    if DROP_UNUSABLE in fixes and refused:
-        notes.append(f"{DROP_UNUSABLE}: {many(len(refused), 'record', 'records')} left out")
-        refused = []
-    result = Draft(records, recipe, made, refused, {}, notes)
+    if DROP_UNUSABLE in fixes and (left_out := len(refused) + len(faults)):
+        notes.append(f"{DROP_UNUSABLE}: {many(left_out, 'record', 'records')} left out")
+        refused, faults = [], []
+    result = Draft(records, recipe, made, refused, {}, notes, faults=faults)
     usable = [index for index in chosen if made[index]]
     if usable:
         try:

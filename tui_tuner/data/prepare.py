@@ -59,6 +59,8 @@ def prepared_of(made: Draft) -> Prepared:
         TunerError: the first record that can't be used, and how many others there are; or the reason why the records
             can't be divided as asked.
     """
+    if made.faults:
+        made.records.refuse_faults()
     if made.refused:
         error = made.refused[0][1]
         if len(made.refused) > 1:

@@ -26,7 +26,6 @@ from tui_tuner.data.rows import Row, row_kind
 from tui_tuner.data.shapes import Guess, recognise
 from tui_tuner.data.shapes.guess import SAMPLE
 from tui_tuner.data.source import read_records
-from tui_tuner.data.table import Place
 from tui_tuner.errors import TunerError
 
 if TYPE_CHECKING:
@@ -124,8 +123,10 @@ def scan_draft(
 ) -> Report:
     """As `scan`, for rows that are made already."""
     linter = Linter(context_of(experiment, tokenizer, made.recipe))
+    for fault in made.faults:
+        linter.fault(fault)
     for index, error in made.refused:
-        linter.refusal(Place(made.records.path, made.records.lines[index], index), error)
+        linter.refusal(made.records.place(index), error)
     pass_ = _Pass(made, linter, sum(map(len, made.parts.values())))
     mask = experiment.data.mask_prompt
     texts = any(row_kind(row) == "text" for row in pass_.rows)
@@ -157,7 +158,7 @@ def scan_draft(
 
 def _unsettled(experiment: Experiment, base: Path | None, error: TunerError) -> Report:
     """The report on records that no row can be made of, for one reason that holds for all of them."""
-    records = read_records(experiment.data.source, base)
+    records = read_records(experiment.data, base, strict=False)
     nothing = np.zeros(0, np.int32)
     return Report(
         source=experiment.data.source,
@@ -211,7 +212,7 @@ class _Pass:
         for at, (row, example) in enumerate(zip(rows, examples, strict=True), start):
             if isinstance(example, TunerError):
                 record = self._records[at]
-                place = Place(self.made.records.path, int(self.lines[at]), record)
+                place = self.made.records.place(record)
                 self.linter.refusal(place, TunerError(example.message, code=example.code, fix=example.fix))
                 self.hits.setdefault(example.code, []).append(at)
                 continue

@@ -8,7 +8,7 @@ the first one with `Fault.error`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -38,16 +38,31 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A record that cannot be read, in its place: what is wrong (a sentence without its end), and what to do."""
+    """A record that cannot be read, in its place: what is wrong (a sentence without its end), and what to do.
+
+    Attributes:
+        line: the line of the damage itself, which a record of several lines may have further down; 0 where nothing
+            more is known than the record's own place.
+        column: the character of that line, from 1; 0 where it is not known.
+    """
 
     place: Place
     code: str
     message: str
     fix: str
+    line: int = 0
+    column: int = 0
 
     def error(self) -> TunerError:
         """The same as an error, for those who need every record."""
-        return TunerError(self.message, code=self.code, where=str(self.place), fix=self.fix)
+        return TunerError(self.message, code=self.code, where=self.where(), fix=self.fix)
+
+    def where(self) -> str:
+        """The place, with line and column of the damage itself as far as they are known."""
+        if not self.line:
+            return str(self.place)
+        column = f", column {self.column}" if self.column else ""
+        return f"{self.place.path}, line {self.line}{column} (row {self.place.row + 1})"
 
 
 class Table(Protocol):
@@ -55,11 +70,16 @@ class Table(Protocol):
 
     Attributes:
         path: the file, or the folder or name it came from.
-        format: "jsonl", "json-array", "json-object", "json-objects", "csv", "tsv", "parquet", "lines" or "hub".
+        format: "jsonl", "json-array", "json-object", "json-objects", "csv", "tsv", "parquet", "arrow", "lines" or
+            "hub".
     """
 
     path: Path
     format: str
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that the records come from, in order."""
 
     def __len__(self) -> int:
         """Records found so far: all of them once `complete`."""
@@ -72,7 +92,7 @@ class Table(Protocol):
         """Looks for more records, for about so many seconds at most; True when the end is reached."""
 
     def row(self, index: int) -> Record | Fault:
-        """One record. Raises IndexError beyond `len`."""
+        """One record. Raises IndexError beyond `len`, TunerError where the file changed since it was opened."""
 
     def rows(self, start: int = 0, stop: int | None = None) -> Iterator[Record | Fault]:
         """Records in order, to the end of the file where `stop` is None, whether they were found before or not."""
@@ -96,12 +116,14 @@ class Source:
         path: file or folder; for a set on the Hub its name.
         tables: by split ("train", "valid", "test") where the source brings splits, else one under "".
         format: of the train table, or of the only one.
+        notes: what a person should know about how the source was opened, beside the notes of its tables.
     """
 
     name: str
     path: Path
     tables: dict[str, Table]
     format: str
+    notes: list[str] = field(default_factory=list)
 
     @property
     def has_splits(self) -> bool:

@@ -22,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from tui_tuner.data.cachefiles import trim
 from tui_tuner.data.examples import Example, tokenise_all
 from tui_tuner.data.prepare import Row
 from tui_tuner.paths import cache_dir
@@ -146,19 +147,7 @@ def _write(path: Path, examples: Sequence[Example], limit: int) -> None:
             temporary, tokens=flat, ends=np.cumsum(lengths), offsets=np.array([e.offset for e in examples], np.int64)
         )
         temporary.replace(path)
-        _trim(path.parent, limit, keep=path)
+        trim(path.parent, limit, keep=path, pattern="*.npz")
     except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-
-
-def _trim(folder: Path, limit: int, keep: Path) -> None:
-    """Removes the longest unused entries until all together are within the limit; `keep` stays."""
-    entries = sorted(((s.st_mtime, s.st_size, p) for p in folder.glob("*.npz") if (s := p.stat())), key=lambda e: e[0])
-    total = sum(size for _, size, _ in entries)
-    for _, size, path in entries:
-        if total <= limit:
-            return
-        if path != keep:
-            path.unlink(missing_ok=True)
-            total -= size

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.errors import TunerError, brief
-from tui_tuner.models.hub import fetch, is_repository_name
-from tui_tuner.paths import resolve_model
+from tui_tuner.models.hub import fetch
+from tui_tuner.paths import is_repository_name, resolve_model
 from tui_tuner.runs.files import read_failure
 
 _LFS = b"version https://git-lfs"

@@ -5,18 +5,11 @@ It must never print or log a token, and never import the hub library before a na
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from tui_tuner.errors import TunerError
 
 _PATTERNS = ["*.json", "model*.safetensors", "*.jinja", "tokenizer.model", "*.tiktoken", "*.txt", "README.md"]
-_NAME = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
-
-
-def is_repository_name(name: str) -> bool:
-    """Whether the text has the form `owner/name` of a repository on the hub."""
-    return bool(_NAME.match(name)) and ".." not in name
 
 
 def fetch(name: str, revision: str | None = None) -> Path:
