@@ -42,6 +42,8 @@ class WorkbenchScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (34, "-tall")]  # noqa: RUF012
 
+    _bars: tuple[ModeBar, KeyBar] | tuple[()] = ()
+
     @property
     def tuner(self) -> TunerApp:
         """The app, with its type."""
@@ -59,10 +61,11 @@ class WorkbenchScreen(Screen[None]):
         return inert(self.EMPTY, lines=True)
 
     def compose(self) -> ComposeResult:
-        yield ModeBar(self.MODE)
+        top, bottom = self._bars = (ModeBar(self.MODE), KeyBar(self.MODE))
+        yield top
         with Container(id="body"):
             yield from self.compose_body()
-        yield KeyBar(self.MODE)
+        yield bottom
 
     def compose_body(self) -> ComposeResult:
         """The widgets between mode bar and key bar."""
@@ -100,9 +103,10 @@ class WorkbenchScreen(Screen[None]):
         return str(text) or self.INTRO
 
     def refresh_bars(self) -> None:
-        """Redraws mode bar and key bar; the app calls it after every change."""
-        for bar in self.query("ModeBar, KeyBar"):
-            bar.refresh()
+        """Brings mode bar and key bar up to date; the app calls it after every change."""
+        for bar in self._bars:
+            if bar.is_attached:
+                bar.renew()
 
     def call_hook(self, name: str) -> None:
         """Calls a hook by its name; what it raises is reported, not passed on.

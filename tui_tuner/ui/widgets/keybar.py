@@ -16,20 +16,28 @@ class KeyBar(Widget):
         super().__init__()
         self.auto_links = False
         self._mode = mode
+        self._shown: list[Action] = []
+
+    def renew(self) -> None:
+        """Draws what has changed; nothing when the same keys apply."""
+        if self._applicable() != self._shown:
+            self.refresh()
 
     def render(self) -> Content:
+        self._shown = self._applicable()
         right = [self._item(action) for action in app_actions() if action.footer]
         end = Content("  ").join(right) + Content(" ")
         room = self.size.width - end.cell_length - 3
         line = Content(" ")
-        for action in actions_of(self._mode):
-            if not action.footer or not self._applies(action):
-                continue
+        for action in self._shown:
             item = self._item(action)
             if line.cell_length + item.cell_length + 2 > room:
                 break
             line = line + item + Content("  ")
         return line + Content(" " * max(1, self.size.width - line.cell_length - end.cell_length)) + end
+
+    def _applicable(self) -> list[Action]:
+        return [action for action in actions_of(self._mode) if action.footer and self._applies(action)]
 
     def _applies(self, action: Action) -> bool:
         name = action.action.split("(")[0]

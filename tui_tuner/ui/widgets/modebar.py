@@ -20,15 +20,24 @@ if TYPE_CHECKING:
 
 
 class ModeBar(Widget):
-    """Tabs, and one line about the run being looked at. Redraw it with `refresh()`; it reads the app's state."""
+    """Tabs, and one line about the run being looked at. It reads the app's state; `renew()` brings it up to date."""
 
     def __init__(self, mode: str) -> None:
         super().__init__()
         self.auto_links = False
         self._mode = mode
+        self._shown: object = None
+
+    def renew(self) -> None:
+        """Draws what has changed; nothing when nothing has."""
+        line = self._what_runs()
+        if (line.plain, line.spans) != self._shown:
+            self.refresh()
 
     def render(self) -> Content:
-        return Content("\n").join([self._tabs(), self._what_runs()])
+        line = self._what_runs()
+        self._shown = (line.plain, line.spans)
+        return Content("\n").join([self._tabs(), line])
 
     def _tabs(self) -> Content:
         roomy = self.size.width >= 96
@@ -70,8 +79,6 @@ class ModeBar(Widget):
         view = follower.view
         left = Content(" ") + status_content(follower.state, follower.word)
         facts: list[str] = ["watched from outside"] if outside else []
-        if view.ranks > 1:
-            facts.append(f"{view.ranks} ranks")
         if self._mode == "train":  # its own lines tell how far it is
             facts += [visible(view.model)] if view.model else []
         elif view.steps:
