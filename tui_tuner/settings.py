@@ -30,8 +30,8 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="ignore", validate_assignment=True, use_attribute_docstrings=True, strict=True)
 
-    theme: str = Field("textual-dark", min_length=1)
-    """The colour theme, by its name in the command palette."""
+    theme: str = Field("ember", min_length=1)
+    """The colour theme: "ember" (dark), "paper" (light), or one of Textual's own by its name."""
     runs_dir: str = ""
     """The folder that runs land in; empty is the usual place, and a relative one counts from the home folder."""
     models_dir: str = ""

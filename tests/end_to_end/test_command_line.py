@@ -133,14 +133,17 @@ def test_chat_without_a_prompt_opens_the_workbench(
     monkeypatch.setattr(screen, "open_workbench", lambda runs_dir, **options: opened.append(options["chat"]) or 0)
     assert tuner("chat", workshop / "model").status == 0
     assert tuner("chat", "some/name").status == 0  # fetched when the chat needs it
-    assert opened == [ChatTarget(str(workshop / "model")), ChatTarget("some/name")]
+    manner = ("--system", "Be short.", "--max-tokens", "7", "--temperature", "0.5", "--seed", "3")
+    assert tuner("chat", "some/name", *manner).status == 0
+    asked = ChatTarget("some/name", None, "Be short.", 7, 0.5, 3)
+    assert opened == [ChatTarget(str(workshop / "model")), ChatTarget("some/name"), asked]
     for wrong, code in (("./none", "no such model folder"), (mishaps / "weightless", "no weights")):
         said = tuner("chat", wrong)
         assert said.status == 1
         assert code in said.err
     said = tuner("chat", workshop / "model", "--adapter", mishaps)
     assert (said.status, "no adapter" in said.err) == (1, True)
-    assert len(opened) == 2
+    assert len(opened) == 3
 
 
 def test_version_and_help(tuner: Callable[..., Said]) -> None:

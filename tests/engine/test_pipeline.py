@@ -25,7 +25,7 @@ def test_a_defect_in_any_stage_is_told_and_the_run_can_go_on(
 ) -> None:
     from tui_tuner.engine import pipeline
 
-    names = {"check": "attach", "data": "tokenise_cached", "verdict": "judge"}
+    names = {"check": "attach", "data": "tokenised", "verdict": "judge"}
     folder = new_run(train={"iters": 2}, data={"test": 2})
 
     def broken(*args: Any, **options: Any) -> Any:

@@ -17,6 +17,7 @@ from tui_tuner.runs.control import JobControl
 from tui_tuner.training.batches import StockOrder
 from tui_tuner.training.loop import Trainer
 from tui_tuner.training.optimizers import build_optimizer
+from tui_tuner.training.ranks import ALONE, Ranks
 from tui_tuner.training.step import StockLoss
 
 SEED = 11
@@ -88,7 +89,7 @@ def theirs(
 
 
 def ours(
-    folder: Path, adapter: AdapterSection, train: TrainSection, mask: bool
+    folder: Path, adapter: AdapterSection, train: TrainSection, mask: bool, ranks: Ranks = ALONE
 ) -> tuple[Any, list[float], list[float]]:
     """What the project's loop does."""
     import mlx.core as mx
@@ -110,6 +111,7 @@ def ours(
         train,
         emit=lambda type, **fields: events.append({"type": type, **fields}),
         control=JobControl(),
+        ranks=ranks,
     ).run()
     losses = [e["loss"] for e in events if e["type"] == "train"]
     validations = [e["loss"] for e in events if e["type"] == "validation"]

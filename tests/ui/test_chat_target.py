@@ -38,6 +38,20 @@ async def test_a_model_alone_has_no_adapter_to_switch_to(drive: Drive, engine: F
         assert asked(engine) == [("owner/name", None)]
 
 
+async def test_it_asks_in_the_way_that_was_wanted(drive: Drive, engine: FakeEngine) -> None:
+    target = ChatTarget("/models/phi", system="Be short.", max_tokens=7, temperature=0.5, seed=3)
+    async with drive(chat=target) as (app, pilot):
+        await until(
+            pilot,
+            lambda: "system message · temperature 0.5 · at most 7 tokens · memory: on" in shown(app),
+            "the manner",
+        )
+        await pilot.press(*"Hi", "enter")
+        (request,) = [handle.request for handle in engine.handles()]
+        assert (request.max_tokens, request.temperature, request.seed) == (7, 0.5, 3)
+        assert request.messages == [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hi"}]
+
+
 async def test_a_run_that_is_chosen_takes_its_place(
     drive: Drive, engine: FakeEngine, build: Callable[..., RunBuilder]
 ) -> None:

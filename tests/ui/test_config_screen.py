@@ -99,6 +99,28 @@ async def test_search_narrows_and_escape_shows_all_again(drive: Drive) -> None:
         assert app.current_mode == "config"
 
 
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("words", ["save_every", "iter", "a"])
+async def test_the_row_that_was_found_is_in_sight_also_after_the_search(
+    drive: Drive, words: str, size: tuple[int, int]
+) -> None:
+    async with drive(size=size) as (app, pilot):
+        await open_mode(pilot, "config", made=experiment())
+        rows = app.screen.query_one(RowList)
+
+        def in_sight() -> bool:
+            top, height = int(rows.scroll_offset.y), rows.scrollable_content_region.height
+            return top <= rows.cursor < top + height
+
+        everything = rows.count
+        await pilot.press("slash", *words)
+        await until(pilot, in_sight)
+        found = rows.count
+        await pilot.press("escape")
+        await until(pilot, lambda: rows.count == everything and in_sight())
+        assert found <= everything and rows.cursor > 10
+
+
 async def test_the_cursor_never_rests_on_a_heading(drive: Drive) -> None:
     async with drive() as (app, pilot):
         await open_mode(pilot, "config", made=experiment())

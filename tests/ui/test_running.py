@@ -12,6 +12,7 @@ from textual.widgets import DataTable, OptionList, Static
 from tests.ui.conftest import Drive
 from tests.ui.fakes import SENTENCE, FakeEngine, RunBuilder
 from tests.ui.looking import notices, shown, until
+from tests.ui.workshop import with_config
 from tui_tuner.engine.protocol import JobStatus
 from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.errors import TunerError
@@ -208,6 +209,28 @@ async def test_runs_lists_opens_and_resumes(drive: Drive, engine: FakeEngine, bu
         assert app.state.run is not None and app.state.run.path == broken.folder.path
 
 
+async def test_what_is_too_long_for_the_lines_below_the_runs_is_cut_with_an_ellipsis(
+    drive: Drive, build: Build
+) -> None:
+    build("a-name-of-many-letters-that-is-longer-than-others", "20251001-000000").prepared().train(1, 90)
+    with_config(build("done", "20251002-000000").prepared().train(1, 120).evaluated().finish())
+    async with drive(size=(80, 24)) as (app, pilot):
+        app.go("runs")
+        await until(pilot, lambda: "done-20251002" in shown(app) and SENTENCE[:60] in shown(app))
+        *_, first, second, _keys = (line.strip() for line in shown(app).splitlines())
+        assert first == "done-20251002-000000  enter shows the result · b its rows · c chats"
+        assert second.endswith("…") and second[:-1] in SENTENCE
+        await pilot.press("down")
+        await until(pilot, lambda: "r resumes it" in shown(app))
+        *_, first, second, _keys = (line.strip() for line in shown(app).splitlines())
+        assert first.startswith("a-name-of-many-let") and "…" in first
+        assert first.endswith("1001-000000  ended without saying so · r resumes it")
+        await pilot.resize_terminal(120, 40)
+        await until(
+            pilot, lambda: "a-name-of-many-letters-that-is-longer-than-others-20251001-000000  ended" in shown(app)
+        )
+
+
 async def test_runs_shows_new_runs_by_itself(drive: Drive, build: Build) -> None:
     async with drive() as (app, pilot):
         app.go("runs")
@@ -283,6 +306,13 @@ async def test_the_header_tells_what_is_going_on(drive: Drive, build: Build) -> 
         app.select_run(builder.folder)
         await until(pilot, lambda: "■ stopped" in shown(app) and "step 60/120" in shown(app))
         assert isinstance(app.screen.query_one("#welcome"), Static)
+
+
+async def test_the_header_tells_how_many_train_together(drive: Drive, build: Build) -> None:
+    builder = build()
+    builder.add("run_started", name="a", steps=9, model="m", resumed=False, from_step=0, ranks=2, ranks_backend="ring")
+    async with drive(run=builder.folder.path) as (app, pilot):
+        await until(pilot, lambda: "2 ranks · m" in shown(app))
 
 
 async def test_a_stopped_run_that_goes_on_is_not_called_stopped(engine: FakeEngine, build: Build) -> None:

@@ -13,6 +13,7 @@ from tests.ui.conftest import Drive
 from tests.ui.fakes import RunBuilder
 from tests.ui.looking import notices, shown, until
 from tui_tuner.errors import TunerError
+from tui_tuner.settings import Settings, load_settings
 from tui_tuner.ui.actions import ACTIONS, MODES, actions_of, app_actions
 from tui_tuner.ui.screens.base import WorkbenchScreen
 from tui_tuner.ui.themes import DARK, LIGHT, THEMES
@@ -86,9 +87,19 @@ async def test_palette_takes_hostile_run_names_as_text(drive: Drive, build: Call
         await until(pilot, lambda: "[red]x[$boom]" in shown(app), "the run's name as it is")
 
 
-async def test_theme_switches_and_is_stored(drive: Drive) -> None:
-    from tui_tuner.settings import Settings, load_settings
+def test_what_nobody_chose_is_our_own_dark_theme() -> None:
+    assert Settings().theme == DARK
 
+
+@pytest.mark.parametrize(("stored", "shown_as"), [("textual-dark", "textual-dark"), ("nord", "nord"), ("gone", DARK)])
+async def test_a_theme_that_was_chosen_is_shown(drive: Drive, stored: str, shown_as: str) -> None:
+    async with drive(settings=Settings(theme=stored)) as (app, pilot):
+        await until(pilot, lambda: app.theme == shown_as)
+        await pilot.press("7")
+        await until(pilot, lambda: app.current_mode == "runs")
+
+
+async def test_theme_switches_and_is_stored(drive: Drive) -> None:
     async with drive(settings=Settings()) as (app, pilot):
         assert app.theme == DARK
         await pilot.press("t")

@@ -105,7 +105,8 @@ def test_every_make_target_that_a_page_names_exists(page: Path) -> None:
 def commands() -> dict[str, set[str]]:
     """The options of each command, of the program itself under the empty name; without what every command has."""
     group = typer.main.get_command(app)
-    found = {"": group, **group.commands}  # type: ignore[attr-defined]
+    shown = {name: command for name, command in group.commands.items() if not command.hidden}  # type: ignore[attr-defined]
+    found = {"": group, **shown}
     return {
         name: {
             option

@@ -104,6 +104,21 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     assert caught.value.code == "not-found"
 
 
+def test_what_is_in_the_way_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder" / "full").mkdir(parents=True)
+    for target, blamed, said in (
+        (tmp_path / "file" / "a.txt", tmp_path / "file", "is a file where a folder should be"),
+        (tmp_path / "file" / "b" / "a.txt", tmp_path / "file", "is a file where a folder should be"),
+        (tmp_path / "folder", tmp_path / "folder", "is a folder where a file should be"),
+    ):
+        with pytest.raises(TunerError) as caught:
+            write_atomic(target, "x")
+        assert (caught.value.code, caught.value.where, caught.value.message) == ("in-the-way", str(blamed), said)
+    assert (tmp_path / "file").read_text() == "x" and (tmp_path / "folder" / "full").is_dir()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
 def test_replacing_keeps_the_suffix_and_the_old_file_when_the_block_fails(tmp_path: Path) -> None:
     path = tmp_path / "adapters.safetensors"
     with replacing(path) as temporary:

@@ -76,6 +76,16 @@ def test_the_places(tmp_path: Path) -> None:
     assert places == {name: folder.path / name for name in places}
 
 
+@pytest.mark.parametrize("below", ["", "deep/er"])
+def test_a_file_where_runs_should_live_is_named(tmp_path: Path, below: str) -> None:
+    (tmp_path / "runs").write_text("x")
+    with pytest.raises(TunerError) as caught:
+        RunFolder.create(tmp_path / "runs" / below, "a")
+    assert caught.value.sentence() == (
+        f"{tmp_path / 'runs'}: is a file where a folder should be; move it away, or choose another place."
+    )
+
+
 @pytest.mark.parametrize("call", ["mkdir", "touch", "rename"])
 @pytest.mark.parametrize(("errno_", "code"), [(errno.ENOSPC, "no-space"), (errno.EROFS, "not-writable")])
 def test_nothing_half_is_made(

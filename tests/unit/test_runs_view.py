@@ -109,6 +109,13 @@ def test_the_story_of_a_run() -> None:
     assert view.elapsed_at(1_000.0) == 6.0
 
 
+@pytest.mark.parametrize(("told", "ranks"), [(2, 2), (1, 1), (0, 1), (None, 1), ("many", 1)])
+def test_how_many_train_it(told: Any, ranks: int) -> None:
+    """A log from before there were ranks tells nothing, which is one."""
+    assert view_of(started(ranks=told)).ranks == ranks
+    assert view_of(started()).ranks == RunView().ranks == 1
+
+
 def test_the_version_rises_with_changes_only() -> None:
     view = RunView()
     assert view.extend([started()])

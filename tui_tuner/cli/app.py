@@ -5,17 +5,23 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tui_tuner import __version__
 from tui_tuner.cli import dataset, steering
 from tui_tuner.cli.attach import attach
-from tui_tuner.cli.options import Debug, Json, Name, Run, RunsDir, Set, find
+from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError, brief
+
+if TYPE_CHECKING:
+    from tui_tuner.engine.ranks.hosts import RankPlan
+    from tui_tuner.runs import RunFolder
+    from tui_tuner.ui.state import ChatTarget
 
 app = typer.Typer(
     name="tui-tuner",
@@ -121,28 +127,49 @@ def run_command(
     preset: Annotated[str, typer.Argument(help="Name of a preset, or path of a TOML file.")],
     overrides: Set = None,
     name: Name = None,
+    ranks: Ranks = None,
+    hosts: Hosts = None,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
     """Runs a preset headless: check, baseline, train, evaluate, verdict."""
-    return _start(preset, overrides or (), name, runs_dir, json, debug)
+    from tui_tuner.engine.ranks.hosts import plan_ranks
+
+    return _start(preset, overrides or (), name, runs_dir, json, debug, plan_ranks(ranks, hosts))
 
 
 @app.command()
 def resume(
     run: Run,
+    ranks: Ranks = None,
+    hosts: Hosts = None,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
     """Goes on with an interrupted or stopped run, exactly where its last checkpoint stands."""
-    from tui_tuner.cli.headless import run_folder
+    from tui_tuner.engine.ranks.hosts import plan_ranks
 
+    plan = plan_ranks(ranks, hosts)
     with opened(json=json, debug=debug) as output:
         folder = find(run, runs_dir)
         output.note(f"run {folder.name}")
-        return _finish(run_folder(folder, output), output)
+        return _finish(_run(folder, plan, output), output, plan)
+
+
+@app.command(hidden=True)
+def rank(
+    folder: Annotated[Path, typer.Argument()],
+    size: Annotated[int, typer.Option("--of")],
+    backend: Annotated[str, typer.Option("--backend")],
+    beside: Annotated[int, typer.Option("--beside")],
+) -> int:
+    """One of the processes that train a run together; mlx's launcher starts it."""
+    from tui_tuner.cli.ranks import be_rank
+
+    with opened() as output:
+        return be_rank(folder, size, backend, beside, output)
 
 
 app.command()(dataset.data)
@@ -163,7 +190,7 @@ def runs(runs_dir: RunsDir = None, json: Json = False, debug: Debug = False) -> 
         place = runs_place(runs_dir)
         summaries = list_runs(place)
         if json:
-            keys = ("run", "name", "state", "step", "steps", "created", "model", "best", "verdict", "problem")
+            keys = ("run", "name", "state", "step", "steps", "created", "model", "best", "verdict", "problem", "ranks")
             output.document([{key: getattr(summary, key) for key in keys} for summary in summaries])
             return 0
         if not summaries:
@@ -172,8 +199,10 @@ def runs(runs_dir: RunsDir = None, json: Json = False, debug: Debug = False) -> 
         for summary in summaries:
             best = "" if summary.best is None else f"  best validation loss {summary.best:.4f}"
             steps = f"{summary.step}/{summary.steps}"
+            ranks = f"  {summary.ranks} ranks" if summary.ranks > 1 else ""
             verdict = summary.problem or summary.verdict or ""
-            output.say(f"{summary.run.ljust(width)}  {summary.state:<11}  {steps:>11}{best}  {verdict}".rstrip())
+            line = f"{summary.run.ljust(width)}  {summary.state:<11}  {steps:>11}{ranks}{best}  {verdict}"
+            output.say(line.rstrip())
     return 0
 
 
@@ -186,7 +215,7 @@ def chat(
     prompt: Annotated[
         str | None, typer.Option("--prompt", help="Answer this once on stdout; `-` reads it from stdin.")
     ] = None,
-    system: Annotated[str | None, typer.Option("--system", help="With --prompt: a system message before it.")] = None,
+    system: Annotated[str | None, typer.Option("--system", help="A system message before the conversation.")] = None,
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Cap on the answer's tokens.")] = 256,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sampling.")] = 0,
@@ -195,7 +224,9 @@ def chat(
 ) -> int:
     """Opens the workbench on a chat with the model; with --prompt it answers once on stdout."""
     if prompt is None:
-        return _open_chat(model, adapter, json)
+        from tui_tuner.ui.state import ChatTarget
+
+        return _open_chat(ChatTarget(model, adapter, system or "", max_tokens, temperature, seed), json)
     text = sys.stdin.read() if prompt == "-" else prompt
     messages = ([{"role": "system", "content": system}] if system else []) + [{"role": "user", "content": text}]
     from tui_tuner.cli.headless import perform
@@ -214,7 +245,7 @@ def chat(
     return 0
 
 
-def _open_chat(model: str, adapter: Path | None, json: bool) -> int:
+def _open_chat(target: ChatTarget, json: bool) -> int:
     from tui_tuner.cli.output import has_terminal
 
     if json or not has_terminal():
@@ -229,15 +260,14 @@ def _open_chat(model: str, adapter: Path | None, json: bool) -> int:
     from tui_tuner.models.folder import check_folder, locate
     from tui_tuner.models.hub import is_repository_name
     from tui_tuner.paths import resolve_model
-    from tui_tuner.ui.state import ChatTarget
 
     # A mistake is said here and not behind a screen; what the hub may have to send first, the screen waits for.
-    found = resolve_model(model, None)
-    if found != model or not is_repository_name(model):
-        check_folder(locate(model))
-    if adapter is not None:
-        read_adapter_config(adapter)
-    return open_workbench(None, chat=ChatTarget(found, adapter))
+    found = resolve_model(target.model, None)
+    if found != target.model or not is_repository_name(target.model):
+        check_folder(locate(target.model))
+    if target.adapter is not None:
+        read_adapter_config(target.adapter)
+    return open_workbench(None, chat=replace(target, model=found))
 
 
 def _streaming(output: Output, take: Callable[[], str]) -> Callable[[], None]:
@@ -249,22 +279,40 @@ def _streaming(output: Output, take: Callable[[], str]) -> Callable[[], None]:
 
 
 def _start(
-    preset: str, overrides: Sequence[str], name: str | None, runs_dir: Path | None, json: bool, debug: bool
+    preset: str,
+    overrides: Sequence[str],
+    name: str | None,
+    runs_dir: Path | None,
+    json: bool,
+    debug: bool,
+    plan: RankPlan | None = None,
 ) -> int:
-    from tui_tuner.cli.headless import run_folder
     from tui_tuner.config import load_preset
     from tui_tuner.engine.new_run import create_run
+    from tui_tuner.engine.ranks.hosts import check_batch
     from tui_tuner.paths import runs_dir as runs_place
 
     with opened(json=json, debug=debug) as output:
         experiment, found = load_preset(preset, overrides)
+        if plan is not None:
+            check_batch(experiment, plan)
         folder = create_run(experiment, runs_place(runs_dir), name, found.path.parent)
         output.note(f"run {folder.name}")
-        return _finish(run_folder(folder, output), output)
+        return _finish(_run(folder, plan, output), output, plan)
 
 
-def _finish(document: dict[str, Any], output: Output) -> int:
-    name = Path(document["run"]).name
+def _run(folder: RunFolder, plan: RankPlan | None, output: Output) -> dict[str, Any]:
+    if plan is not None:
+        from tui_tuner.cli.ranks import run_folder_on
+
+        return run_folder_on(folder, plan, output)
+    from tui_tuner.cli.headless import run_folder
+
+    return run_folder(folder, output)
+
+
+def _finish(document: dict[str, Any], output: Output, plan: RankPlan | None = None) -> int:
+    name = " ".join([Path(document["run"]).name, *(plan.options() if plan is not None else [])])
     if output.json:
         output.document(document)
     elif document["status"] == "stopped":

@@ -14,7 +14,7 @@ from tui_tuner.cli.telling import Teller
 from tui_tuner.engine.protocol import JobHandle
 from tui_tuner.engine.requests import Request, RunExperiment
 from tui_tuner.engine.worker import LocalEngine
-from tui_tuner.runs import EventTail, RunFolder
+from tui_tuner.runs import Event, EventTail, RunFolder
 
 _LOOK = 0.25
 _STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
@@ -26,22 +26,31 @@ def run_folder(folder: RunFolder, output: Output) -> dict[str, Any]:
     Raises:
         TunerError: when it fails.
     """
-    tail = EventTail(folder.events)
-    tail.poll()  # what happened before is not told again
-    teller = Teller(output.note)
-
-    def look() -> None:
-        for event in tail.poll():
-            teller.tell(event)
-
-    document = perform(RunExperiment(folder.path), look)
+    document = perform(RunExperiment(folder.path), told(folder, output))
     if not output.json and document["verdict"]:
         output.say(before_after_table(document))
     return dict(document)
 
 
-def perform(request: Request, look: Callable[[], None] = lambda: None) -> Any:
-    """Runs one request on an engine of its own, calling `look` now and then; returns its result.
+def told(folder: RunFolder, output: Output) -> Callable[[], list[Event]]:
+    """A function that tells what happened in a run since it was last called, and returns it; the past is left out."""
+    tail = EventTail(folder.events)
+    tail.poll()
+    teller = Teller(output.note)
+
+    def look() -> list[Event]:
+        events = tail.poll()
+        for event in events:
+            teller.tell(event)
+        return events
+
+    return look
+
+
+def perform(
+    request: Request, look: Callable[[], Any] = lambda: None, begun: Callable[[JobHandle], None] = lambda _: None
+) -> Any:
+    """Runs one request on an engine of its own, calling `look` now and then, and `begun` once; returns its result.
 
     A first interrupt or termination asks the job to stop and save; a second one ends the process at once.
 
@@ -52,7 +61,8 @@ def perform(request: Request, look: Callable[[], None] = lambda: None) -> Any:
     engine.start()
     try:
         handle = engine.submit(request)
-        with _stopping(handle):
+        begun(handle)
+        with stopping(handle.control.stop):
             while not handle.finished.wait(_LOOK):
                 look()
             look()
@@ -65,21 +75,27 @@ def perform(request: Request, look: Callable[[], None] = lambda: None) -> Any:
 
 
 @contextlib.contextmanager
-def _stopping(handle: JobHandle) -> Iterator[None]:
+def stopping(stop: Callable[[str], None], at_once: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """While open, a first interrupt or termination calls `stop` with the signal's name; a second one ends the process.
+
+    Args:
+        at_once: what is done before that end.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield  # signals go to the main thread only
         return
     asked = False
 
-    def stop(number: int, frame: Any) -> None:
+    def hear(number: int, frame: Any) -> None:
         nonlocal asked
         if asked:
+            at_once()
             os._exit(128 + number)
         asked = True
-        handle.control.stop(signal.Signals(number).name)
+        stop(signal.Signals(number).name)
 
     numbers = [getattr(signal, name) for name in _STOP_SIGNALS if hasattr(signal, name)]
-    before = {number: signal.signal(number, stop) for number in numbers}
+    before = {number: signal.signal(number, hear) for number in numbers}
     try:
         yield
     finally:

@@ -16,6 +16,13 @@ Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as train.iters=50. Repeatable.")
 ]
 Name = Annotated[str | None, typer.Option("--name", help="What to call the run.", show_default=False)]
+Ranks = Annotated[
+    int | None,
+    typer.Option("--ranks", "-n", min=1, help="Train with so many processes on this machine.", show_default=False),
+]
+Hosts = Annotated[
+    Path | None, typer.Option("--hosts", help="Train on the machines of this hosts file.", show_default=False)
+]
 _RUN = "Name, unique beginning, or path of a run; `last` for the newest."
 Run = Annotated[str, typer.Argument(help=_RUN)]
 RunIfAny = Annotated[str | None, typer.Argument(help=_RUN, show_default=False)]

@@ -18,6 +18,7 @@ from tui_tuner.paths import cache_dir
 from tui_tuner.runs.progress import Emit
 from tui_tuner.training.advice import Advice
 from tui_tuner.training.batches import Batch
+from tui_tuner.training.distributed import part_of
 from tui_tuner.training.fast.activations import ActivationStore
 from tui_tuner.training.fast.frozen import FrozenLoss, frozen_layers, frozen_loss, obstacle
 from tui_tuner.training.fast.loss import FastLoss, fast_loss
@@ -25,6 +26,7 @@ from tui_tuner.training.fast.offer import Offer, hidden_states, work_of, worth_i
 from tui_tuner.training.fast.order import FastOrder
 from tui_tuner.training.parts import Order
 from tui_tuner.training.randomness import key_kept
+from tui_tuner.training.ranks import ALONE, Ranks
 from tui_tuner.training.step import Loss, StockLoss
 
 _MOST_DISK = 8 << 30  # bytes
@@ -41,6 +43,7 @@ class LossChoice:
         from_step: where training begins.
         emit: where the log goes.
         advise: takes advice that is for another run.
+        ranks: who shares the rows of each batch.
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class LossChoice:
         from_step: int,
         emit: Emit,
         advise: Callable[[Advice], None],
+        ranks: Ranks = ALONE,
     ) -> None:
         self._model, self._order, self._base = model, order, base
         self._train, self._adapter = train, adapter
         self._epochs = (train.iters - from_step) / order.batches_per_epoch
         self._emit, self._advise = emit, advise
+        self._ranks = ranks
 
     def loss(self) -> Loss:
         """The loss. Draws nothing: neither rows nor random numbers."""
@@ -68,8 +73,10 @@ class LossChoice:
                 self._log("warning", 'train.reuse_frozen is not done in stock mode, only with train.mode = "fast"')
             return StockLoss()
         position = order.state()
-        sample = order.next()
+        sample: Batch = order.next()
         order.restore(position)
+        if self._ranks.size > 1:
+            sample = part_of(sample, self._ranks.rank, self._ranks.size, stock=False)
         with key_kept():
             loss = fast_loss(self._model, sample)
             if loss.reason:
@@ -80,7 +87,7 @@ class LossChoice:
         return loss
 
     def _reusing(self, loss: FastLoss, order: FastOrder, sample: Batch) -> Loss:
-        memory, disk, folder = _room()
+        memory, disk, folder = _room(self._ranks.size)
         # The fingerprint reads large files only at their ends, so the times of change are part of the key.
         fingerprint = f"{model_fingerprint(self._base)}|{file_stamp(self._base)}"
         store = ActivationStore(memory=memory, folder=folder, disk=disk)
@@ -98,7 +105,7 @@ class LossChoice:
         """Says so when reusing is not asked for and would pay, after the proof that it can be done."""
         if obstacle(self._model, loss):
             return
-        memory, disk, _ = _room()
+        memory, disk, _ = _room(self._ranks.size)
         offer = self._forecast(loss, order, sample, memory + disk)
         if not offer.worth or frozen_loss(self._model, loss, sample, ActivationStore(memory=0), "")[1]:
             return
@@ -114,15 +121,15 @@ class LossChoice:
         hidden, itemsize = hidden_states(self._model, loss, sample)
         full, recomputed = self._adapter.method == "full", self._train.grad_checkpoint
         work = work_of(self._model, loss, size, hidden, full=full, recomputed=recomputed)
-        places = size.train + size.valid
+        places = (size.train + size.valid) // self._ranks.size
         return worth_it(work, epochs=self._epochs, places=places, itemsize=itemsize, budget=budget)
 
     def _log(self, level: str, text: str) -> None:
         self._emit("log", level=level, text=text)
 
 
-def _room() -> tuple[int, int, Path]:
-    """Bytes of memory and of files that may be kept, and the files' folder.
+def _room(ranks: int) -> tuple[int, int, Path]:
+    """Bytes of memory and of files that one of so many ranks may keep, and the files' folder.
 
     An eighth of what the device can give, and no more than a quarter of what the model leaves; a quarter of what is
     free on the disk, up to 8 GB.
@@ -137,4 +144,4 @@ def _room() -> tuple[int, int, Path]:
         disk = min(_MOST_DISK, shutil.disk_usage(folder).free // 4)
     except OSError:
         disk = 0
-    return memory, disk, folder
+    return memory // ranks, disk // ranks, folder

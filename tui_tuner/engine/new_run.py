@@ -61,6 +61,18 @@ def create_run(
     return folder
 
 
+def note_ranks(folder: RunFolder, size: int, backend: str) -> None:
+    """Keeps in `meta.json` how many processes train the run, and over what they talk.
+
+    Raises:
+        TunerError: when it cannot be written.
+    """
+    meta = _read_meta(folder)
+    noted = {"size": size, "backend": backend}
+    if meta.get("ranks", {"size": 1, "backend": ""}) != noted:
+        write_json(folder.meta, {**meta, "ranks": noted})
+
+
 def read_base(folder: RunFolder) -> Path | None:
     """The folder that relative paths in a run's configuration start from."""
     try:
@@ -72,7 +84,7 @@ def read_base(folder: RunFolder) -> Path | None:
 
 def add_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
     """Adds SHA-256 fingerprints of the model's small files and sizes, and of the prepared data, to `meta.json`."""
-    write_json(folder.meta, {**_read_meta(folder), **_fingerprints(model, data)})
+    write_json(folder.meta, {**_read_meta(folder), **fingerprints(model, data)})
 
 
 def check_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
@@ -82,7 +94,7 @@ def check_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
         TunerError: when one of them has changed, because the run could not go on as if it had never been interrupted.
     """
     meta = _read_meta(folder)
-    for name, now in _fingerprints(model, data).items():
+    for name, now in fingerprints(model, data).items():
         if meta.get(name, now) != now:
             what = name.removesuffix("_fingerprint")
             again = f"tui-tuner run {shlex.quote(str(folder.config))}"
@@ -113,7 +125,8 @@ def keep_start(folder: RunFolder, start: Start) -> None:
         )
 
 
-def _fingerprints(model: Path, data: Path) -> dict[str, str]:
+def fingerprints(model: Path, data: Path) -> dict[str, str]:
+    """What identifies a model folder and a folder of prepared rows, by the names they have in `meta.json`."""
     return {
         "model_fingerprint": model_fingerprint(model),
         "data_fingerprint": _fingerprint_files(sorted(data.glob("*.jsonl"))),

@@ -15,13 +15,17 @@ from typing import Any
 from tui_tuner.config import Experiment, load_experiment
 from tui_tuner.data.draft import draft
 from tui_tuner.data.prepare import Prepared, Row, prepared_of, read_prepared, row_kind, write_prepared
-from tui_tuner.data.tokencache import tokenise_cached
 from tui_tuner.engine.adviser import Adviser
 from tui_tuner.engine.awake import kept_awake
 from tui_tuner.engine.data_stage import lint_or_refuse
-from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, read_base
+from tui_tuner.engine.document import document_of
+from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, note_ranks, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
+from tui_tuner.engine.ranks.member import connect
+from tui_tuner.engine.requests import ONE, RankPlace
+from tui_tuner.engine.rows import tokenised
+from tui_tuner.engine.run_store import checkpoints
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.engine.train_stage import TrainStage, make_order, put_start, settled
 from tui_tuner.errors import TunerError, brief
@@ -41,12 +45,15 @@ from tui_tuner.runs.requests import RequestWatch
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
 from tui_tuner.training.fast.order import padding_report
 from tui_tuner.training.parts import Order
+from tui_tuner.training.ranks import ALONE, Ranks
 
 LABELS = ("before", "after")
 
 
-def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf) -> dict[str, Any]:
+def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf, place: RankPlace = ONE) -> dict[str, Any]:
     """Runs a run folder to its end, or until a stop; returns the document that `run --json` prints.
+
+    With several ranks this is what rank 0 does; the others `join_run`.
 
     Raises:
         TunerError: when another process runs it, or a stage fails (the run then ends as failed, and says why).
@@ -60,14 +67,18 @@ def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf) ->
         RequestWatch(folder, control),
         working_memory(),
     ):
-        for place in (folder.path, folder.data, folder.adapters, folder.state, folder.evaluation):
-            remove_leftovers(place)  # of a writer that was killed: whoever holds the lock is the only one
-        return _Pipeline(folder, control, shelf, log).run()
+        for part in (folder.path, folder.data, folder.adapters, folder.state, folder.evaluation):
+            remove_leftovers(part)  # of a writer that was killed: whoever holds the lock is the only one
+        return _Pipeline(folder, control, shelf, log, place).run()
 
 
 class _Pipeline:
-    def __init__(self, folder: RunFolder, control: JobControl, shelf: ModelShelf, log: EventLog) -> None:
+    def __init__(
+        self, folder: RunFolder, control: JobControl, shelf: ModelShelf, log: EventLog, place: RankPlace
+    ) -> None:
         self._folder, self._control, self._shelf, self._log = folder, control, shelf, log
+        self._place = place
+        self._ranks: Ranks = ALONE
         self._patience = Patience(control, self._waited_for_space)
         self._adviser = Adviser(log.append)
         self._view = RunView()
@@ -117,7 +128,7 @@ class _Pipeline:
                 self._shelf.clear()  # after a failure inside mlx its model objects are not to be trusted
             with contextlib.suppress(TunerError):  # a full disk must not hide what happened
                 self._log.append("run_finished", status=status, reason=reason)
-        return self._document(status)
+        return document_of(self._folder, status)
 
     def _stages(self) -> tuple[str, str]:
         experiment = load_experiment(self._folder.config)
@@ -125,13 +136,7 @@ class _Pipeline:
         self._adviser.begin(self._events, experiment)
         # The rest of what an earlier session reported is in the views; a long run's is large.
         self._events = [event for event in self._events if event["type"] in ("control", "checkpoint")]
-        train = experiment.train
-        store = CheckpointStore(
-            self._folder.state,
-            self._folder.adapters,
-            train.keep_checkpoints,
-            train.average_best if train.keep == "average" else 1,
-        )
+        store = checkpoints(self._folder, experiment.train)
         snapshot = self._last_checkpoint(store)
         self._emit(
             "run_started",
@@ -146,8 +151,12 @@ class _Pipeline:
             device=backend(),
             device_advice=backend_advice(),
             memory_limit=self._adviser.memory_limit,
+            ranks=self._place.size,
+            ranks_backend=self._place.backend,
         )
+        note_ranks(self._folder, self._place.size, self._place.backend)
         with self._stage("check"):
+            self._ranks = connect(self._place)
             base, untrained = self._check(experiment, begun=snapshot is not None)
         with self._stage("data"):
             prepared, order = self._prepare(experiment, base)
@@ -189,6 +198,9 @@ class _Pipeline:
         """
         place = locate(experiment.model.path, read_base(self._folder))
         self._emit("log", level="info", text=f"mlx computes on {backend()}")
+        if self._place.size > 1:
+            text = f"{self._place.size} ranks train together over {self._place.backend}"
+            self._emit("log", level="info", text=text)
         if advice := backend_advice():
             self._emit("log", level="info", text=advice)
         self._adviser.weigh(place)
@@ -221,23 +233,13 @@ class _Pipeline:
             add_fingerprints(self._folder, base.path, folder)
             for note in prepared.notes:
                 self._emit("log", level="info", text=note)
-        train, valid = (
-            tokenise_cached(
-                rows,
-                base.tokenizer,
-                mask_prompt=experiment.data.mask_prompt,
-                max_length=experiment.train.max_seq_length,
-                where=where,
-                tokenizer_folder=base.path,
-            )
-            for rows, where in ((prepared.train, "train"), (prepared.valid, "valid"))
-        )
+        train, valid = tokenised(experiment, base, prepared)
         cut = sum(len(e.tokens) > experiment.train.max_seq_length for e in train + valid)
         if cut:
             text = f"{cut} rows are longer than {experiment.train.max_seq_length} tokens and are cut"
             self._emit("log", level="warning", text=text)
         # A set too small for a batch is an error now, not after the baseline.
-        order = make_order(experiment, train, valid)
+        order = make_order(experiment, train, valid, self._place.size)
         counts = len(prepared.train), len(prepared.valid), len(prepared.test)
         text = "rows: {} to train, {} to validate, {} to test".format(*counts)
         self._emit("log", level="info", text=text)
@@ -320,6 +322,7 @@ class _Pipeline:
                 advise=self._adviser.say,
                 control=self._control,
                 patience=self._patience,
+                ranks=self._ranks,
             )
             outcome = stage.run(store, snapshot, self._events)
             if outcome.status == "stopped":
@@ -362,14 +365,3 @@ class _Pipeline:
                 self._emit("stage", name=name, status="failed", seconds=time.perf_counter() - started, text=text)
             raise
         self._emit("stage", name=name, status="done", seconds=time.perf_counter() - started, text="")
-
-    def _document(self, status: str) -> dict[str, Any]:
-        view = RunView()
-        view.extend(read_events(self._folder.events))
-        return {
-            "run": str(self._folder.path),
-            "status": status,
-            "steps": view.step,
-            "evaluation": {label: result.metrics for label, result in self._results.items()},
-            "verdict": self._verdict,
-        }

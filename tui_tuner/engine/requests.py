@@ -15,18 +15,48 @@ Lane = Literal["mlx", "side", "data"]
 
 
 @dataclass(frozen=True)
+class RankPlace:
+    """Which of the processes that train together this one is; by itself it is all of them.
+
+    Attributes:
+        backend: what they talk over, as mlx names it; empty for one.
+    """
+
+    rank: int = 0
+    size: int = 1
+    backend: str = ""
+
+
+ONE = RankPlace()
+
+
+@dataclass(frozen=True)
 class RunExperiment:
     """Runs the whole loop of a run folder, or what is left of it: check, baseline, train, evaluate, verdict.
 
-    The job's result is the document that `tui-tuner run --json` prints.
+    The job's result is the document that `tui-tuner run --json` prints. With several ranks this is rank 0's.
     """
 
     folder: Path
+    place: RankPlace = ONE
     lane: ClassVar[Lane] = "mlx"
 
     @property
     def title(self) -> str:
         return f"run {self.folder.name}"
+
+
+@dataclass(frozen=True)
+class JoinRun:
+    """Trains along with rank 0 of a run. The job's result is a dict with the `status` of the training."""
+
+    folder: Path
+    place: RankPlace
+    lane: ClassVar[Lane] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"rank {self.place.rank} of {self.folder.name}"
 
 
 @dataclass(frozen=True)
@@ -110,4 +140,4 @@ class ChatTurn:
         return "chat"
 
 
-Request = RunExperiment | DescribeModel | PreviewData | ScanData | ChatTurn
+Request = RunExperiment | JoinRun | DescribeModel | PreviewData | ScanData | ChatTurn

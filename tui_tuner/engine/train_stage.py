@@ -7,9 +7,8 @@ requests of an earlier part of the run, and what a chat between two steps is giv
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from tui_tuner.config import AdapterSection, Experiment, TrainSection
@@ -18,9 +17,11 @@ from tui_tuner.data.prepare import Row, reference_of, row_kind
 from tui_tuner.engine.losses import LossChoice
 from tui_tuner.engine.new_run import keep_start, read_base
 from tui_tuner.engine.patience import Patience
+from tui_tuner.engine.ranks.alike import check_alike, check_same, ranks_text
+from tui_tuner.engine.run_store import RunStore, checkpoints
 from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.metrics import score_rows
-from tui_tuner.models.adapters import attach, write_adapter_config
+from tui_tuner.models.adapters import Attached, attach, write_adapter_config
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.models.start import Start, locate_start, start_from
 from tui_tuner.runs import Event, RunFolder
@@ -33,6 +34,8 @@ from tui_tuner.training.fast.order import FastOrder
 from tui_tuner.training.loop import Trainer
 from tui_tuner.training.optimizers import build_optimizer
 from tui_tuner.training.parts import Hooks, Order, TrainOutcome
+from tui_tuner.training.randomness import first_key, set_random_key
+from tui_tuner.training.ranks import ALONE, Ranks
 
 _REPLAYED = ("learning_rate", "finish_epoch", "evaluate")  # a validation may find the best, or end a run's patience
 
@@ -52,20 +55,16 @@ class LiveModel:
     adapters: Any
 
 
-def make_order(experiment: Experiment, train: list[Example], valid: list[Example]) -> Order:
-    """Which rows come when, by the configured mode.
+def make_order(experiment: Experiment, train: list[Example], valid: list[Example], ranks: int = 1) -> Order:
+    """Which rows come when, by the configured mode; every one of the ranks is given whole batches.
 
     Raises:
         TunerError: when there are fewer rows than the mode can make a batch of.
     """
-    kind = StockOrder if experiment.train.mode == "stock" else FastOrder
-    return kind(
-        train,
-        valid,
-        batch_size=experiment.train.batch_size,
-        max_length=experiment.train.max_seq_length,
-        seed=experiment.run.seed,
-    )
+    size, length, seed = experiment.train.batch_size, experiment.train.max_seq_length, experiment.run.seed
+    if experiment.train.mode == "stock":
+        return StockOrder(train, valid, batch_size=size, max_length=length, seed=seed)
+    return FastOrder(train, valid, batch_size=size, max_length=length, seed=seed, ranks=ranks)
 
 
 def settled(train: TrainSection, order: Order) -> TrainSection:
@@ -87,7 +86,7 @@ def put_start(folder: RunFolder, tree: Any, adapter: AdapterSection) -> Start:
     return start
 
 
-def requests_to_replay(events: list[Event], from_step: int) -> list[tuple[int, str, Any]]:
+def requests_to_replay(events: Sequence[Event], from_step: int) -> list[tuple[int, str, Any]]:
     """Requests that were taken after the checkpoint of `from_step`, and so are not part of it.
 
     A request taken at the checkpoint's own step, before it was written, is part of it. A person's newer wish makes an
@@ -106,22 +105,6 @@ def requests_to_replay(events: list[Event], from_step: int) -> list[tuple[int, s
     return found
 
 
-class _PatientStore:
-    """A checkpoint store that waits for space on a full disk."""
-
-    def __init__(self, store: CheckpointStore, patience: Patience) -> None:
-        self._store, self._patience = store, patience
-
-    def save(self, snapshot: Snapshot, *, value: float | None = None, best: bool = False) -> Path:
-        return self._patience(self._store.save, snapshot, value=value, best=best)
-
-    def load(self) -> tuple[Snapshot, list[str]] | None:
-        return self._store.load()
-
-    def settle(self, keep: str, count: int) -> list[str]:
-        return self._patience(self._store.settle, keep, count)
-
-
 class TrainStage:
     """Trains a run's model from where its last checkpoint stands."""
 
@@ -137,38 +120,45 @@ class TrainStage:
         advise: Callable[[Advice], None],
         control: JobControl,
         patience: Patience,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._folder, self._experiment, self._base, self._order = folder, experiment, base, order
-        self._valid_rows = valid_rows
+        self._valid_rows, self._ranks = valid_rows, ranks
         self._emit, self._advise = emit, advise
         self._control, self._patience = control, patience
 
-    def run(self, store: CheckpointStore, snapshot: Snapshot | None, events: list[Event]) -> TrainOutcome:
-        """Trains to the end or to a stop.
+    def run(
+        self, store: CheckpointStore | None = None, snapshot: Snapshot | None = None, events: Sequence[Event] = ()
+    ) -> TrainOutcome:
+        """Trains to the end or to a stop. Rank 0 says from where; the others need nothing.
 
         Args:
             store: where checkpoints are.
             snapshot: the newest of them, None to begin.
             events: what the run's log holds, for requests that must be taken again.
+
+        Raises:
+            TunerError: when training fails, or this rank has another model or other rows than rank 0.
         """
         import mlx.core as mx
 
-        experiment, train = self._experiment, settled(self._experiment.train, self._order)
+        experiment, train, ranks = self._experiment, settled(self._experiment.train, self._order), self._ranks
+        if ranks.size > 1:
+            check_alike(ranks, self._folder, self._base.path)
+        shared = RunStore(store, lambda: checkpoints(self._folder, train), self._patience, ranks)
+        snapshot = shared.follow(snapshot)
+        from_step = snapshot.progress.step if snapshot else 0
+        replay = ranks.lead(lambda: requests_to_replay(events, from_step))
         tree = fresh_tree(self._base)
         mx.random.seed(experiment.run.seed)
         attached = attach(tree, experiment.adapter)
         if experiment.adapter.start_from and snapshot is None:
-            put_start(self._folder, tree, experiment.adapter)
-        self._folder.adapters.mkdir(parents=True, exist_ok=True)
-        # Stock tools look the base up by this path, so an absolute one is written.
-        write_adapter_config(
-            self._folder.adapters,
-            experiment.adapter,
-            attached,
-            str(self._base.path.resolve()),
-            {"seed": experiment.run.seed, "max_seq_length": train.max_seq_length},
-        )
-        from_step = snapshot.progress.step if snapshot else 0
+            self._put_start(tree)
+        if ranks.rank == 0:
+            self._write_adapter_config(attached)
+            self._tell_of_other_ranks(snapshot)
+        else:
+            set_random_key(first_key(experiment.run.seed, ranks.rank))
         choice = LossChoice(
             tree,
             self._order,
@@ -176,6 +166,7 @@ class TrainStage:
             train,
             experiment.adapter,
             from_step=from_step,
+            ranks=ranks,
             emit=self._emit,
             advise=self._advise,
         )
@@ -189,18 +180,54 @@ class TrainStage:
             train,
             emit=self._emit,
             control=self._control,
-            store=_PatientStore(store, self._patience),
+            store=shared,
             hooks=Hooks(
                 after_validation=lambda step: self._probe(tree, step),
                 score=lambda: self._score(tree),
                 interlude=LiveModel(self._base, tree, self._folder.adapters),
-                replay=requests_to_replay(events, from_step),
+                replay=[(int(step), str(what), value) for step, what, value in replay],
             ),
             guarded=experiment.adapter.method != "full",
+            ranks=ranks,
         )
         if snapshot is not None:
             trainer.restore(snapshot)
         return trainer.run()
+
+    def _put_start(self, tree: Any) -> None:
+        """Puts the weights to start from into the tree; the run's folder is rank 0's to write."""
+        adapter, ranks = self._experiment.adapter, self._ranks
+        if ranks.rank == 0:
+            start = put_start(self._folder, tree, adapter)
+        else:
+            start = start_from(locate_start(adapter.start_from, read_base(self._folder)), tree, adapter)
+        check_same(ranks, "start", start.sha256, start.path)
+
+    def _write_adapter_config(self, attached: Attached) -> None:
+        self._folder.adapters.mkdir(parents=True, exist_ok=True)
+        # Stock tools look the base up by this path, so an absolute one is written.
+        write_adapter_config(
+            self._folder.adapters,
+            self._experiment.adapter,
+            attached,
+            str(self._base.path.resolve()),
+            {"seed": self._experiment.run.seed, "max_seq_length": self._experiment.train.max_seq_length},
+        )
+
+    def _tell_of_other_ranks(self, snapshot: Snapshot | None) -> None:
+        """Says so when another number of ranks goes on with what some have trained."""
+        if snapshot is None or snapshot.ranks == self._ranks.size:
+            return
+        drops = self._experiment.adapter.dropout > 0
+        text = (
+            f"trained by {ranks_text(snapshot.ranks)} so far, and by {ranks_text(self._ranks.size)} from here on: "
+            + (
+                "dropout draws other numbers, so this is no longer bit for bit the run that was interrupted"
+                if drops
+                else "sums are rounded in another order, so losses may differ in their last digits"
+            )
+        )
+        self._emit("log", level="warning" if drops else "info", text=text)
 
     def _probe(self, model: Any, step: int) -> None:
         """Answers the probe prompts with the model as it is now."""

@@ -18,7 +18,16 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.engine.protocol import JobHandle, JobStatus
-from tui_tuner.engine.requests import ChatTurn, DescribeModel, Lane, PreviewData, Request, RunExperiment, ScanData
+from tui_tuner.engine.requests import (
+    ChatTurn,
+    DescribeModel,
+    JoinRun,
+    Lane,
+    PreviewData,
+    Request,
+    RunExperiment,
+    ScanData,
+)
 from tui_tuner.engine.results import ChatReply
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.runs.control import StopRequested
@@ -262,7 +271,12 @@ class _Performer:
             from tui_tuner.engine.pipeline import run_experiment
             from tui_tuner.runs.folder import RunFolder
 
-            return run_experiment(RunFolder.open(request.folder), handle.control, self._models())
+            return run_experiment(RunFolder.open(request.folder), handle.control, self._models(), request.place)
+        if isinstance(request, JoinRun):
+            from tui_tuner.engine.ranks.member import join_run
+            from tui_tuner.runs.folder import RunFolder
+
+            return join_run(RunFolder.open(request.folder), handle.control, self._models(), request.place)
         if isinstance(request, ChatTurn):
             return self._chat(handle, request)
         if isinstance(request, DescribeModel):

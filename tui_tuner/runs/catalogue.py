@@ -44,6 +44,7 @@ class RunSummary:
         best: the lowest validation loss in nats per token, or None.
         verdict: the verdict's sentence, or None.
         problem: what is wrong with the folder, in a clause; empty when nothing is.
+        ranks: how many processes train it, or last trained it.
     """
 
     run: str
@@ -57,6 +58,7 @@ class RunSummary:
     best: float | None
     verdict: str | None
     problem: str = ""
+    ranks: int = 1
 
 
 def summarise(folder: RunFolder) -> RunSummary:
@@ -184,6 +186,7 @@ def _describe(folder: RunFolder, view: RunView, damaged: int) -> RunSummary:
         best=view.best_validation,
         verdict=(view.verdict or {}).get("sentence") or None,
         problem=problem,
+        ranks=view.ranks,
     )
 
 

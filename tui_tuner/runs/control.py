@@ -9,11 +9,34 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class StopRequested(Exception):  # noqa: N818 (it is a wish that is granted, no error)
     """Raised inside a job by `JobControl.check` once a stop is asked; the job saves what it has and ends as stopped."""
+
+
+class Heard(NamedTuple):
+    """What a job is asked at one moment.
+
+    Attributes:
+        stop: who asked for a stop; None when nobody did.
+        paused: whether it is asked to wait.
+        requests: the wishes left since they were last taken, oldest first: what, and the value.
+    """
+
+    stop: str | None
+    paused: bool
+    requests: list[tuple[str, Any]]
+
+    def check(self) -> None:
+        """Go on, or raise when a stop is asked.
+
+        Raises:
+            StopRequested: with the reason as its text.
+        """
+        if self.stop is not None:
+            raise StopRequested(self.stop)
 
 
 class JobControl:
@@ -69,6 +92,18 @@ class JobControl:
             if self._stop:
                 raise StopRequested(self._stop_reason)
 
+    def hear(self, *, take: bool = True) -> Heard:
+        """All that is asked at this moment.
+
+        Args:
+            take: whether requests are handed out, once and for all; otherwise none are told of.
+        """
+        with self._changed:
+            taken: list[tuple[str, Any]] = []
+            if take:
+                taken, self._requests = self._requests, taken
+            return Heard(self._stop_reason if self._stop else None, self._paused, taken)
+
     def wait_for_stop(self, timeout: float) -> bool:
         """Block the job's thread for up to `timeout` seconds; returns at once, and True, when a stop is asked."""
         with self._changed:
@@ -104,10 +139,14 @@ class JobControl:
         with self._changed:
             return self._paused
 
-    def wait_while_paused(self) -> None:
-        """Block the job's thread while it is asked to wait; returns at once when it is not, or when a stop is asked."""
+    def wait_while_paused(self, timeout: float | None = None) -> None:
+        """Block the job's thread while it is asked to wait; returns at once when it is not, or when a stop is asked.
+
+        Args:
+            timeout: seconds to wait at most; None waits as long as it takes.
+        """
         with self._changed:
-            self._changed.wait_for(lambda: self._stop or not self._paused)
+            self._changed.wait_for(lambda: self._stop or not self._paused, timeout)
 
     def wait_for_attention(self, timeout: float | None = None) -> bool:
         """Block a paused job until there is anything to do: proceed, stop, a request or an interlude.
@@ -140,9 +179,7 @@ class JobControl:
 
     def take_requests(self) -> list[tuple[str, Any]]:
         """The wishes left since the last call, oldest first; each is handed out once."""
-        with self._changed:
-            taken, self._requests = self._requests, []
-            return taken
+        return self.hear().requests
 
     def submit_interlude(self, fn: Callable[[Any], None]) -> None:
         """Leave a small task that the job runs between two steps, on its own thread, with what it offers."""

@@ -36,6 +36,8 @@ EVENT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "device",
         "device_advice",
         "memory_limit",
+        "ranks",
+        "ranks_backend",
     ),
     "plan": (
         "steps",

@@ -29,7 +29,8 @@ _CANNOT_SYNC = {errno.EINVAL, errno.ENOTSUP, errno.ENOTTY, errno.EBADF, errno.EA
 
 
 def write_failure(error: OSError, path: Path) -> TunerError:
-    """What a failed write means to a person: no space, no right to write, no such folder, or the system's own words."""
+    """What a failed write means to a person: no space, no right to write, no such folder, something of another kind in
+    the way, or the system's own words."""
     if error.errno in _NO_SPACE:
         return TunerError(
             "no space left on the disk", code="no-space", where=str(path), fix="free some space and resume the run"
@@ -38,6 +39,8 @@ def write_failure(error: OSError, path: Path) -> TunerError:
         return TunerError(
             "may not be written", code="not-writable", where=str(path), fix="choose another folder or change its rights"
         )
+    if (blocking := _in_the_way(error, path)) is not None:
+        return blocking
     if error.errno in {errno.ENOENT, errno.ENOTDIR}:
         return TunerError(
             "cannot be written because its folder is missing",
@@ -46,6 +49,20 @@ def write_failure(error: OSError, path: Path) -> TunerError:
             fix="create the folder first",
         )
     return TunerError(f"cannot be written ({error.strerror or error})", code="write-failed", where=str(path))
+
+
+def _in_the_way(error: OSError, path: Path) -> TunerError | None:
+    """The failure of a write that found a file where a folder should be, or the other way round; None for others."""
+    fix = "move it away, or choose another place"
+    if error.errno == errno.EISDIR:
+        return TunerError("is a folder where a file should be", code="in-the-way", where=str(path), fix=fix)
+    if error.errno in {errno.ENOTDIR, errno.EEXIST}:
+        with suppress(OSError):
+            # Of links that lead nowhere, `lexists` knows too.
+            found = next(place for place in (path, *path.parents) if os.path.lexists(place))
+            if not found.is_dir():
+                return TunerError("is a file where a folder should be", code="in-the-way", where=str(found), fix=fix)
+    return None
 
 
 def read_failure(error: OSError, path: Path) -> TunerError:

@@ -110,6 +110,11 @@ class RunView:
         return count((self.started or {}).get("memory_limit"))
 
     @property
+    def ranks(self) -> int:
+        """How many processes train it together; 1 before the run began."""
+        return max(count((self.started or {}).get("ranks")), 1)
+
+    @property
     def steps(self) -> int:
         """How many steps the run is to take; 0 when unknown."""
         return count((self.plan or self.started or {}).get("steps"))

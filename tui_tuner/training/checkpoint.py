@@ -22,6 +22,7 @@ from typing import Any
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.files import replacing, write_json
 from tui_tuner.training.best import Best
+from tui_tuner.training.randomness import first_key
 
 _INDEX = "index.json"
 _INDEX_COPY = "index.copy.json"
@@ -73,13 +74,42 @@ class Progress:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A checkpoint in memory: the position and the arrays by group."""
+    """A checkpoint in memory: the position and the arrays by group.
+
+    Several ranks have a random key each, and each its own part of gradients in accumulation; both then stand one after
+    another along a first axis. Everything else is the same for all.
+
+    Attributes:
+        key: (2,) words of the random key of one rank, or (ranks, 2).
+    """
 
     progress: Progress
     weights: dict[str, Any]
     optimizer: dict[str, Any]
     gradients: dict[str, Any]
     key: Any
+
+    @property
+    def ranks(self) -> int:
+        """How many ranks it is of."""
+        return 1 if self.key.ndim == 1 else int(self.key.shape[0])
+
+    def key_of(self, rank: int) -> list[int]:
+        """The random key, two words, that a rank goes on with; one that had none yet gets one of its own."""
+        keys = self.key.reshape(-1, 2).tolist()
+        if rank < len(keys):
+            return [int(word) for word in keys[rank]]
+        return first_key(*(int(word) for word in keys[0]), rank, self.progress.step)
+
+    def gradients_of(self, rank: int, size: int) -> dict[str, Any]:
+        """The gradients in accumulation that a rank of `size` goes on with: its own, or, with another number of ranks
+        than before, rank 0 the sum of all and the others none of it."""
+        import mlx.core as mx
+
+        if self.ranks == size:
+            return {name: value[rank] for name, value in self.gradients.items()} if size > 1 else self.gradients
+        whole = {name: value if self.ranks == 1 else value.sum(axis=0) for name, value in self.gradients.items()}
+        return whole if rank == 0 else {name: mx.zeros_like(value) for name, value in whole.items()}
 
 
 @dataclass

@@ -15,7 +15,7 @@ import numpy as np
 
 from tui_tuner.config import TrainSection
 from tui_tuner.errors import TunerError
-from tui_tuner.runs.control import JobControl, StopRequested
+from tui_tuner.runs.control import Heard, JobControl, StopRequested
 from tui_tuner.runs.progress import Emit, Throttle
 from tui_tuner.training.batches import Batch
 from tui_tuner.training.checkpoint import Progress, Snapshot
@@ -23,7 +23,9 @@ from tui_tuner.training.guard import Before, Guard, is_sound
 from tui_tuner.training.optimizers import Rate
 from tui_tuner.training.parts import Hooks, Order, Store, TrainOutcome
 from tui_tuner.training.randomness import key_kept, set_random_key
+from tui_tuner.training.ranks import ALONE, Ranks
 from tui_tuner.training.step import Loss, StepResult, checkpointed_layers, compile_step, validate
+from tui_tuner.training.wishes import Wishes
 
 _ROLLBACKS = 3
 _ROLLBACK_FACTOR = 0.5
@@ -46,6 +48,7 @@ class Trainer:
         control: looked at between steps and between validation batches.
         store: where checkpoints go; None to save nothing.
         guarded: whether a bad step can be undone; off for full fine-tuning, where that would cost much memory.
+        ranks: who trains together; every one of them runs this loop, with the same order and section.
     """
 
     def __init__(
@@ -62,18 +65,21 @@ class Trainer:
         store: Store | None = None,
         hooks: Hooks | None = None,
         guarded: bool = True,
+        ranks: Ranks = ALONE,
     ) -> None:
         self._model, self._optimizer, self._rate = model, optimizer, rate
-        self._order, self._loss, self._train = order, loss, train
-        self._emit, self._control, self._store = emit, control, store
+        self._order, self._train, self._ranks = order, train, ranks
+        self._loss = ranks.loss(loss, equal=train.mode == "stock")
+        self._validation_loss = ranks.loss(loss)
+        self._emit, self._store = emit, store
         self._hooks = hooks or Hooks()
+        self._wishes = Wishes(control, ranks, self._hooks.replay)
         self._progress = Progress()
         self._gradients: Any = None
         self._step: Callable[..., StepResult] | None = None
         self._validated_at: int | None = None
         self._saved_at: int | None = None
         self._drawn_from: dict[str, Any] | None = None  # the order's position before the draw of a step not yet done
-        self._replay = list(self._hooks.replay)
         self._paused = False
         optimizer.init(model.trainable_parameters())
         self._guard = Guard(model, optimizer) if guarded else None
@@ -83,7 +89,7 @@ class Trainer:
         """Goes to a checkpoint's position, bit for bit: weights, optimizer, gradients, order, random key."""
         from mlx.utils import tree_map_with_path, tree_unflatten
 
-        kept = snapshot.gradients
+        kept = snapshot.gradients_of(self._ranks.rank, self._ranks.size)
         self._model.load_weights(list(snapshot.weights.items()), strict=False)
         self._optimizer.state = tree_unflatten(list(snapshot.optimizer.items()))
         self._optimizer.init(self._model.trainable_parameters())
@@ -93,7 +99,7 @@ class Trainer:
         self._progress = snapshot.progress.copy()
         self._rate.set_factor(self._progress.rate_factor)
         self._order.restore(self._progress.order)
-        set_random_key([int(word) for word in snapshot.key.tolist()])
+        set_random_key(snapshot.key_of(self._ranks.rank))
         self._saved_at = self._progress.step
         self._validated_at = None
         self._step = None  # a compiled step and a guard hold the containers of the state they were made with
@@ -110,14 +116,18 @@ class Trainer:
             progress,
             dict(tree_flatten(self._model.trainable_parameters())),
             dict(tree_flatten(self._optimizer.state)),
-            dict(tree_flatten(self._gradients)) if self._gradients is not None else {},
-            mx.random.state[0],
+            dict(tree_flatten(self._ranks.gather(self._gradients))) if self._gradients is not None else {},
+            self._ranks.gather(mx.random.state[0]),
         )
 
     def _save(self, *, value: float | None = None, best: bool = False) -> None:
         """Saves the position between two steps, unless this very one is saved already."""
         if self._store is None or (self._saved_at == self._progress.step and value is None):
             return
+        if self._ranks.align(self._model, self._optimizer):
+            self._warn(
+                [f"after step {self._progress.step} the ranks' weights differed; all go on with those of rank 0"]
+            )
         path = self._store.save(self._snapshot(), value=value, best=best)
         self._saved_at = self._progress.step
         self._emit("checkpoint", step=self._progress.step, path=path.name, best=best)
@@ -143,8 +153,8 @@ class Trainer:
                 self._validate(extra=True)
             except _FinishEarly as early:
                 reason = str(early)
-            except StopRequested:
-                status, reason = "stopped", self._control.stop_reason
+            except StopRequested as stop:
+                status, reason = "stopped", str(stop)
         self._save()
         if status == "finished" and self._store is not None:
             self._warn(self._store.settle(self._train.keep, self._train.average_best))
@@ -159,39 +169,35 @@ class Trainer:
         return self._train.iters if asked is None else min(asked, self._train.iters)
 
     def _between_steps(self) -> None:
-        due = [request for request in self._replay if request[0] == self._progress.step]
-        # Once only: a rollback may come by this step again.
-        self._replay = [request for request in self._replay if request not in due]
-        for _, what, value in due:
+        for what, value in self._wishes.due(self._progress.step):
             self._obey(what, value, by="replay")
-        self._attend()
-        while self._control.paused and not self._control.stop_requested:
+        heard = self._attend()
+        while heard.paused and heard.stop is None:
             if not self._paused:
                 self._paused = True
                 self._save()
                 self._emit("control", what="pause", by="user", value=None, step=self._progress.step)
-            self._control.wait_for_attention()
-            self._attend()
+            self._wishes.wait()
+            heard = self._attend()
         if self._paused:
             self._paused = False
             self._emit("control", what="proceed", by="user", value=None, step=self._progress.step)
-        self._control.check()
+        heard.check()
 
-    def _attend(self) -> None:
-        """Takes the requests and the small tasks that were left since the last look."""
-        for what, value in self._control.take_requests():
-            self._replay = [request for request in self._replay if request[1] != what]  # the newest wish counts
+    def _attend(self) -> Heard:
+        """Lets the small tasks in, and takes the requests, that were left since the last look."""
+        if tasks := self._wishes.tasks():
+            with key_kept():
+                self._model.eval()
+                try:
+                    for task in tasks:
+                        task(self._hooks.interlude)
+                finally:
+                    self._model.train()
+        heard = self._wishes.hear()
+        for what, value in heard.requests:
             self._obey(what, value, by="user")
-        tasks = self._control.take_interludes()
-        if not tasks:
-            return
-        with key_kept():
-            self._model.eval()
-            try:
-                for task in tasks:
-                    task(self._hooks.interlude)
-            finally:
-                self._model.train()
+        return heard
 
     def _obey(self, what: str, value: Any, *, by: str) -> None:
         progress, more = self._progress, {}
@@ -247,11 +253,12 @@ class Trainer:
                 accumulation=self._train.grad_accumulation,
                 clip_norm=self._train.clip_norm,
                 extra_state=self._rate.state,
+                add_up=self._ranks.sum,
             )
         try:
             return self._step(self._loss.arrays(batch), self._gradients, number % self._train.grad_accumulation == 0)
         except (RuntimeError, ValueError) as error:
-            raise TunerError(
+            raise self._ranks.lost(error) or TunerError(
                 f"step {number} failed inside mlx ({str(error).splitlines()[0][:200]})",
                 code="step-failed",
                 where=_rows(batch),
@@ -363,21 +370,21 @@ class Trainer:
 
         def between(done: int) -> None:
             tell(done)
-            self._control.wait_while_paused()
-            self._control.check()
+            self._wishes.pass_by()
 
-        loss, tokens = validate(self._model, self._order.validation(limit, extra=extra), self._loss, between)
+        batches, after = self._order.validation(limit, extra=extra), self._hooks.after_validation
+        loss, tokens = validate(self._model, batches, self._validation_loss, between, self._ranks.total)
         self._emit("validation", step=progress.step, loss=loss, tokens=tokens, seconds=time.perf_counter() - started)
         self._validated_at = progress.step
-        if self._hooks.after_validation is not None:
-            self._hooks.after_validation(progress.step)
+        if after is not None:
+            self._ranks.lead(lambda: after(progress.step))
         self._judge(loss)
 
     def _judge(self, loss: float) -> None:
         progress, train = self._progress, self._train
         value = loss
         if train.best_by != "loss" and self._hooks.score is not None:
-            score = self._hooks.score()
+            score = self._ranks.lead(self._hooks.score)
             value = -score if score is not None else float("nan")
         keep = train.average_best if train.keep == "average" else 1
         best, among = progress.best.add(value, progress.step, keep)

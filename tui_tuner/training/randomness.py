@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import numpy as np
+
 
 def random_key() -> list[int]:
     """The generator's present key, two words."""
@@ -18,6 +20,11 @@ def set_random_key(key: list[int]) -> None:
     import mlx.core as mx
 
     mx.random.seed((key[0] << 32) | key[1])
+
+
+def first_key(*numbers: int) -> list[int]:
+    """A key that follows from some numbers, of which no two rows give the same: a seed and a rank, say."""
+    return [int(word) for word in np.random.SeedSequence(numbers).generate_state(2)]
 
 
 @contextlib.contextmanager

@@ -57,6 +57,10 @@ class StepResult:
     norm: Any
 
 
+def _as_it_is(tree: Any) -> Any:
+    return tree
+
+
 def squared_norm(gradients: Any) -> Any:
     """Sum of squares of all gradients, in float32: a scalar array.
 
@@ -81,7 +85,14 @@ def squared_norm(gradients: Any) -> Any:
 
 
 def compile_step(
-    model: Any, optimizer: Any, loss: Loss, *, accumulation: int, clip_norm: float, extra_state: Any
+    model: Any,
+    optimizer: Any,
+    loss: Loss,
+    *,
+    accumulation: int,
+    clip_norm: float,
+    extra_state: Any,
+    add_up: Callable[[Any], Any] = _as_it_is,
 ) -> Callable[[tuple[Any, ...], Any, bool], StepResult]:
     """The step function: arrays of a batch, gradients so far, whether to update → `StepResult`.
 
@@ -90,10 +101,10 @@ def compile_step(
 
     Args:
         extra_state: a tree of arrays that steer the step from outside and may change between calls.
+        add_up: adds a tree of arrays up over all who train together; gradients only where there is an update.
     """
     import mlx.core as mx
     import mlx.nn as nn
-    from mlx.nn.utils import average_gradients
     from mlx.utils import tree_map
 
     value_and_grad = nn.value_and_grad(model, loss)
@@ -105,8 +116,10 @@ def compile_step(
         if previous is not None:
             gradient = tree_map(lambda x, y: x + y, gradient, previous)
         norm = mx.array(0.0)
-        if update:
-            gradient = average_gradients(gradient)
+        if not update:
+            value = add_up(value)
+        else:
+            value, gradient = add_up((value, gradient))
             if accumulation > 1:
                 gradient = tree_map(lambda x: x / accumulation, gradient)
             norm = mx.sqrt(squared_norm(gradient))
@@ -125,11 +138,18 @@ def compile_step(
     return run
 
 
-def validate(model: Any, batches: Iterable[Batch], loss: Loss, between: Callable[[int], None]) -> tuple[float, int]:
+def validate(
+    model: Any,
+    batches: Iterable[Batch],
+    loss: Loss,
+    between: Callable[[int], None],
+    add_up: Callable[[Any], Any] = _as_it_is,
+) -> tuple[float, int]:
     """Token-weighted mean loss (nats per token) over batches, and the number of counted tokens.
 
     Args:
         between: called after each batch with how many are done; it may raise to end the pass.
+        add_up: adds the sum of losses up over all who validate together; each knows the number of tokens.
     """
     import mlx.core as mx
 
@@ -144,6 +164,7 @@ def validate(model: Any, batches: Iterable[Batch], loss: Loss, between: Callable
             between(done)
     finally:
         model.train()
+    total = add_up(total)
     tokens_seen = int(count.item())
     # The division in float32, as in mlx-lm: float64 would differ from its figure in the last digits.
     return (float((total / count).item()) if tokens_seen else float("nan")), tokens_seen

@@ -96,7 +96,7 @@ def now_content(facts: RateFacts) -> Content:
     if facts.scheduled and facts.train is not None:
         told = f"{facts.train.schedule}, {fmt.rate(facts.planned(facts.step))} there"
         if facts.train.warmup:
-            told = f"{facts.train.warmup:,} updates of warm-up, then {told}"
+            told = f"warm-up of {facts.train.warmup:,}, then {told}"
         if abs(facts.factor - 1) > 1e-3:
             told += f", multiplied by {facts.factor:.3g}"
     else:

@@ -50,7 +50,7 @@ class ShellApp(App[int]):
         for theme in themes.THEMES:
             self.register_theme(theme)
         wish = getattr(settings, "theme", "")
-        self.theme = wish if wish in self.available_themes and wish != "textual-dark" else themes.DARK
+        self.theme = wish if wish in self.available_themes else themes.DARK
 
     def go(self, mode: str) -> None:
         """Shows a mode's screen."""

@@ -24,10 +24,18 @@ class ChatTarget:
     Attributes:
         model: the model's folder or hub name.
         adapter: the adapter's folder, or None for the model alone.
+        system: a system message before every conversation; empty for none.
+        max_tokens: cap on an answer's tokens.
+        temperature: of the sampling; 0 is greedy.
+        seed: of the sampling.
     """
 
     model: str
     adapter: Path | None = None
+    system: str = ""
+    max_tokens: int = 256
+    temperature: float = 0.0
+    seed: int = 0
 
 
 @dataclass

@@ -16,7 +16,7 @@ import numpy as np
 from tui_tuner.data.examples import Example
 from tui_tuner.errors import TunerError
 from tui_tuner.training.batches import Batch, padded_width
-from tui_tuner.training.fast.shapes import Shape, plan_shapes, quantised_width
+from tui_tuner.training.fast.shapes import Shape, plan_shapes, quantised_slots, quantised_width
 
 # Which of the seed's streams a draw is from: rows of equal length, and the order of batches in an epoch.
 _TIES, _EPOCHS = 0, 1
@@ -29,10 +29,12 @@ class FastBatch(Batch):
     Attributes:
         slots: length of the array of counted positions, padding included.
         stock_padding: share of padding in the batches that mlx-lm makes of the same rows, 0..1, over an epoch.
+        part_slots: as `slots`, of the rows that one of several ranks computes; 0 where there is one rank.
     """
 
     slots: int
     stock_padding: float
+    part_slots: int = 0
 
 
 class EpochSize(NamedTuple):
@@ -71,13 +73,21 @@ class FastOrder:
         batch_size: rows a step; fewer rows than that make one smaller batch.
         max_length: tokens a row is cut at.
         seed: of the order.
+        ranks: how many share the rows of each batch.
 
     Raises:
         TunerError: when there is nothing to train on.
     """
 
     def __init__(
-        self, train: Sequence[Example], valid: Sequence[Example], *, batch_size: int, max_length: int, seed: int
+        self,
+        train: Sequence[Example],
+        valid: Sequence[Example],
+        *,
+        batch_size: int,
+        max_length: int,
+        seed: int,
+        ranks: int = 1,
     ) -> None:
         if not train:
             raise TunerError("there are no rows to train on", code="no-rows", where="train", fix="add rows")
@@ -87,6 +97,7 @@ class FastOrder:
         self._valid_rows = _by_length(valid, batch_size, max_length, seed)
         wanted = [_needs(train, rows, max_length) for rows in self._train_rows]
         self._shapes = plan_shapes(wanted, most=max_length - 1)
+        self._part_slots = self._slots_of_parts(ranks) if ranks > 1 else {}
         self.padding = _padding(train, self._shapes, batch_size, max_length)
         self._epoch, self._cursor = 0, 0
         self._permutation = self._shuffled(0)
@@ -112,7 +123,8 @@ class FastOrder:
             self._permutation = self._shuffled(self._epoch)
         index = self._permutation[self._cursor]
         self._cursor += 1
-        return self._batch(self._train, self._train_rows[index], self._shapes[index])
+        shape = self._shapes[index]
+        return self._batch(self._train, self._train_rows[index], shape, self._part_slots.get(shape, 0))
 
     def validation(self, limit: int = -1, *, extra: bool = False) -> Iterator[FastBatch]:
         """Validation batches, shortest first: all, or `limit` of them spread evenly over the lengths.
@@ -155,7 +167,16 @@ class FastOrder:
     def _shuffled(self, epoch: int) -> list[int]:
         return [int(i) for i in _generator(self._seed, _EPOCHS, epoch).permutation(len(self._train_rows))]
 
-    def _batch(self, examples: Sequence[Example], rows: list[int], shape: Shape) -> FastBatch:
+    def _slots_of_parts(self, ranks: int) -> dict[Shape, int]:
+        """For each shape of a batch the slots that suffice for any rank's rows of any batch of that shape."""
+        most: dict[Shape, int] = {}
+        for rows, shape in zip(self._train_rows, self._shapes, strict=True):
+            parts = (rows[rank::ranks] for rank in range(min(ranks, len(rows))))
+            needed = max(_needs(self._train, part, self._max_length).slots for part in parts)
+            most[shape] = max(needed, most.get(shape, 0))
+        return {shape: quantised_slots(n, -(-shape.rows // ranks) * shape.width) for shape, n in most.items()}
+
+    def _batch(self, examples: Sequence[Example], rows: list[int], shape: Shape, part_slots: int = 0) -> FastBatch:
         tokens = np.zeros((len(rows), shape.width + 1), np.int32)
         spans = np.zeros((len(rows), 2), np.int32)
         for line, row in enumerate(rows):
@@ -163,7 +184,7 @@ class FastOrder:
             tokens[line, :kept] = examples[row].tokens[:kept]
             spans[line] = (examples[row].offset, kept)
         padding = 1.0 - float(spans[:, 1].sum()) / tokens.size
-        return FastBatch(tokens, spans, list(rows), padding, shape.slots, self.padding.stock)
+        return FastBatch(tokens, spans, list(rows), padding, shape.slots, self.padding.stock, part_slots)
 
 
 def padding_report(examples: Sequence[Example], batch_size: int, max_length: int) -> PaddingReport:

@@ -19,6 +19,7 @@ from tui_tuner.runs.view import RunView
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.format import count
 from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.state import ChatTarget
 from tui_tuner.ui.text import clip, clip_middle, visible
 from tui_tuner.ui.widgets.chat_input import ChatInput
 from tui_tuner.ui.widgets.chat_log import ChatLog
@@ -87,9 +88,14 @@ class ChatScreen(WorkbenchScreen):
         if not voices or self._session is None:
             self.tuner.notice(self.EMPTY.replace("\n\n", " "), "warning")
             return
-        experiment = self._subject.experiment if self._subject is not None else None
-        tokens = max(MAX_TOKENS, experiment.evaluation.max_tokens) if experiment is not None else MAX_TOKENS
-        exchange = self._session.ask(event.text, voices, max_tokens=tokens)
+        target = self.tuner.state.chat
+        if target is None:
+            tokens = self._subject.experiment.evaluation.max_tokens if self._subject is not None else 0
+            target = ChatTarget("", max_tokens=max(MAX_TOKENS, tokens))
+        self._session.system = target.system
+        exchange = self._session.ask(
+            event.text, voices, max_tokens=target.max_tokens, temperature=target.temperature, seed=target.seed
+        )
         self._input.text = ""
         self.query_one(ChatLog).add(exchange, self._waiting)
         if self._timer is not None:
@@ -269,7 +275,7 @@ class ChatScreen(WorkbenchScreen):
         if width > 100:
             memory += ", it remembers the conversation" if self._session.memory else ", each question stands alone"
         left = Content.assemble(*parts, (visible(who), "$foreground"))
-        right = Content.styled(f"memory: {memory}", "$text-muted")
+        right = Content.styled(" · ".join([*_manner(self.tuner.state.chat), f"memory: {memory}"]), "$text-muted")
         if left.cell_length + right.cell_length + 2 > width:
             left = left.truncate(max(width - right.cell_length - 2, 10), ellipsis=True)
         line = left + Content(" " * max(2, width - left.cell_length - right.cell_length)) + right
@@ -302,3 +308,14 @@ class ChatScreen(WorkbenchScreen):
             self._timer.pause()
         if was_busy and not session.busy:
             self._draw_head()
+
+
+def _manner(target: ChatTarget | None) -> list[str]:
+    """How answers are asked for, as far as somebody wanted it otherwise than usual."""
+    if target is None:
+        return []
+    return [
+        *(["system message"] if target.system else []),
+        *([f"temperature {target.temperature:g}"] if target.temperature else []),
+        *([f"at most {count(target.max_tokens)} tokens"] if target.max_tokens != MAX_TOKENS else []),
+    ]

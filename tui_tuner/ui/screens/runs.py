@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _COLUMNS = (("state", "State", 13), ("run", "Run", 28), ("steps", "Steps", 15), ("best", "Val. loss", 9),
             ("created", "Created", 12), ("verdict", "Verdict", 20), ("model", "Model", 24))  # fmt: skip
+_MARGINS = 4
+"""Cells beside the lines about the selected run."""
 
 
 class RunsScreen(WorkbenchScreen):
@@ -161,14 +163,20 @@ class RunsScreen(WorkbenchScreen):
         self.action_open()
 
     def _tell(self) -> None:
-        """Says in one line what can be done with the run under the cursor."""
+        """Says in one line what can be done with the run under the cursor, and in one below it what came of it."""
         run = self._current
         if run is not None:
-            told = run.problem or run.verdict or ""
-            line = Content.assemble(
-                inert(run.run, "bold"), ("  " + _NEXT.get(run.state, ""), "$text-muted"), "\n", inert(told)
-            )
-            self.query_one("#detail", Static).update(line)
+            detail = self.query_one("#detail", Static)
+            width = detail.content_size.width or self.size.width - _MARGINS
+            todo = _NEXT.get(run.state, "")
+            name = clip_middle(run.run, max(_COLUMNS[1][2], width - len(todo) - 2))
+            first = clip(f"{name}  {todo}", width)
+            detail.update(
+                Content.assemble(
+                    (first[: len(name)], "bold"), (first[len(name) :], "$text-muted"), "\n",
+                    inert(clip(run.problem or run.verdict or "", width)),
+                )
+            )  # fmt: skip
         self.refresh_bars()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -220,7 +228,7 @@ _NEXT = {
     RunState.RUNNING: "enter watches it",
     RunState.PAUSED: "enter opens it, space there goes on",
     RunState.STOPPED: "r resumes it exactly where it was stopped",
-    RunState.INTERRUPTED: "ended without saying so; r resumes it from its last checkpoint",
+    RunState.INTERRUPTED: "ended without saying so · r resumes it",
     RunState.FAILED: "enter shows what went wrong",
-    RunState.FINISHED: "enter shows the result, b every row of it, c talks to it",
+    RunState.FINISHED: "enter shows the result · b its rows · c chats",
 }

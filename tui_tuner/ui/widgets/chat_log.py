@@ -122,8 +122,14 @@ class ChatLog(VerticalScroll, can_focus=True):
             self._go_to_end()
 
     def _go_to_end(self) -> None:
+        before = self.scroll_y
+
+        def go() -> None:
+            if self.scroll_y >= before:  # else somebody has scrolled up in the meantime, to read there
+                self.scroll_end(animate=False, immediate=True)
+
         # Not by `anchor`: it scrolls a log that is not full yet to below its end.
-        self.call_after_refresh(self.scroll_end, animate=False)
+        self.call_after_refresh(go)
 
     def clear(self) -> None:
         """Back to the beginning."""

@@ -84,11 +84,13 @@ class ChatSession:
     Attributes:
         exchanges: what was said, oldest first.
         memory: whether a voice is told what it was asked and answered before.
+        system: a system message before what a voice is sent; empty for none.
     """
 
     def __init__(self, engine: Engine, *, memory: bool = True) -> None:
         self.exchanges: list[Exchange] = []
         self.memory = memory
+        self.system = ""
         self._engine = engine
         self._pending: list[_Pending] = []
 
@@ -99,7 +101,7 @@ class ChatSession:
 
     def messages(self, voice: Voice, question: str) -> list[dict[str, str]]:
         """What `voice` is sent: with memory, its own earlier questions and answers too (those that have words)."""
-        out: list[dict[str, str]] = []
+        out: list[dict[str, str]] = [{"role": "system", "content": self.system}] if self.system else []
         for exchange in self.exchanges if self.memory else []:
             for answer in exchange.answers:
                 if answer.voice == voice and answer.text.strip() and answer.state is not AnswerState.FAILED:
@@ -107,7 +109,9 @@ class ChatSession:
                     out.append({"role": "assistant", "content": answer.text})
         return [*out, {"role": "user", "content": question}]
 
-    def ask(self, question: str, voices: list[Voice], *, max_tokens: int = 256, seed: int = 0) -> Exchange:
+    def ask(
+        self, question: str, voices: list[Voice], *, max_tokens: int = 256, temperature: float = 0.0, seed: int = 0
+    ) -> Exchange:
         """Asks every voice in turn; the answers come by polling.
 
         Raises:
@@ -119,7 +123,9 @@ class ChatSession:
             raise TunerError("there is no question", code="no-question", fix="type one first")
         exchange = Exchange(question)
         turns = [
-            ChatTurn(voice.model, voice.adapter, self.messages(voice, question), max_tokens, 0.0, seed, TokenSink())
+            ChatTurn(
+                voice.model, voice.adapter, self.messages(voice, question), max_tokens, temperature, seed, TokenSink()
+            )
             for voice in voices
         ]
         for voice, turn in zip(voices, turns, strict=True):

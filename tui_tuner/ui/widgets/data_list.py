@@ -186,10 +186,11 @@ class RowList(ScrollView, can_focus=True):
         while first > 0 and first - 1 in self._skip:
             first -= 1
         offset = int(self.scroll_offset.y)
+        # Forced: a list that has just grown has no scroll bar yet, and would not be scrolled without one.
         if first < offset:
-            self.scroll_to(y=first, animate=False)
+            self.scroll_to(y=first, animate=False, force=True)
         elif self.cursor >= offset + height:
-            self.scroll_to(y=self.cursor - height + 1, animate=False)
+            self.scroll_to(y=self.cursor - height + 1, animate=False, force=True)
 
     def render_line(self, y: int) -> Strip:
         """One line of the viewport."""

@@ -79,6 +79,8 @@ class ModeBar(Widget):
         view = follower.view
         left = Content(" ") + status_content(follower.state, follower.word)
         facts: list[str] = ["watched from outside"] if outside else []
+        if view.ranks > 1:
+            facts.append(f"{view.ranks} ranks")
         if self._mode == "train":  # its own lines tell how far it is
             facts += [visible(view.model)] if view.model else []
         elif view.steps:
