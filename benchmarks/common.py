@@ -35,7 +35,7 @@ def write_rows(folder: Path, *, train: int, valid: int, low: int = 10, high: int
     return folder
 
 
-def write_preset(path: Path, model: Path, data: Path, **sections: dict[str, Any]) -> Path:
+def write_preset(path: Path, model: Path, data: Path, /, **sections: dict[str, Any]) -> Path:
     """A preset on that model and data."""
     import tomli_w
 
@@ -93,16 +93,18 @@ def app_on_terminal(
     rows: int = 40,
     environment: dict[str, str] | None = None,
     keep: int = 1 << 20,
+    program: Sequence[str] = ("-m", "tui_tuner"),
 ) -> Iterator[Terminal]:
     """The app in a process of its own on a pseudo-terminal, killed at the end.
 
     Args:
         keep: bytes of what it drew that can be read again.
+        program: what python runs, before the arguments.
     """
     pid, master = pty.fork()
     if pid == 0:
         os.environ.update({"TERM": "xterm-256color", "COLORTERM": "truecolor", **(environment or {})})
-        os.execv(sys.executable, [sys.executable, "-m", "tui_tuner", *arguments])
+        os.execv(sys.executable, [sys.executable, *program, *arguments])
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     os.kill(pid, signal.SIGWINCH)
     try:

@@ -57,3 +57,30 @@ def test_a_healthy_run_hears_nothing() -> None:
     run = Run()
     curve(run, {0: 3.571, 100: 0.72, 200: 0.48, 300: 0.443, 400: 0.439}, 0.38)
     assert run.said == []
+
+
+def test_the_doctor_takes_little_of_the_time_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A diagnosis of a very long curve takes a while, and training waits for it."""
+    run, took, asked = Run(), 0.001, []
+
+    def slow(*arguments: Any) -> list[Any]:
+        asked.append(run.seconds)
+        run.seconds += took
+        return []
+
+    monkeypatch.setattr("tui_tuner.engine.adviser.diagnose", slow)
+
+    def train(seconds: float) -> list[float]:
+        asked.clear()
+        until, step = run.seconds + seconds, 0
+        while run.seconds < until:
+            step += 1
+            run.seconds += 0.1
+            run.adviser.hear({"t": run.seconds, "type": "train", "step": step, "loss": 1.0})
+        return asked
+
+    assert 45 <= len(train(100.0)) <= 51  # every two seconds
+    took = 0.5
+    assert len(train(1000.0)) <= 11
+    run.hear("validation", 5, 1.0)
+    assert asked[-1] == pytest.approx(run.seconds - took)  # at once, however long the last one took

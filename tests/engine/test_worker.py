@@ -93,6 +93,20 @@ def test_jobs_of_a_lane_run_one_after_another_in_order(tasks: None, engine: Loca
         assert before.submitted <= before.ended <= after.started
 
 
+def test_jobs_that_ended_long_ago_are_let_go_of(tasks: None, engine: LocalEngine) -> None:
+    """A session may last for weeks, and a preview's result is large; an open job is never forgotten."""
+    waiting: Any = Task("side")
+    first = engine.submit(waiting)
+    for _ in range(60):
+        assert ended(engine.submit(open_task())) is JobStatus.DONE
+    kept = engine.handles()
+    assert kept[0] is first
+    assert len(kept) <= 34
+    assert [h.id for h in kept[1:]] == sorted(h.id for h in kept[1:])
+    assert kept[-1].id == 61
+    waiting.gate.set()
+
+
 def test_lanes_do_not_wait_for_each_other(tasks: None, engine: LocalEngine) -> None:
     slow: Any = Task("mlx")
     running = engine.submit(slow)

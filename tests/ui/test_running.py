@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.widgets import DataTable, OptionList, Static
@@ -15,7 +16,8 @@ from tests.ui.workshop import with_config
 from tui_tuner.engine.protocol import JobStatus
 from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.errors import TunerError
-from tui_tuner.runs.lock import RunLock
+from tui_tuner.runs.events import EventTail
+from tui_tuner.runs.lock import RunLock, holder
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.follower import RunFollower
 from tui_tuner.ui.jobs import Jobs
@@ -330,6 +332,39 @@ async def test_a_stopped_run_that_goes_on_is_not_called_stopped(engine: FakeEngi
     builder.train(61, 120).finish()
     follower.poll()
     assert follower.state is RunState.FINISHED
+
+
+async def test_a_writer_that_ends_while_one_looks_is_not_called_interrupted(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the two things that are looked at, the log and its writer, the run may end after either."""
+    builder = build().prepared().train(1, 60)
+    lock = RunLock(builder.folder)
+    lock.acquire()
+    seconds = 0.0
+    follower = RunFollower(builder.folder, clock=lambda: seconds)
+    follower.poll()
+    assert follower.state is RunState.RUNNING
+
+    def then_it_ends(look: Callable[..., Any]) -> Callable[..., Any]:
+        def looking(*arguments: Any) -> Any:
+            result = look(*arguments)
+            if lock.held:
+                builder.finish()
+                lock.release()
+            return result
+
+        return looking
+
+    monkeypatch.setattr("tui_tuner.ui.follower.holder", then_it_ends(holder))
+    monkeypatch.setattr(EventTail, "poll", then_it_ends(EventTail.poll))
+    states = []
+    for _ in range(3):
+        seconds += 2.0
+        follower.poll()
+        states.append(follower.state)
+    assert RunState.INTERRUPTED not in states
+    assert states[-1] is RunState.FINISHED
 
 
 async def test_a_replaced_log_is_folded_anew(build: Build) -> None:

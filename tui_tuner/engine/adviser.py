@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -16,10 +17,11 @@ from tui_tuner.runs import Event, RunView
 from tui_tuner.training.advice import Advice, MachineFacts, NewAdvice, diagnose
 
 _INTERVAL = 2.0  # seconds; a diagnosis takes a few milliseconds, and steps may come a hundred a second
+_SHARE = 0.005  # of the time of training, for a curve so long that a diagnosis takes more
 
 
 class Adviser:
-    """Feeds a run's events to the doctor, at most every two seconds and at every validation.
+    """Feeds a run's events to the doctor: at every validation, else every two seconds, less often for long curves.
 
     Args:
         emit: where advice goes.
@@ -31,7 +33,7 @@ class Adviser:
         self._view = RunView()
         self._experiment: Experiment | None = None
         self._new = NewAdvice()
-        self._last = -_INTERVAL
+        self._due = -math.inf
         self._swap = 0
         self.memory_limit = 0
         """Bytes that training may take on this machine; 0 before `begin`."""
@@ -51,11 +53,12 @@ class Adviser:
         if self._experiment is None or kind not in ("train", "validation", "skipped_step"):
             return
         now = self._clock()
-        if kind == "train" and now - self._last < _INTERVAL:
+        if kind == "train" and now < self._due:
             return
-        self._last = now
         machine = MachineFacts(memory_limit=self.memory_limit, swap_growth=max(_swap_used() - self._swap, 0))
         self.say(*diagnose(self._view, self._experiment, machine))
+        # Training waits for it, and it takes the longer the longer the curve is.
+        self._due = now + max(_INTERVAL, (self._clock() - now) / _SHARE)
 
     def say(self, *advice: Advice) -> None:
         """Writes down what of this was not said before."""

@@ -134,6 +134,8 @@ class _Pipeline:
         experiment = load_experiment(self._folder.config)
         resumed = self._view.started is not None
         self._adviser.begin(self._events, experiment)
+        # The rest of what an earlier session reported is in the views; a long run's is large.
+        self._events = [event for event in self._events if event["type"] in ("control", "checkpoint")]
         store = checkpoints(self._folder, experiment.train)
         snapshot = self._last_checkpoint(store)
         self._emit(

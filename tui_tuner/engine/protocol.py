@@ -61,7 +61,7 @@ class Engine(Protocol):
         """Queues a request and returns at once."""
 
     def handles(self) -> list[JobHandle]:
-        """All jobs of this session, oldest first."""
+        """The jobs of this session, oldest first; all that are open, and at least the last few that have ended."""
 
     def active(self, lane: str = "mlx") -> JobHandle | None:
         """The job that a lane is working on."""

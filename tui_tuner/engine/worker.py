@@ -37,6 +37,8 @@ _log = logging.getLogger("tui_tuner")
 _log.addHandler(logging.NullHandler())
 
 _LANES: tuple[Lane, ...] = ("mlx", "side", "data")
+_REMEMBERED = 32
+"""Jobs that have ended and are still told of. Results can be large, and a session may last for weeks."""
 
 
 class LocalEngine:
@@ -79,6 +81,7 @@ class LocalEngine:
             if self._closing:
                 raise TunerError("the program is shutting down and takes no new work", code="shutting-down")
             handle = JobHandle(next(self._numbers), request, submitted=time.time())
+            self._forget_old()
             self._handles.append(handle)
             host = self._host_of(handle)
             if host is None:
@@ -93,7 +96,7 @@ class LocalEngine:
         return handle
 
     def handles(self) -> list[JobHandle]:
-        """All jobs of this session, oldest first."""
+        """The jobs of this session, oldest first; of those that have ended the last few."""
         with self._lock:
             return list(self._handles)
 
@@ -125,6 +128,13 @@ class LocalEngine:
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0.0))
         return not any(thread.is_alive() for thread in self._threads)
+
+    def _forget_old(self) -> None:
+        """Lets go of jobs that ended long ago; whoever submitted one may keep it. Held under the lock."""
+        ended = [handle for handle in self._handles if handle.status.ended]
+        old = {handle.id for handle in ended[:-_REMEMBERED]}
+        if old:
+            self._handles = [handle for handle in self._handles if handle.id not in old]
 
     def _changed(self) -> None:
         with self._lock:

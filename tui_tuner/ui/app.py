@@ -11,12 +11,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual import on
+from textual import events, on
 
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.jobs import Jobs
 from tui_tuner.ui.leaving import leave, obey_signals
 from tui_tuner.ui.messages import EngineChanged, ExperimentChanged, RunChanged, RunSelected
+from tui_tuner.ui.pace import Pace
 from tui_tuner.ui.shell import ShellApp
 from tui_tuner.ui.state import ChatTarget, WorkbenchState
 from tui_tuner.ui.status import ACTIVE
@@ -29,12 +30,9 @@ if TYPE_CHECKING:
     from tui_tuner.settings import Settings
     from tui_tuner.ui.follower import Follower
 
-BEAT = 0.25
-"""Seconds between looks at the events of an active run, while somebody is at the keyboard or the mouse."""
-CALM_BEATS = 2
-"""Beats between two looks while nobody is: a run that is only watched shall have the processor."""
-IDLE_BEATS = 4
-"""Beats between two looks at a run that nobody works on."""
+BEAT = 0.2
+"""Seconds between looks at the events of an active run; an idle run is looked at every fifth time. How often what they
+bring is drawn is another matter: see `pace`."""
 
 
 class TunerApp(ShellApp):
@@ -57,6 +55,7 @@ class TunerApp(ShellApp):
         jobs: the engine as screens should use it.
         stopping: whether the app is waiting for the engine to come to an end.
         clock: seconds since the epoch; tests freeze it.
+        pace: how often a run that goes on is drawn.
     """
 
     def __init__(
@@ -84,7 +83,9 @@ class TunerApp(ShellApp):
         self._wanted = (preset, autostart, run, log)
         self._unsubscribe: Callable[[], None] = lambda: None
         self._forget_signals: Callable[[], None] = lambda: None
+        self.pace = Pace()
         self._beats = 0
+        self._news = False
         self._last_seen: tuple[Follower | None, RunState] = (None, RunState.QUEUED)
         self._trouble = ""
 
@@ -126,24 +127,35 @@ class TunerApp(ShellApp):
         self._unsubscribe()
         self._forget_signals()
 
+    async def on_event(self, event: events.Event) -> None:
+        """Notes that somebody is at the keys; all else is textual's."""
+        if isinstance(event, events.InputEvent):
+            self.pace.touch()
+        await super().on_event(event)
+
     def beat(self) -> None:
-        """Looks at the run being followed: four times a second while it is active and the app in use, else less."""
+        """Looks at the run being followed, five times a second while it is active, else once; draws what that brings.
+
+        Another state or stage is drawn at once, points when it is their turn. The time that passes is news once a
+        second.
+        """
         follower = self.state.follower
         self._beats += 1
-        if follower is None or not follower.ready:
+        if follower is None or not follower.ready or (self._beats % 5 and not follower.active):
             return
-        every = IDLE_BEATS if not follower.active else 1 if self.in_use else CALM_BEATS
-        if self._beats % every:
-            return
+        before = _standing(follower)
         try:
-            if follower.poll() or (follower.active and not self._beats % IDLE_BEATS):
-                self.post_message(RunChanged(follower.view.version))
+            self._news |= follower.poll() or (follower.active and not self._beats % 5)
             self._trouble = ""
         except Exception as error:
-            # A folder that cannot be read now is told once, not with every look.
+            # A folder that cannot be read now is told once, not five times a second.
             if str(error) != self._trouble:
                 self._trouble = str(error)
                 self.report(error)
+            return
+        if self._news and (self.pace.due() or before != _standing(follower)):
+            self._news = False
+            self.post_message(RunChanged(follower.view.version))
 
     # -- what screens ask for -----------------------------------------------------------------------------------
 
@@ -275,3 +287,10 @@ class TunerApp(ShellApp):
     async def action_quit(self) -> None:
         """Leaves at once when nothing is going, else asks."""
         leave(self)
+
+
+def _standing(follower: Follower) -> tuple[object, ...]:
+    """What of a run nobody should wait for."""
+    view = follower.view
+    stage = view.running_stage
+    return follower.state, stage.name if stage is not None else "", view.verdict is not None, len(view.advice)

@@ -107,6 +107,10 @@ class RunFollower:
 
     def poll(self) -> bool:
         """Reads what is new. True when the view or the state changed."""
+        # Who writes is asked before what was written: a writer says how it ended before it is gone.
+        job = self._job(self.folder.path)
+        if job is None and self._clock() - self._looked >= 1.0:
+            self._look()
         events = self._tail.poll()
         changed = False
         if self._tail.generation != self._generation:
@@ -114,18 +118,19 @@ class RunFollower:
             self.view, changed = RunView(), True
         if events:
             changed = self.view.extend(events) or changed
-        state = self._derive(fresh=bool(events))
+            if job is None and not self._alive:
+                self._look()  # somebody seems to have begun just now
+        state = self._derive(job)
         if state is not self.state or not self.ready:
             self.state, changed = state, True
         self.ready = True
         return changed
 
-    def _derive(self, fresh: bool) -> RunState:
-        now = self._clock()
-        if fresh or now - self._looked >= 1.0:
-            self._alive = holder(self.folder.path) is not None
-            self._looked = now
-        job = self._job(self.folder.path)
+    def _look(self) -> None:
+        self._alive = holder(self.folder.path) is not None
+        self._looked = self._clock()
+
+    def _derive(self, job: JobHandle | None) -> RunState:
         state = self.view.state(alive=self._alive or job is not None)
         if job is None:
             return state

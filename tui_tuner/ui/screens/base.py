@@ -60,10 +60,11 @@ class WorkbenchScreen(Screen[None]):
         return inert(self.EMPTY, lines=True)
 
     def compose(self) -> ComposeResult:
-        yield ModeBar(self.MODE)
+        top, bottom = ModeBar(self.MODE), KeyBar(self.MODE)
+        yield top
         with Container(id="body"):
             yield from self.compose_body()
-        yield KeyBar(self.MODE)
+        yield bottom
 
     def compose_body(self) -> ComposeResult:
         """The widgets between mode bar and key bar."""

@@ -1,0 +1,61 @@
+"""How often a run that goes on is drawn anew: often while somebody is at the keys, else as seldom as nobody minds.
+
+What the screen takes, the training beside it lacks: both want the interpreter's lock, and a matrix product that is
+spread over all cores waits for the core that draws. So drawing gets a small share of one core while nobody touches the
+app, but a new point is never older than a second. A key is not slowed by this: it is answered when it comes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+SHARE: Final = 0.02
+"""The share of one core that drawing a run may take while nobody is at the keys."""
+QUICK: Final = 0.2
+"""Seconds from one drawing to the next while somebody is, and wherever drawing costs next to nothing."""
+SLOW: Final = 0.8
+"""Seconds from one drawing to the next at most; with the beat that looks for news, a point is a second old."""
+ATTENTION: Final = 5.0
+"""Seconds after the last key for which somebody is taken to look."""
+
+
+class Pace:
+    """Says when the next drawing is due.
+
+    Args:
+        clock: seconds that only grow.
+        spent: seconds of processor time that the calling thread has taken so far.
+    """
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, spent: Callable[[], float] = time.thread_time
+    ) -> None:
+        self._clock, self._spent = clock, spent
+        self._touched = clock()
+        self._drawn = -1e9
+        self._spent_then = spent()
+        self._cost = 0.0
+
+    @property
+    def interval(self) -> float:
+        """Seconds from one drawing to the next as things stand."""
+        if self._clock() - self._touched < ATTENTION:
+            return QUICK
+        return min(max(self._cost / SHARE, QUICK), SLOW)
+
+    def touch(self) -> None:
+        """Somebody pressed a key or moved the mouse."""
+        self._touched = self._clock()
+
+    def due(self) -> bool:
+        """Whether it is time to draw. All that the thread did since the drawing before counts as that one's cost."""
+        now = self._clock()
+        # Looks come in beats that are never quite on time; half of one early is nearer than a whole one late.
+        if now - self._drawn < self.interval - QUICK / 2:
+            return False
+        spent = self._spent()
+        self._cost, self._spent_then = spent - self._spent_then, spent
+        self._drawn = now
+        return True
