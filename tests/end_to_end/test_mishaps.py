@@ -57,7 +57,7 @@ WRONG = {
     "too few rows": wrong_set("data.source={here}/few.jsonl", 1, "too-few-rows", "few.jsonl", "3"),
     "too short a limit": wrong_set("train.max_seq_length=4", 1, "no-trainable-tokens", "line 1"),
     "no place for runs": Wrong(
-        ("run", "{workshop}/tiny.toml", "--runs-dir", "{here}/empty.jsonl/runs"), 1, "not-found", ("empty.jsonl",)
+        ("run", "{workshop}/tiny.toml", "--runs-dir", "{here}/empty.jsonl/runs"), 1, "in-the-way", ("empty.jsonl",)
     ),
     "resume of nothing": Wrong(("resume", "nothing"), 2, "run-not-found", ("nothing",)),
     "resume of the last of none": Wrong(("resume", "last"), 2, "run-not-found", ("run",)),

@@ -242,11 +242,11 @@ def test_a_stop_right_after_a_wish_keeps_it(new_run: Callable[..., RunFolder], m
     def watch(kind: str, fields: dict[str, Any]) -> None:
         if kind == "checkpoint" and fields["step"] == 4:
             control.request("learning_rate", 5e-4)
-        if kind == "control" and fields["what"] == "learning_rate":
             control.stop("test")
 
     assert run_watched(broken, control, watch, monkeypatch)["status"] == "stopped"
     assert max(e["step"] for e in events(broken, "checkpoint")) == 4
+    assert [e["step"] for e in events(broken, "control") if e["what"] == "learning_rate"] == [4]
     stop_after(broken, "train", 5, monkeypatch)
     run_experiment(broken, JobControl(), ModelShelf())
     same(whole, broken)

@@ -78,7 +78,7 @@ def test_it_is_not_offered_where_it_does_not_pay(
 
 
 def test_it_is_not_offered_without_room(new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "_room", lambda: (1000, 1000, Path("nowhere")))
+    monkeypatch.setattr(losses, "_room", lambda ranks: (1000, 1000, Path("nowhere")))
     assert not offers(run(new_run(**LAST_LAYER, train={"iters": 21})))
 
 
@@ -104,7 +104,7 @@ def test_asked_for_in_vain_it_says_why(
 
 
 def test_more_than_fits_is_told(new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "_room", lambda: (20_000, 0, Path("nowhere")))
+    monkeypatch.setattr(losses, "_room", lambda ranks: (20_000, 0, Path("nowhere")))
     taken = new_run(**LAST_LAYER, train={"iters": 21, "reuse_frozen": True})
     assert said(run(taken), "which is more than the 0.0 MB that there is room for")
     plain = new_run(**LAST_LAYER, train={"iters": 21})
@@ -116,7 +116,7 @@ def test_a_base_that_was_written_again_is_computed_anew(
     new_run: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The same folder, names and sizes with other weights: nothing that the old ones computed may be read."""
-    monkeypatch.setattr(losses, "_room", lambda: (0, PLENTY, tmp_path / "kept"))  # all goes through files
+    monkeypatch.setattr(losses, "_room", lambda ranks: (0, PLENTY, tmp_path / "kept"))  # all goes through files
     place = {"model": {"path": str(make_model(tmp_path / "base", seed=1))}}
     train = {"iters": 14, "reuse_frozen": True}
     first = new_run(**LAST_LAYER, **place, train=train)
@@ -146,12 +146,12 @@ def test_room_is_a_share_of_what_is_free(monkeypatch: pytest.MonkeyPatch, tmp_pa
     monkeypatch.setattr(losses, "device_memory", lambda: DeviceMemory(16_000, 24_000))
     for active, expected in ((0, 2000), (8000, 2000), (14_000, 500), (20_000, 0)):
         monkeypatch.setattr(mx, "get_active_memory", lambda active=active: active)
-        assert losses._room()[0] == expected
+        assert losses._room(1)[0] == expected
     monkeypatch.setattr(losses.shutil, "disk_usage", lambda _: type("Usage", (), {"free": 4000})())
-    assert losses._room()[1:] == (1000, tmp_path / "activations")
+    assert losses._room(1)[1:] == (1000, tmp_path / "activations")
     (tmp_path / "activations").rmdir()
     (tmp_path / "activations").write_text("a file in the way")
-    assert losses._room()[1] == 0
+    assert losses._room(1)[1] == 0
 
 
 # -- the forecast -----------------------------------------------------------------------------------------------------
