@@ -264,35 +264,6 @@ async def test_charts_beside_wait_their_turn_while_nobody_is_there(
         await until(pilot, lambda: chart().series[0].x[-1] == 120, "the end is drawn at once")
 
 
-async def test_a_run_that_is_only_watched_is_looked_at_less_often(
-    drive: Drive, engine: FakeEngine, build: Build, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    builder = going(engine, build().prepared().train(1, 74))
-    monkeypatch.setattr("tui_tuner.ui.app.BEAT", 1e6)  # beats come from the test alone
-    async with drive() as (app, pilot):
-        app.select_run(builder.folder)
-        await pilot.pause()
-        looks: list[int] = []
-        monkeypatch.setattr(app.state.follower, "poll", lambda: looks.append(1))
-
-        def in_eight_beats() -> int:
-            looks.clear()
-            for _ in range(8):
-                app.beat()
-            return len(looks)
-
-        app._used = -1e9
-        assert in_eight_beats() == 4
-        await pilot.press("x")
-        assert app.in_use and in_eight_beats() == 8
-        app._used = -1e9
-        await pilot.hover()
-        assert app.in_use, "a movement of the mouse is use as well"
-        assert app.state.follower is not None
-        app.state.follower.state = type(app.state.follower.state).FINISHED
-        assert in_eight_beats() == 2
-
-
 # -- what computes ----------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("width", "there"), [(80, False), (120, True)])
 async def test_the_status_line_says_what_computes(drive: Drive, build: Build, width: int, there: bool) -> None:
