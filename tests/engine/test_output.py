@@ -94,7 +94,8 @@ def test_a_log_that_cannot_be_opened_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(TunerError) as caught, printing_to(tmp_path / "file" / "engine.log"):
         pass
-    assert caught.value.where == str(tmp_path / "file" / "engine.log")
+    assert caught.value.where == str(tmp_path / "file")
+    assert caught.value.code == "in-the-way"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
