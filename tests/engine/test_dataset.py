@@ -138,3 +138,99 @@ def test_a_run_is_ended_by_what_blocks_training(tmp_path: Path) -> None:
     texts = [fields["text"] for kind, fields in told if kind == "log"]
     assert any("data (leakage)" in text and "allowed by data.allow" in text for text in texts)
     assert any(kind == "progress" and fields["done"] == fields["total"] for kind, fields in told)
+
+
+def test_statistics_are_those_that_numpy_gives(tmp_path: Path) -> None:
+    import numpy as np
+
+    source = [{"prompt": f"Is {n} even?", "completion": "yes" if n % 3 else "no, it is not"} for n in range(90)]
+    found = data_facts(experiment(jsonl(tmp_path / "rows.jsonl", source)))
+    report, tokens = found.report, found.tokens
+    for name, value in tokens["percentiles"].items():
+        assert value == pytest.approx(float(np.percentile(report.lengths, int(name))))
+    assert list(tokens["percentiles"]) == ["50", "75", "90", "95", "99", "100"]
+    counts, edges = np.histogram(report.lengths, tokens["histogram"]["edges"])
+    assert tokens["histogram"]["counts"] == counts.tolist() and len(counts) == 24
+    assert edges[0] == 0 and edges[-1] >= report.lengths.max()
+    kept = np.minimum(report.lengths, 256)
+    assert tokens["prompt_share"] == pytest.approx(float(report.offsets.sum() / kept.sum()))
+    answers = [source[line - 1]["completion"] for line in report.lines[report.of("train")]]
+    assert tokens["labels"] == {
+        "distinct": 2,
+        "short": True,
+        "top": [["yes", answers.count("yes")], ["no, it is not", answers.count("no, it is not")]],
+    }
+
+
+@pytest.mark.parametrize(("words", "short"), [([4, 6], True), ([5, 6], False), ([1, 1, 9], True), ([2, 9, 9], False)])
+def test_answers_are_short_when_their_median_is(tmp_path: Path, words: list[int], short: bool) -> None:
+    for name in ("train", "valid"):
+        made = [{"prompt": f"{name} {n}", "completion": " ".join(["w"] * count)} for n, count in enumerate(words)]
+        jsonl(tmp_path / f"{name}.jsonl", made)
+    labels = data_facts(experiment(tmp_path)).tokens["labels"]
+    assert (labels["short"], labels["distinct"]) == (short, len(set(words)))
+
+
+def test_bare_texts_have_no_answers_to_count(tmp_path: Path) -> None:
+    found = data_facts(experiment(jsonl(tmp_path / "t.jsonl", [{"text": f"Text {n}."} for n in range(30)])))
+    assert found.tokens["labels"] == {}
+
+
+# -- the engine's desk ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clerk() -> Any:
+    from tui_tuner.engine.desk import DataClerk, DataDesk
+
+    return DataClerk(DataDesk())
+
+
+def test_a_window_deep_in_a_file_shows_the_tokens_of_training(tmp_path: Path, tokenizer: Any, clerk: Any) -> None:
+    from tui_tuner.data.examples import tokenise
+    from tui_tuner.data.prepare import prepare
+    from tui_tuner.engine.requests import PreviewData
+
+    made = experiment(jsonl(tmp_path / "rows.jsonl", rows(3000)))
+    whole = clerk.answer(PreviewData(made, limit=5), lambda: None)
+    assert (whole.complete, whole.counts) == (True, {"train": 2400, "valid": 300, "test": 300})
+    wanted = (("valid", 299), ("train", 2399), ("train", 1000), ("train", 2400), ("nowhere", 0))
+    window = clerk.answer(PreviewData(made, only=wanted), lambda: None)
+    assert [(row.split, row.index) for row in window.rows] == list(wanted[:3])
+    prepared = prepare(made.data, made.run.seed)
+    for row, expected in zip(
+        window.rows, (prepared.valid[299], prepared.train[2399], prepared.train[1000]), strict=True
+    ):
+        example = tokenise(expected, tokenizer, mask_prompt=True)
+        assert row.row == expected and [token for token, _ in row.tokens] == example.tokens
+        assert row.offset == example.offset
+
+
+def test_what_was_read_serves_every_question(tmp_path: Path, clerk: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tui_tuner.data import desk as module
+    from tui_tuner.data.draft import draft
+    from tui_tuner.engine.requests import FindRows, PreviewData, ScanData
+
+    made: list[int] = []
+    monkeypatch.setattr(module, "draft", lambda *arguments: made.append(1) or draft(*arguments))
+    path = jsonl(tmp_path / "rows.jsonl", rows(60))
+    asked = experiment(path)
+    clerk.answer(PreviewData(asked), lambda: None)
+    clerk.answer(PreviewData(asked, only=(("train", 3),)), lambda: None)
+    assert clerk.answer(FindRows(asked, text="word 31 TIMES"), lambda: None)
+    facts = clerk.answer(ScanData(asked), lambda: None)
+    assert made == [1] and facts.report.records == 60
+    jsonl(path, rows(61))
+    assert clerk.answer(ScanData(asked), lambda: None).report.records == 61
+    assert made == [1, 1]
+
+
+def test_the_first_preview_waits_for_no_tokenizer_and_uses_one_that_is_there(tmp_path: Path, clerk: Any) -> None:
+    from tui_tuner.engine.requests import PreviewData
+
+    made = experiment(jsonl(tmp_path / "rows.jsonl", rows(60)))
+    first = clerk.answer(PreviewData(made, first=True), lambda: None)
+    assert not first.complete and len(first.rows) == 60 and not first.rows[0].tokens
+    clerk.answer(PreviewData(made), lambda: None)
+    again = clerk.answer(PreviewData(made, first=True), lambda: None)
+    assert not again.complete and again.rows[0].tokens and again.rows[0].split == ""

@@ -112,8 +112,9 @@ def _tell(found: DataFacts, borrowed: bool, output: Output) -> None:
     if tokens:
         output.say(
             f"  tokens a row: {tokens['min']:,} to {tokens['max']:,}, median {tokens['median']:,.0f}, 95 % up to "
-            f"{tokens['p95']:,.0f}; {tokens['prompt_share']:.0%} of them prompt"
+            f"{tokens['p95']:,.0f}, 99 % up to {tokens['p99']:,.0f}; {tokens['prompt_share']:.0%} of them prompt"
         )
+        _tell_answers(tokens["labels"], output)
         if borrowed:
             output.say("  counted with the embedded model's small vocabulary; --model MODEL counts with yours")
     if padding := tokens.get("padding"):
@@ -125,6 +126,15 @@ def _tell(found: DataFacts, borrowed: bool, output: Output) -> None:
     _tell_problems(report.problems, output)
     if not report.problems:
         output.say("no problems found")
+
+
+def _tell_answers(labels: dict[str, Any], output: Output) -> None:
+    """Of short answers, such as labels, which there are."""
+    if not labels or not labels["short"]:
+        return
+    shown = ", ".join(f"{' '.join(answer.split())!r} {count:,}" for answer, count in labels["top"][:5])
+    more = ", …" if labels["distinct"] > 5 else ""
+    output.say(f"  training answers: {labels['distinct']:,} different: {shown}{more}")
 
 
 def _tell_problems(problems: list[Problem], output: Output) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -64,6 +64,23 @@ class Draft:
     def rows(self, part: str) -> list[Row]:
         """The rows of a part."""
         return [self.made[record][wording] for record, wording in self.parts.get(part, ())]
+
+    def row(self, part: str, number: int) -> Row | None:
+        """One row of a part by its number, from 0; None where there is no such row."""
+        origins = self.parts.get(part, [])
+        if not 0 <= number < len(origins):
+            return None
+        record, wording = origins[number]
+        return self.made[record][wording]
+
+    def each(self, part: str) -> Iterator[Row]:
+        """The rows of a part, one after another."""
+        return (self.made[record][wording] for record, wording in self.parts.get(part, ()))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Rows by part; "unseen" only where there are such."""
+        return {part: len(self.parts.get(part, ())) for part in PARTS if self.parts.get(part) or part != "unseen"}
 
 
 def draft(data: DataSection, seed: int, base: Path | None = None) -> Draft:

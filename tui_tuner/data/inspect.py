@@ -1,38 +1,52 @@
-"""Prepares data in memory and renders rows exactly as training will see them."""
+"""Rows exactly as training will see them, any of a draft, and the first ones before anything else is known.
+
+Only the rows that are asked for are rendered and tokenised: a window of a large set costs what its rows cost. Figures
+of all rows are given where there are few enough to count at once; else the scan tells them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from tui_tuner.config import Experiment
-from tui_tuner.data.draft import draft
+from tui_tuner.data.draft import PARTS, Draft, draft
 from tui_tuner.data.examples import TOGETHER, Example, tokenise_many
+from tui_tuner.data.head import read_head
 from tui_tuner.data.prepare import Prepared, Row, prepared_of, row_kind
 from tui_tuner.data.preview import DataPreview, PreviewRow
 from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
 
 Chosen = Sequence[tuple[str, int]]
+COUNTED = 2000
+"""Rows that are tokenised for the figures of a preview; of more than that its lengths are 0, not known."""
 
 
 def preview_data(
-    experiment: Experiment, tokenizer: Any, base: Path | None = None, limit: int = 200, *, only: Chosen = ()
+    experiment: Experiment,
+    tokenizer: Any,
+    base: Path | None = None,
+    limit: int = 200,
+    *,
+    only: Chosen = (),
+    make: Callable[..., Draft] = draft,
 ) -> DataPreview:
-    """The data of an experiment at a glance: counts and lengths of all rows, the first `limit` of each split in full.
+    """The data of an experiment at a glance: counts of all rows, the first `limit` of each split in full.
 
     Records that no row can be made of are counted in a note, with the reason of the first.
 
     Args:
-        only: (split, number) of the rows to give in full instead.
+        only: (split, number) of the rows to give in full instead, in this order; what is not there is left out.
+        make: makes the draft, or gives the one that is held.
 
     Raises:
         TunerError: when the source cannot be read, it is not clear what its records are, or none can be used.
     """
-    made = draft(experiment.data, experiment.run.seed, base)
+    made = make(experiment.data, experiment.run.seed, base)
     if not any(made.parts.values()):
         prepared_of(made)  # says why
     notes = list(made.notes)
@@ -41,62 +55,107 @@ def preview_data(
         notes.insert(0, f"{many(len(made.refused), 'record', 'records')} can't be used; the first: {first.sentence()}")
     if made.undivided is not None:
         notes.insert(0, made.undivided.sentence())
-    prepared = Prepared(made.rows("train"), made.rows("valid"), made.rows("test"), notes, made.rows("unseen"))
-    return preview_prepared(prepared, experiment, tokenizer, limit, only=only)
+    counts = made.counts
+    first_rows = (made.row(part, 0) for part in PARTS if counts.get(part))
+    shower = _Shower(experiment, tokenizer, [row_kind(row) for row in first_rows if row is not None], notes)
+    if only:
+        rows = ((part, number, made.row(part, number)) for part, number in only)
+        return shower.preview(counts, [(part, number, row) for part, number, row in rows if row is not None])
+    if sum(counts.values()) <= COUNTED:
+        return shower.whole({part: made.rows(part) for part in PARTS if part in counts}, limit)
+    chosen = [(part, number) for part in PARTS for number in range(min(limit, counts.get(part, 0)))]
+    shown = ((part, number, made.row(part, number)) for part, number in chosen)
+    return shower.preview(counts, [(part, number, row) for part, number, row in shown if row is not None])
 
 
-def preview_prepared(
-    prepared: Prepared, experiment: Experiment, tokenizer: Any, limit: int = 200, *, only: Chosen = ()
-) -> DataPreview:
-    """As `preview_data`, for rows that are prepared already (those of a run folder)."""
+def preview_head(experiment: Experiment, tokenizer: Any, base: Path | None = None, limit: int = 200) -> DataPreview:
+    """The first rows of a source of any size; the whole is not read, so the preview is not `complete`.
+
+    Args:
+        tokenizer: None to show the rows without their tokens.
+
+    Raises:
+        TunerError: the source cannot be read, or it is not clear what its records are.
+    """
+    head = read_head(experiment.data, base, limit)
+    kinds = [row_kind(row) for _, _, row in head.rows[:1]]
+    counts = {part: 0 for part in PARTS if part != "unseen"}
+    if tokenizer is None:
+        plain = [PreviewRow(number, split, dict(row), "", [], 0, 0) for split, number, row in head.rows]
+        return DataPreview(counts, kinds[0] if kinds else "empty", plain, head.notes, _lengths([]), 0, complete=False)
+    return _Shower(experiment, tokenizer, kinds, head.notes).preview(counts, head.rows, complete=False)
+
+
+def preview_prepared(prepared: Prepared, experiment: Experiment, tokenizer: Any, limit: int = 200) -> DataPreview:
+    """As `preview_data`, for rows that are prepared already."""
     splits = {"train": prepared.train, "valid": prepared.valid, "test": prepared.test, "unseen": prepared.unseen}
-    longest = experiment.train.max_seq_length
     kinds = [row_kind(rows[0]) for rows in splits.values() if rows]
-    # Prompts cannot be told from answers in bare texts: they are shown unmasked, and the linter says so.
-    masked = experiment.data.mask_prompt and "text" not in kinds
-    notes = list(prepared.notes)
-    shown: list[PreviewRow] = []
-    lengths: list[int] = []
-    wanted = set(only)
-    trainable = failed = 0
-    for split, rows in splits.items():
-        for index, (row, example) in enumerate(zip(rows, _examples(rows, tokenizer, masked), strict=True)):
+    held = {split: rows for split, rows in splits.items() if rows or split != "unseen"}
+    return _Shower(experiment, tokenizer, kinds, list(prepared.notes)).whole(held, limit)
+
+
+class _Shower:
+    """Shows rows of one set."""
+
+    def __init__(self, experiment: Experiment, tokenizer: Any, kinds: list[Any], notes: list[str]) -> None:
+        self._tokenizer, self._notes = tokenizer, notes
+        self._longest = experiment.train.max_seq_length
+        self._kind = kinds[0] if kinds else "empty"
+        # Prompts cannot be told from answers in bare texts: they are shown unmasked, and the linter says so.
+        self._masked = experiment.data.mask_prompt and "text" not in kinds
+        self._failed = False
+
+    def whole(self, splits: Mapping[str, list[Row]], limit: int) -> DataPreview:
+        """The first rows of each split, and the figures of all."""
+        shown: list[PreviewRow] = []
+        lengths: list[int] = []
+        trainable = 0
+        for split, rows in splits.items():
+            for index, (row, example) in enumerate(zip(rows, self._examples(rows), strict=True)):
+                if isinstance(example, TunerError):
+                    self._tell(split, index, example)
+                    continue
+                lengths.append(len(example.tokens))
+                if split == "train":
+                    trainable += max(min(len(example.tokens), self._longest) - max(example.offset, 1), 0)
+                if index < limit:
+                    shown.append(self._row(index, split, row, example))
+        counts = {split: len(rows) for split, rows in splits.items()}
+        return DataPreview(counts, self._kind, shown, self._notes, _lengths(lengths), trainable)
+
+    def preview(
+        self, counts: dict[str, int], rows: Sequence[tuple[str, int, Row]], *, complete: bool = True
+    ) -> DataPreview:
+        """Some rows, without figures of all."""
+        shown: list[PreviewRow] = []
+        examples = self._examples([row for _, _, row in rows])
+        for (split, index, row), example in zip(rows, examples, strict=True):
             if isinstance(example, TunerError):
-                if not failed:
-                    notes.insert(0, f"{split}, row {index + 1}: {example.message}")
-                failed += 1
-                continue
-            lengths.append(len(example.tokens))
-            if split == "train":
-                trainable += max(min(len(example.tokens), longest) - max(example.offset, 1), 0)
-            if (split, index) in wanted if only else index < limit:
-                shown.append(_preview_row(index, split, row, example, tokenizer, longest))
-    return DataPreview(
-        counts={split: len(rows) for split, rows in splits.items() if rows or split != "unseen"},
-        kind=kinds[0] if kinds else "empty",
-        rows=shown,
-        notes=notes,
-        token_lengths=_lengths(lengths),
-        trainable_tokens=trainable,
-    )
+                self._tell(split, index, example)
+            else:
+                shown.append(self._row(index, split, row, example))
+        return DataPreview(counts, self._kind, shown, self._notes, _lengths([]), 0, complete=complete)
 
+    def _tell(self, split: str, index: int, error: TunerError) -> None:
+        if not self._failed:
+            self._notes.insert(0, f"{split or 'the file'}, row {index + 1}: {error.message}")
+        self._failed = True
 
-def _examples(rows: list[Row], tokenizer: Any, masked: bool) -> Iterator[Example | TunerError]:
-    for start in range(0, len(rows), TOGETHER):
-        yield from tokenise_many(rows[start : start + TOGETHER], tokenizer, mask_prompt=masked)
+    def _examples(self, rows: list[Row]) -> Iterator[Example | TunerError]:
+        for start in range(0, len(rows), TOGETHER):
+            yield from tokenise_many(rows[start : start + TOGETHER], self._tokenizer, mask_prompt=self._masked)
 
-
-def _preview_row(index: int, split: str, row: Row, example: Example, tokenizer: Any, longest: int) -> PreviewRow:
-    kept = example.tokens[:longest]
-    return PreviewRow(
-        index=index,
-        split=split,
-        row=dict(row),
-        rendered=tokenizer.decode(example.tokens),
-        tokens=[(token, tokenizer.decode([token])) for token in kept],
-        offset=max(example.offset, 1),
-        truncated=len(example.tokens) - len(kept),
-    )
+    def _row(self, index: int, split: str, row: Row, example: Example) -> PreviewRow:
+        kept = example.tokens[: self._longest]
+        return PreviewRow(
+            index=index,
+            split=split,
+            row=dict(row),
+            rendered=self._tokenizer.decode(example.tokens),
+            tokens=[(token, self._tokenizer.decode([token])) for token in kept],
+            offset=max(example.offset, 1),
+            truncated=len(example.tokens) - len(kept),
+        )
 
 
 def _lengths(lengths: list[int]) -> dict[str, int]:

@@ -15,6 +15,7 @@ from tui_tuner.data.draft import PARTS, Draft, draft
 from tui_tuner.data.rows import Row, RowKind, checked_row, messages_of, reference_of, row_kind
 from tui_tuner.data.source import read_jsonl
 from tui_tuner.data.wording import many
+from tui_tuner.errors import TunerError
 from tui_tuner.runs.files import write_atomic, write_failure
 
 if TYPE_CHECKING:
@@ -63,12 +64,14 @@ def prepared_of(made: Draft) -> Prepared:
         made.records.refuse_faults()
     if made.refused:
         error = made.refused[0][1]
-        if len(made.refused) > 1:
-            error.message += f" ({len(made.refused):,} of {len(made.records.rows):,} rows can't be used)"
-        raise error
+        more = f" ({len(made.refused):,} of {len(made.records.rows):,} rows can't be used)"
+        message = error.message + (more if len(made.refused) > 1 else "")
+        raise TunerError(message, code=error.code, where=error.where, fix=error.fix, usage=error.usage)
     if made.undivided is not None:
         raise made.undivided
-    prepared = Prepared(made.rows("train"), made.rows("valid"), made.rows("test"), made.notes, made.rows("unseen"))
+    prepared = Prepared(
+        made.rows("train"), made.rows("valid"), made.rows("test"), list(made.notes), made.rows("unseen")
+    )
     _make_one_kind(prepared)
     _note_overlap(prepared)
     return prepared

@@ -11,11 +11,12 @@ class PreviewRow:
     """One row in its three forms.
 
     Attributes:
-        index: position within its split, from 0.
-        split: `train`, `valid` or `test`.
+        index: position within its split, from 0; without a split, among the rows of the file.
+        split: `train`, `valid`, `test` or `unseen`; empty in a preview that is not complete, where it is not known.
         row: the prepared row (prompt/completion, messages or text).
         rendered: the conversation as the chat template writes it.
-        tokens: (id, text of that token) in order, cut at the maximum length.
+        tokens: (id, text of that token) in order, cut at the maximum length; none in the first preview of a model whose
+            tokenizer is not read yet.
         offset: tokens before this position are not trained on.
         truncated: tokens lost to the maximum length.
     """
@@ -31,7 +32,17 @@ class PreviewRow:
 
 @dataclass(frozen=True)
 class DataPreview:
-    """A data set at a glance. `token_lengths` has the keys min, median, p95 and max over all rows of all splits."""
+    """A data set at a glance.
+
+    Attributes:
+        counts: rows by split; 0 also where it is not known yet.
+        kind: of the rows: "completion", "chat" or "text", or "empty".
+        rows: those that were asked for.
+        notes: what a person should know about how they came about.
+        token_lengths: min, median, p95 and max over all rows of all splits; 0 where they were not counted.
+        trainable_tokens: of all training rows; 0 where they were not counted.
+        complete: whether the whole source was read; if not, only its first rows are known.
+    """
 
     counts: dict[str, int]
     kind: str
@@ -39,3 +50,4 @@ class DataPreview:
     notes: list[str]
     token_lengths: dict[str, int]
     trainable_tokens: int
+    complete: bool = True

@@ -55,6 +55,9 @@ class Report:
         offsets: (rows,) how many of them are prompt.
         lines: (rows,) line of its record.
         hits: by code, the positions in these arrays of the rows that a rule hits.
+        answers: of the training answers: `distinct` (how many different ones), `short` (whether the median one has five
+            words at most), and `top` ([answer, count] of the ten most frequent of up to 80 characters); empty for bare
+            texts.
     """
 
     source: str
@@ -71,6 +74,7 @@ class Report:
     offsets: NDArray[np.int32]
     lines: NDArray[np.int32]
     hits: dict[str, NDArray[np.int32]] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)
 
     @property
     def errors(self) -> list[Problem]:
@@ -90,6 +94,7 @@ def scan(
     *,
     tell: Callable[[int, int], None] = lambda done, total: None,
     check: Callable[[], None] = lambda: None,
+    make: Callable[..., Draft] = draft,
 ) -> Report:
     """Makes, tokenises and lints every row.
 
@@ -99,12 +104,13 @@ def scan(
         base: folder that a relative source is looked for in first.
         tell: called with rows done and rows in all.
         check: called between portions; it may raise to end the pass.
+        make: makes the draft, or gives the one that is held.
 
     Raises:
         TunerError: when the source cannot be read. Records of which no rows can be made are a problem of the report.
     """
     try:
-        made = draft(experiment.data, experiment.run.seed, base)
+        made = make(experiment.data, experiment.run.seed, base)
     except TunerError as error:
         if error.code not in _UNSETTLED:
             raise
@@ -142,7 +148,7 @@ def scan_draft(
         source=experiment.data.source,
         format=made.records.format,
         records=len(made.records.rows),
-        counts={part: len(made.parts.get(part, ())) for part in PARTS if made.parts.get(part) or part != "unseen"},
+        counts=made.counts,
         guess=made.recipe.guess,
         columns=made.recipe.columns,
         notes=list(made.notes),
@@ -153,6 +159,7 @@ def scan_draft(
         offsets=pass_.offsets,
         lines=pass_.lines,
         hits={code: np.array(found, np.int32) for code, found in pass_.hits.items()},
+        answers=linter.answers(),
     )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tui_tuner.config import Experiment
+from tui_tuner.data.draft import Draft, draft
 from tui_tuner.data.examples import Example
 from tui_tuner.data.scan import Report, scan
 from tui_tuner.data.statistics import token_figures
@@ -59,6 +60,7 @@ def data_facts(
     *,
     tell: Callable[[int, int], None] = lambda done, total: None,
     check: Callable[[], None] = lambda: None,
+    make: Callable[..., Draft] = draft,
 ) -> DataFacts:
     """Looks at every row of an experiment's data with its model's tokenizer.
 
@@ -67,12 +69,13 @@ def data_facts(
         base: folder that relative paths are looked for in first.
         tell: called with rows done and rows in all.
         check: called now and then; it may raise to end the work.
+        make: makes the draft, or gives the one that is held.
 
     Raises:
         TunerError: the model or the source cannot be read.
     """
     tokenizer = load_tokenizer(locate(experiment.model.path, base))
-    report = scan(experiment, tokenizer, base, tell=tell, check=check)
+    report = scan(experiment, tokenizer, base, tell=tell, check=check, make=make)
     train = experiment.train
     tokens = token_figures(report, train.max_seq_length)
     if tokens:

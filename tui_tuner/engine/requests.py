@@ -75,20 +75,42 @@ class DescribeModel:
 class PreviewData:
     """Prepares an experiment's data in memory and renders rows as the model will see them. Result: `DataPreview`.
 
+    What was read is held, so that any further rows of it are there at once.
+
     Attributes:
         limit: how many rows of each split.
         only: (split, number) of the rows to render instead of the first ones.
+        first: only the head of the source is read, whatever its size, and the answer is not `complete`.
     """
 
     experiment: Experiment
     base: Path | None = None
     limit: int = 200
     only: tuple[tuple[str, int], ...] = ()
+    first: bool = False
     lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:
         return f"preview {self.experiment.data.source}"
+
+
+@dataclass(frozen=True)
+class FindRows:
+    """Looks for a text in all rows of an experiment's data. Result: (split, number) of each row that holds it.
+
+    Attributes:
+        text: what a prompt or an answer must hold, whatever its case.
+    """
+
+    experiment: Experiment
+    base: Path | None = None
+    text: str = ""
+    lane: ClassVar[Lane] = "side"
+
+    @property
+    def title(self) -> str:
+        return f"find in {self.experiment.data.source}"
 
 
 class Progress:
@@ -140,4 +162,4 @@ class ChatTurn:
         return "chat"
 
 
-Request = RunExperiment | JoinRun | DescribeModel | PreviewData | ScanData | ChatTurn
+Request = RunExperiment | JoinRun | DescribeModel | PreviewData | FindRows | ScanData | ChatTurn

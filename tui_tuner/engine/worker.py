@@ -17,16 +17,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tui_tuner.engine.desk import DataClerk, DataDesk
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import (
     ChatTurn,
     DescribeModel,
     JoinRun,
     Lane,
-    PreviewData,
     Request,
     RunExperiment,
-    ScanData,
 )
 from tui_tuner.engine.results import ChatReply
 from tui_tuner.errors import TunerError, brief
@@ -55,6 +54,7 @@ class LocalEngine:
         self._callbacks: list[Callable[[], None]] = []
         self._threads: list[threading.Thread] = []
         self._closing = False
+        self._desk = DataDesk()
 
     def start(self) -> None:
         """Starts the workers, once."""
@@ -201,7 +201,7 @@ class LocalEngine:
             return handle
 
     def _work(self, lane: Lane) -> None:
-        perform = _Performer()
+        perform = _Performer(self._desk)
         try:
             while (handle := self._next(lane)) is not None:
                 self._do(lane, handle, perform)
@@ -251,8 +251,9 @@ def _was_stopped(result: Any) -> bool:
 class _Performer:
     """Does the requests of one lane; heavy libraries are imported by the request that needs them."""
 
-    def __init__(self) -> None:
+    def __init__(self, desk: DataDesk) -> None:
         self._shelf: Any = None
+        self._clerk = DataClerk(desk)
 
     def __call__(self, handle: JobHandle) -> Any:
         try:
@@ -283,12 +284,7 @@ class _Performer:
             from tui_tuner.models.describe import describe_model
 
             return describe_model(request.path)
-        if isinstance(request, ScanData):
-            from tui_tuner.engine.dataset import data_facts
-
-            check = handle.control.check
-            return data_facts(request.experiment, request.base, tell=request.progress, check=check)
-        return self._preview(request)
+        return self._clerk.answer(request, handle.control.check)
 
     def close(self) -> None:
         """Lets go of models and of mlx's streams, in the thread that owns them."""
@@ -312,14 +308,6 @@ class _Performer:
         base = self._models().base(request.model)
         with working_memory():
             return _answer(handle, request, base, self._models().with_adapter(base, request.adapter))
-
-    def _preview(self, request: PreviewData) -> Any:
-        from tui_tuner.data.inspect import preview_data
-        from tui_tuner.models.folder import locate
-        from tui_tuner.models.load import load_tokenizer
-
-        tokenizer = load_tokenizer(locate(request.experiment.model.path, request.base))
-        return preview_data(request.experiment, tokenizer, request.base, request.limit, only=request.only)
 
 
 def _tree(live: Any, adapter: Path | None) -> Any:

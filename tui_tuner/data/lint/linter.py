@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from typing import Any
 
 from tui_tuner.data.findings import MOST_LINES, SEVERITIES, Problem
 from tui_tuner.data.lint.facts import LintContext, RowFacts, Tally
 from tui_tuner.data.lint.rows import ROW_RULES
-from tui_tuner.data.lint.sets import SET_RULES, Collected, near_duplicates
+from tui_tuner.data.lint.sets import SET_RULES, Collected, answers_of, near_duplicates
 from tui_tuner.data.table import Fault, Place
 from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
@@ -86,6 +87,10 @@ class Linter:
         found += near_duplicates(self._collected, self.context)
         problems += [problem for problem in found if problem is not None]
         return sorted(problems, key=lambda problem: (SEVERITIES.index(problem.severity), -problem.count))
+
+    def answers(self) -> dict[str, Any]:
+        """The training answers at a glance, as `Report.answers` has it."""
+        return answers_of(self._collected)
 
     def _refusals(self, code: str) -> Problem:
         refused = self._refused[code]

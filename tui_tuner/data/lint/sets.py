@@ -10,6 +10,9 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
 
 from tui_tuner.data.findings import MOST_LINES, Problem, Severity
 from tui_tuner.data.lint.facts import LintContext, RowFacts
@@ -19,6 +22,7 @@ from tui_tuner.data.wording import many
 
 HELD_OUT = ("valid", "test", "unseen")
 _LONGEST_LABEL = 80  # characters of an answer that is counted as a whole
+_FEW_WORDS, _TOP = 5, 10
 _DOMINANT, _FEWEST_DOMINANT = 0.4, 12
 _BLOCKING_LEAK = 0.05
 _FACT = re.compile(r"\d+(?:\.\d+)?|[^\W\d]+")
@@ -34,6 +38,8 @@ class Collected:
         whole, question: hashes of the row and of its prompt (of a text row of its text), blanks and case aside.
         answer: hash of its answer.
         labels: how often each short answer occurs in training, as written.
+        given: hashes of the training answers, as written.
+        words: how many training answers have so many words.
         untold: rows by split whose short answer has a number, or without numbers a word, that the question lacks.
         near: texts for the search of near duplicates; of questions, with the answers of text rows.
         counts: rows by split.
@@ -44,6 +50,8 @@ class Collected:
     question: list[int] = field(default_factory=list)
     answer: list[int] = field(default_factory=list)
     labels: Counter[str] = field(default_factory=Counter)
+    given: set[int] = field(default_factory=set)
+    words: Counter[int] = field(default_factory=Counter)
     near: NearDuplicates = field(default_factory=NearDuplicates)
     counts: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
@@ -60,11 +68,25 @@ class Collected:
         self.near.add(facts.text)
         self.counts[facts.split] += 1
         self.kinds[facts.kind] += 1
-        if facts.kind == "text" or len(facts.answer) > _LONGEST_LABEL:
+        if facts.kind == "text":
+            return
+        if facts.split == "train":
+            self.given.add(hash(facts.answer.strip()))
+            self.words[answer.count(" ") + 1] += 1
+        if len(facts.answer) > _LONGEST_LABEL:
             return
         self.untold[facts.split] += _tells_more(facts)
         if facts.split == "train":
             self.labels[facts.answer.strip()] += 1
+
+
+def answers_of(found: Collected) -> dict[str, Any]:
+    """The training answers: how many different ones, whether their median is short, and the most frequent."""
+    if not found.words:
+        return {}
+    median = float(np.median(np.repeat(list(found.words), list(found.words.values()))))
+    top = sorted(found.labels.items(), key=lambda item: (-item[1], item[0]))[:_TOP]
+    return {"distinct": len(found.given), "short": median <= _FEW_WORDS, "top": [list(item) for item in top]}
 
 
 def _tells_more(facts: RowFacts) -> bool:

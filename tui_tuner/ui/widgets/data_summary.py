@@ -48,6 +48,8 @@ def lengths(preview: DataPreview, context: int, width: int) -> Content:
         context: train.max_seq_length; 0 when not known.
     """
     figures = preview.token_lengths
+    if not figures.get("max"):
+        return Content.styled("tokens are counted with the linter's pass", "$text-muted")
     parts: list[str | tuple[str, str]] = [("tokens a row  ", "$text-muted")] if width >= 100 else []
     for key, name in (("min", "shortest"), ("median", "median"), ("p95", "95 %"), ("max", "longest")):
         if key in figures:

@@ -1,0 +1,111 @@
+"""Answers what is asked about data: the engine's lanes share what was read, and each has a tokenizer of its own.
+
+A fast tokenizer must not be used by two threads at once, while a draft may. Importing this is cheap; what reads data or
+models is imported by the question that needs it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tui_tuner.engine.requests import FindRows, PreviewData, Request, ScanData
+
+if TYPE_CHECKING:
+    from tui_tuner.config import DataSection
+    from tui_tuner.data.desk import Desk
+    from tui_tuner.data.draft import Draft
+
+Identity = tuple[Path, tuple[tuple[str, int, int], ...]]
+
+
+class DataDesk:
+    """The drafts that all lanes share, made when the first is asked for."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._desk: Desk | None = None
+
+    def draft(self, data: DataSection, seed: int, base: Path | None = None) -> Draft:
+        """As `data.desk.Desk.draft`."""
+        from tui_tuner.data.desk import Desk
+
+        with self._lock:
+            if self._desk is None:
+                self._desk = Desk()
+            desk = self._desk
+        return desk.draft(data, seed, base)
+
+
+class DataClerk:
+    """Answers questions in one lane, which must be the only one to ask it.
+
+    Args:
+        desk: the drafts that are shared.
+    """
+
+    def __init__(self, desk: DataDesk) -> None:
+        self._desk = desk
+        self._held: tuple[Identity, Any] | None = None
+
+    def answer(self, request: Request, check: Callable[[], None]) -> Any:
+        """The result of a request about data.
+
+        Args:
+            check: called now and then; it raises to end the work.
+
+        Raises:
+            TunerError: what the request raises.
+            TypeError: the request is none about data.
+        """
+        if isinstance(request, PreviewData):
+            return self._preview(request)
+        if isinstance(request, FindRows):
+            from tui_tuner.data.find import find_rows
+
+            experiment = request.experiment
+            made = self._desk.draft(experiment.data, experiment.run.seed, request.base)
+            return find_rows(made, request.text, check)
+        if isinstance(request, ScanData):
+            from tui_tuner.engine.dataset import data_facts
+
+            tell = request.progress
+            return data_facts(request.experiment, request.base, tell=tell, check=check, make=self._desk.draft)
+        raise TypeError(f"{type(request).__name__} asks nothing about data")
+
+    def _preview(self, request: PreviewData) -> Any:
+        from tui_tuner.data.inspect import preview_data, preview_head
+        from tui_tuner.models.folder import check_folder, locate
+
+        experiment, base = request.experiment, request.base
+        folder = locate(experiment.model.path, base)
+        if request.first:
+            check_folder(folder)
+            # The libraries behind a tokenizer take seconds to import, and nobody waits that long for the first rows.
+            held = self._held[1] if self._held is not None and self._held[0] == _identity(folder) else None
+            return preview_head(experiment, held, base, request.limit)
+        make = self._desk.draft
+        return preview_data(experiment, self._tokenizer(folder), base, request.limit, only=request.only, make=make)
+
+    def _tokenizer(self, folder: Path) -> Any:
+        """The tokenizer of a model folder, read again when a file of the folder changed."""
+        from tui_tuner.models.load import load_tokenizer
+
+        identity = _identity(folder)
+        if self._held is None or self._held[0] != identity:
+            self._held = identity, load_tokenizer(folder)
+        return self._held[1]
+
+
+def _identity(folder: Path) -> Identity:
+    """What tells whether a tokenizer is still the one that was read: size and time of change of the folder's files."""
+    found = []
+    with contextlib.suppress(OSError):  # where it cannot be listed, reading the tokenizer says why
+        for path in folder.iterdir():
+            with contextlib.suppress(OSError):
+                state = path.stat()
+                found.append((path.name, state.st_size, state.st_mtime_ns))
+    return folder, tuple(sorted(found))
