@@ -163,11 +163,12 @@ def test_a_run_says_it_once_before_the_model_is_loaded(
 
 def test_a_chat_is_wired_too(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tui_tuner.engine.protocol import JobHandle
+    from tui_tuner.engine.desk import DataDesk
     from tui_tuner.engine.worker import _Performer
 
     device = Device(monkeypatch, MAC)
     turn = ChatTurn(str(tiny_model), None, [{"role": "user", "content": "what"}], max_tokens=2)
-    reply = _Performer()(JobHandle(1, turn))
+    reply = _Performer(DataDesk())(JobHandle(1, turn))
     assert reply.tokens <= 2
     assert device.calls[0] == ("wired", 16 * GB)
     assert device.limits["wired"] == 7

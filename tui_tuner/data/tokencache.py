@@ -12,17 +12,14 @@ import contextlib
 import datetime
 import hashlib
 import json
-import os
-import secrets
-import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from tui_tuner.data.cachefiles import trim
+from tui_tuner.data.cachefiles import read_arrays, write_arrays
 from tui_tuner.data.examples import Example, tokenise_all
 from tui_tuner.data.prepare import Row
 from tui_tuner.paths import cache_dir
@@ -88,19 +85,33 @@ def cache_key(rows: Sequence[Row], tokenizer: Any, *, mask_prompt: bool, tokeniz
     """
     template = str(getattr(tokenizer, "chat_template", None))
     digest = hashlib.sha256()
-    versions = {name: _version(name) for name in _LIBRARIES}
-    head = {"format": _FORMAT, "mask": mask_prompt, "template": template, "versions": versions, "rows": len(rows)}
-    if any(word in template for word in _CLOCK_WORDS):
-        head["date"] = datetime.datetime.now().date().isoformat()  # local time, as the template's clock is
+    head: dict[str, Any] = {"format": _FORMAT, "mask": mask_prompt, "template": template, "rows": len(rows)}
+    head |= {"versions": library_versions(), "date": date_of(template)}
     _add(digest, json.dumps(head, sort_keys=True).encode())
-    for name in _TOKENIZER_FILES:
-        with contextlib.suppress(OSError):
-            content = (tokenizer_folder / name).read_bytes()
-            _add(digest, name.encode())
-            _add(digest, content)
+    for name, content in tokenizer_files(tokenizer_folder):
+        _add(digest, name.encode())
+        _add(digest, content)
     for row in rows:
         _add(digest, json.dumps(row, sort_keys=True).encode())
     return digest.hexdigest()
+
+
+def tokenizer_files(folder: Path, *more: str) -> Iterator[tuple[str, bytes]]:
+    """Name and content of each file of a model folder that its tokens depend on, and of those named besides."""
+    for name in (*_TOKENIZER_FILES, *more):
+        with contextlib.suppress(OSError):
+            yield name, (folder / name).read_bytes()
+
+
+def library_versions() -> dict[str, str]:
+    """The versions of the libraries that make tokens of texts."""
+    return {name: _version(name) for name in _LIBRARIES}
+
+
+def date_of(template: str) -> str:
+    """Today's date where a template asks for the clock, else nothing; local time, as the template's clock is."""
+    asks = any(word in template for word in _CLOCK_WORDS)
+    return datetime.datetime.now().date().isoformat() if asks else ""
 
 
 def _add(digest: Any, data: bytes) -> None:
@@ -118,15 +129,12 @@ def _version(name: str) -> str:
 
 def _read(path: Path, count: int) -> list[Example] | None:
     """An entry's examples; None when there is none or it is not whole (the archive's checksums tell)."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            tokens, ends, offsets = stored["tokens"], stored["ends"], stored["offsets"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    stored = read_arrays(path)
+    if stored is None or not {"tokens", "ends", "offsets"} <= set(stored):
         return None
+    tokens, ends, offsets = stored["tokens"], stored["ends"], stored["offsets"]
     if len(ends) != count or len(offsets) != count or (count and ends[-1] != len(tokens)):
         return None
-    with contextlib.suppress(OSError):
-        os.utime(path)  # used just now
     flat, starts = tokens.tolist(), [0, *ends.tolist()[:-1]]
     return [
         Example(flat[start:end], offset)
@@ -135,19 +143,8 @@ def _read(path: Path, count: int) -> list[Example] | None:
 
 
 def _write(path: Path, examples: Sequence[Example], limit: int) -> None:
-    """Writes an entry under a temporary name and renames it; gives up quietly where that cannot be."""
+    """Writes an entry, where that can be."""
     lengths = np.array([len(e.tokens) for e in examples], np.int64)
     flat = np.fromiter((t for e in examples for t in e.tokens), np.int32, int(lengths.sum()))
-    if flat.nbytes > limit:
-        return
-    temporary = path.with_name(f"tmp-{secrets.token_hex(6)}.npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            temporary, tokens=flat, ends=np.cumsum(lengths), offsets=np.array([e.offset for e in examples], np.int64)
-        )
-        temporary.replace(path)
-        trim(path.parent, limit, keep=path, pattern="*.npz")
-    except OSError:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+    offsets = np.array([e.offset for e in examples], np.int64)
+    write_arrays(path, {"tokens": flat, "ends": np.cumsum(lengths), "offsets": offsets}, limit)

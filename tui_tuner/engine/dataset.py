@@ -16,8 +16,9 @@ from tui_tuner.config import Experiment
 from tui_tuner.data.draft import Draft, draft
 from tui_tuner.data.examples import Example
 from tui_tuner.data.scan import Report, scan
+from tui_tuner.data.scancache import keep_report, kept_report, scan_key
 from tui_tuner.data.statistics import token_figures
-from tui_tuner.models.folder import locate
+from tui_tuner.models.folder import check_folder, locate
 from tui_tuner.models.load import load_tokenizer
 from tui_tuner.training.fast.order import FastOrder, padding_report
 
@@ -62,7 +63,7 @@ def data_facts(
     check: Callable[[], None] = lambda: None,
     make: Callable[..., Draft] = draft,
 ) -> DataFacts:
-    """Looks at every row of an experiment's data with its model's tokenizer.
+    """Looks at every row of an experiment's data with its model's tokenizer, or knows what was found the last time.
 
     Args:
         experiment: the data, model and training sections matter.
@@ -74,8 +75,14 @@ def data_facts(
     Raises:
         TunerError: the model or the source cannot be read.
     """
-    tokenizer = load_tokenizer(locate(experiment.model.path, base))
-    report = scan(experiment, tokenizer, base, tell=tell, check=check, make=make)
+    folder = locate(experiment.model.path, base)
+    check_folder(folder)
+    key = scan_key(experiment, folder, base)
+    report = kept_report(key)
+    if report is None:
+        report = scan(experiment, load_tokenizer(folder), base, tell=tell, check=check, make=make)
+        if scan_key(experiment, folder, base) == key:  # nothing changed while it was looked at
+            keep_report(key, report)
     train = experiment.train
     tokens = token_figures(report, train.max_seq_length)
     if tokens:
