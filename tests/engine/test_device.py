@@ -162,8 +162,8 @@ def test_a_run_says_it_once_before_the_model_is_loaded(
 
 
 def test_a_chat_is_wired_too(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tui_tuner.engine.protocol import JobHandle
     from tui_tuner.engine.desk import DataDesk
+    from tui_tuner.engine.protocol import JobHandle
     from tui_tuner.engine.worker import _Performer
 
     device = Device(monkeypatch, MAC)
