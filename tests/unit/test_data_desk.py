@@ -158,6 +158,14 @@ def test_the_head_leaves_out_what_cannot_be_shown_and_what_the_filter_does(tmp_p
     assert [row["completion"] for _, _, row in kept] == ["word 2"]
 
 
+def test_a_head_that_cannot_be_read_says_why(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"prompt": "a", \n{"prompt" 3}\n')
+    with pytest.raises(TunerError) as caught:
+        read_head(section(path))
+    assert caught.value.where.startswith(str(path)) and "line" in caught.value.where
+
+
 def test_the_first_preview_needs_no_tokenizer_and_says_that_it_is_not_all(tmp_path: Path) -> None:
     path = jsonl(tmp_path / "a.jsonl", rows(300))
     experiment = Experiment.model_validate({"model": {"path": "m"}, "data": {"source": str(path)}})

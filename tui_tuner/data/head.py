@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from tui_tuner.data.fixes import FIXES, mended
 from tui_tuner.data.opening import open_source
+from tui_tuner.data.readers.refusals import no_rows
 from tui_tuner.data.recipe import Recipe, settle
 from tui_tuner.data.rows import Row
 from tui_tuner.data.shapes.guess import SAMPLE
@@ -60,7 +61,7 @@ def read_head(data: DataSection, base: Path | None = None, limit: int = 200) -> 
         found = {name: list(_records(table, max(limit, SAMPLE))) for name, table in _tables(source)}
         sample = [record for records in found.values() for record in records]
         if not sample:
-            raise TunerError("the first records cannot be read", code="no-head", where=str(source.path))
+            raise _unreadable(source)
         recipe = settle(data, sample, str(source.path))
         if recipe.guess.shape == "tree" and not data.prompt:
             found = {
@@ -76,6 +77,15 @@ def read_head(data: DataSection, base: Path | None = None, limit: int = 200) -> 
         return Head(rows, recipe, list(source.notes))
     finally:
         source.close()
+
+
+def _unreadable(source: Source) -> TunerError:
+    """Why no record can be shown: the first is damaged, or there is none."""
+    for _, table in _tables(source):
+        for record in table.rows(0, 1):
+            if isinstance(record, Fault):
+                return record.error()
+    return no_rows(source.path)
 
 
 def _tables(source: Source) -> Iterator[tuple[str, Table]]:
