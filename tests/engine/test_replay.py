@@ -227,6 +227,13 @@ def test_what_is_replayed() -> None:
     assert requests_to_replay([asked(6, rate, 2.0), asked(6, rate, 2.0, "replay"), asked(7, "pause")], 4) == [
         (6, rate, 2.0)
     ]
+    # Replayed after the checkpoint of its step was written anew, it is in no checkpoint still.
+    assert requests_to_replay([asked(6, rate, 2.0), saved(6), asked(6, rate, 2.0, "replay")], 6) == [(6, rate, 2.0)]
+    # What a stop may cut short comes last.
+    assert requests_to_replay([asked(6, "probe", "who?"), asked(6, rate, 2.0)], 4) == [
+        (6, rate, 2.0),
+        (6, "probe", "who?"),
+    ]
     # Two wishes at one step stay in their order; a newer wish at an earlier step makes the later ones void.
     both = [asked(6, rate, 2.0), asked(6, rate, 3.0), asked(7, "finish_epoch")]
     assert requests_to_replay(both, 4) == [(6, rate, 2.0), (6, rate, 3.0), (7, "finish_epoch", None)]

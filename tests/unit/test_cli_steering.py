@@ -68,6 +68,16 @@ def test_a_wish_reaches_the_run(tuner: Tuner, going: RunBuilder, wish: Wish) -> 
     assert asked(going) == [(what, None)] * 2
 
 
+def test_a_new_probe_reaches_the_run(tuner: Tuner, going: RunBuilder) -> None:
+    said = tuner("steer", "last", "probe", "Say [b]x0.5[/b].", "--json")
+    assert said.document == {"run": str(going.folder.path), "asked": "probe", "value": "Say [b]x0.5[/b]."}
+    assert "one more probe" in tuner("steer", "last", "probe", "5e-6").out
+    assert asked(going) == [("probe", "Say [b]x0.5[/b]."), ("probe", "5e-6")]
+    empty = tuner("steer", "last", "probe", "  ")
+    assert (empty.status, len(asked(going))) == (2, 2)
+    assert "a probe is a text" in empty.err
+
+
 @pytest.mark.parametrize(("text", "value"), [("5e-6", 5e-6), ("0.00005", 5e-5), ("x0.5", "x0.5"), ("/4", "x0.25")])
 def test_a_learning_rate_reaches_the_run(tuner: Tuner, going: RunBuilder, text: str, value: Any) -> None:
     said = tuner("steer", "last", "learning-rate", text, "--json")

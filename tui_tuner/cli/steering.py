@@ -24,6 +24,7 @@ class Wish(StrEnum):
     EVALUATE = "evaluate"
     CHECKPOINT = "checkpoint"
     FINISH_EPOCH = "finish-epoch"
+    PROBE = "probe"
     PAUSE = "pause"
     PROCEED = "proceed"
     STOP = "stop"
@@ -33,6 +34,7 @@ _ASKED = {
     Wish.EVALUATE: "to measure the validation loss after the current step",
     Wish.CHECKPOINT: "to write a checkpoint after the current step",
     Wish.FINISH_EPOCH: "to end training after this epoch",
+    Wish.PROBE: "to answer its probes after the current step",
     Wish.PAUSE: "to pause after the current step",
     Wish.PROCEED: "to go on",
     Wish.STOP: "to stop and save",
@@ -52,7 +54,8 @@ def steer(
     value: Annotated[
         str | None,
         typer.Argument(
-            help="For learning-rate: a rate such as 5e-6, or a factor such as x0.5 or /2.", show_default=False
+            help="For learning-rate: a rate such as 5e-6, or a factor such as x0.5 or /2. For probe: a new prompt.",
+            show_default=False,
         ),
     ] = None,
     runs_dir: RunsDir = None,
@@ -61,7 +64,7 @@ def steer(
 ) -> int:
     """Asks whoever runs a run for something after the current step."""
     with opened(json=json, debug=debug) as output:
-        if (value is None) == (wish is Wish.LEARNING_RATE):
+        if wish is not Wish.PROBE and (value is None) == (wish is Wish.LEARNING_RATE):
             from tui_tuner.runs.rates import EXAMPLES
 
             message = "there is no learning rate to set" if value is None else f"{wish} takes no value"
@@ -76,8 +79,8 @@ def _ask(folder: RunFolder, wish: Wish, text: str | None, output: Output) -> Non
     from tui_tuner.runs.requests import ask, is_heard
 
     what = wish.value.replace("-", "_")
-    rate = None if text is None else RateWish.parse(text)
-    value = None if rate is None else rate.value
+    rate = RateWish.parse(text) if text is not None and wish is Wish.LEARNING_RATE else None
+    value = text if rate is None else rate.value
     if not is_heard(what, _view(folder)):
         raise TunerError(
             "training is over, so nobody would take this wish any more",
@@ -88,9 +91,11 @@ def _ask(folder: RunFolder, wish: Wish, text: str | None, output: Output) -> Non
     ask(folder, what, value)
     if output.json:
         document: dict[str, Any] = {"run": str(folder.path), "asked": what}
-        output.document(document if rate is None else {**document, "value": value})
+        output.document(document if value is None else {**document, "value": value})
         return
     asked = _ASKED.get(wish, "")
+    if wish is Wish.PROBE and text is not None:
+        asked = "to answer one more probe after the current step, and from then on"
     if rate is not None:
         asked = (
             f"to multiply its learning rate by {rate.amount:g}"

@@ -269,8 +269,12 @@ class ProbesSection(Section):
     """Fixed prompts that show what the model says as it learns."""
 
     prompts: Texts = Field(default_factory=list)
-    """Prompts that are answered again at every validation, to watch the model change. Two or three short ones tell
-    most: one from the task, one that it should still answer as before."""
+    """Prompts that the untouched model answers first, and the model in training after every eval_every iterations and
+    at the end, to watch it change. Two or three short ones tell most: one from the task, one that it should still
+    answer as before."""
+    max_tokens: Whole = Field(0, ge=0)
+    """The longest answer to a probe in tokens; 0 takes evaluation.max_tokens. Lower it when the answers hold the
+    training up."""
 
 
 class Experiment(Section):

@@ -150,6 +150,24 @@ def _rendered(row: Row, tokenizer: Any, *, mask_prompt: bool) -> tuple[str, str 
     return full, _apply(tokenizer, messages[:-1], tools, tokenize=False, add_generation_prompt=answered)
 
 
+def opening_tokens(text: str, tokenizer: Any) -> list[int]:
+    """Token ids of a text that the model is to go on from: the first turn of a conversation, and for a model without a
+    chat template the text itself.
+
+    Raises:
+        TunerError: when the template refuses it, or there are no tokens.
+    """
+    if getattr(tokenizer, "has_chat_template", False) or getattr(tokenizer, "chat_template", None) is not None:
+        ids = conversation_tokens([{"role": "user", "content": text}], tokenizer)
+    else:
+        ids = list(tokenizer.encode(text))
+        if ids and ids[-1] == tokenizer.eos_token_id:
+            ids.pop()  # the text is not over
+    if not ids:
+        raise TunerError("the model's tokenizer makes no tokens of it", code="no-prompt", fix="write another prompt")
+    return ids
+
+
 def tokenise_all(
     rows: Sequence[Row], tokenizer: Any, *, mask_prompt: bool, max_length: int, where: str
 ) -> list[Example]:

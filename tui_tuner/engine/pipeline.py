@@ -22,6 +22,7 @@ from tui_tuner.engine.document import document_of
 from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, note_ranks, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
+from tui_tuner.engine.probes import probe_tokens
 from tui_tuner.engine.ranks.member import connect
 from tui_tuner.engine.requests import ONE, RankPlace
 from tui_tuner.engine.rows import tokenised
@@ -210,6 +211,7 @@ class _Pipeline:
         self._emit("log", level="info", text=f"model {experiment.model.path}: {attached.sentence()}")
         for note in attached.notes:
             self._emit("log", level="info", text=note)
+        probe_tokens(experiment, base.tokenizer)
         if begun or not experiment.adapter.start_from:
             return base, base.model
         start = put_start(self._folder, tree, experiment.adapter)
@@ -324,7 +326,7 @@ class _Pipeline:
                 patience=self._patience,
                 ranks=self._ranks,
             )
-            outcome = stage.run(store, snapshot, self._events)
+            outcome = stage.run(store, snapshot, [*self._events, *self._view.samples])
             if outcome.status == "stopped":
                 raise StopRequested
             if outcome.reason:

@@ -1,7 +1,7 @@
 """The training stage of a run: from rows and a base to a trainer that knows its run.
 
-What the loop may not know lives here: the run folder, the probes, the metric that the best checkpoint is chosen by, the
-requests of an earlier part of the run, and what a chat between two steps is given.
+What the loop may not know lives here: the run folder, the metric that the best checkpoint is chosen by, the requests of
+an earlier part of the run, and what a chat between two steps is given.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui_tuner.config import AdapterSection, Experiment, TrainSection
-from tui_tuner.data.examples import Example, conversation_tokens, prompt_tokens
+from tui_tuner.data.examples import Example, prompt_tokens
 from tui_tuner.data.prepare import Row, reference_of, row_kind
 from tui_tuner.engine.losses import LossChoice
 from tui_tuner.engine.new_run import keep_start, read_base
 from tui_tuner.engine.patience import Patience
+from tui_tuner.engine.probes import Probes
 from tui_tuner.engine.ranks.alike import check_alike, check_same, ranks_text
 from tui_tuner.engine.run_store import RunStore, checkpoints
 from tui_tuner.evaluation.generate import greedy_answers
@@ -37,7 +38,8 @@ from tui_tuner.training.parts import Hooks, Order, TrainOutcome
 from tui_tuner.training.randomness import first_key, set_random_key
 from tui_tuner.training.ranks import ALONE, Ranks
 
-_REPLAYED = ("learning_rate", "finish_epoch", "evaluate")  # a validation may find the best, or end a run's patience
+# A validation may find the best, or end a run's patience.
+_REPLAYED = ("learning_rate", "finish_epoch", "evaluate", "probe")
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,16 @@ def requests_to_replay(events: Sequence[Event], from_step: int) -> list[tuple[in
         if event["type"] == "checkpoint" and event.get("step") == from_step:
             found = []
         elif event["type"] == "control" and event.get("what") in _REPLAYED:
-            step, what = event.get("step"), str(event["what"])
-            if not isinstance(step, int) or step < from_step or event.get("by") == "replay":
+            step, what, value = event.get("step"), str(event["what"]), event.get("value")
+            if not isinstance(step, int) or step < from_step:
                 continue
-            found = [r for r in found if r[1] != what or r[0] <= step]
-            found.append((step, what, event.get("value")))
-    return found
+            if event.get("by") != "replay":
+                found = [r for r in found if r[1] != what or r[0] <= step]
+            elif (step, what, value) in found:
+                continue  # taken in one session and again in the next, it is one wish
+            found.append((step, what, value))
+    # A stop may come in a validation or an answer, when all else of its step must have been taken.
+    return sorted(found, key=lambda r: r[1] in ("evaluate", "probe"))
 
 
 class TrainStage:
@@ -135,7 +141,7 @@ class TrainStage:
         Args:
             store: where checkpoints are.
             snapshot: the newest of them, None to begin.
-            events: what the run's log holds, for requests that must be taken again.
+            events: requests and checkpoints of the run's log, for what must be taken again, and the probes' answers.
 
         Raises:
             TunerError: when training fails, or this rank has another model or other rows than rank 0.
@@ -182,7 +188,7 @@ class TrainStage:
             control=self._control,
             store=shared,
             hooks=Hooks(
-                after_validation=lambda step: self._probe(tree, step),
+                probes=self._probes(tree, events, from_step),
                 score=lambda: self._score(tree),
                 interlude=LiveModel(self._base, tree, self._folder.adapters),
                 replay=[(int(step), str(what), value) for step, what, value in replay],
@@ -229,38 +235,48 @@ class TrainStage:
         )
         self._emit("log", level="warning" if drops else "info", text=text)
 
-    def _probe(self, model: Any, step: int) -> None:
-        """Answers the probe prompts with the model as it is now."""
-        prompts = self._experiment.probes.prompts
-        ids = [conversation_tokens([{"role": "user", "content": p}], self._base.tokenizer) for p in prompts]
-        for index, text in self._answers(model, ids):
-            self._emit("sample", step=step, prompt=prompts[index], text=text)
+    def _probes(self, tree: Any, events: Sequence[Event], from_step: int) -> Probes:
+        """What asks the run's probes: of the model as it was before training, and of the tree in training."""
+        adapter = self._experiment.adapter
+
+        def untrained() -> Any:
+            if not adapter.start_from:
+                return self._base.model
+            begun = fresh_tree(self._base)
+            attach(begun, adapter)
+            put_start(self._folder, begun, adapter)
+            begun.eval()
+            return begun
+
+        return Probes(
+            self._experiment,
+            self._base.tokenizer,
+            tree,
+            untrained=untrained,
+            events=events,
+            from_step=from_step,
+            emit=self._emit,
+            control=self._control,
+        )
 
     def _score(self, model: Any) -> float | None:
         """The task metric on the first validation rows, None when they have no answers to compare with."""
         rows = self._valid_rows[: self._experiment.train.best_rows]
         if not rows or row_kind(rows[0]) == "text":
             return None
-        answers = dict(self._answers(model, [prompt_tokens(row, self._base.tokenizer) for row in rows]))
-        predictions = [answers[index] for index in range(len(rows))]
-        scores = score_rows(self._experiment.train.best_by, predictions, [reference_of(row) for row in rows])
-        return float(scores.mean())
-
-    def _answers(self, model: Any, prompts: list[list[int]]) -> list[tuple[int, str]]:
-        if not prompts:
-            return []
+        settings, predictions = self._experiment.evaluation, [""] * len(rows)
         model.eval()
         try:
-            return [
-                (answer.index, answer.text)
-                for answer in greedy_answers(
-                    model,
-                    self._base.tokenizer,
-                    prompts,
-                    max_tokens=self._experiment.evaluation.max_tokens,
-                    batch_size=min(len(prompts), self._experiment.evaluation.batch_size),
-                    control=self._control,
-                )
-            ]
+            for answer in greedy_answers(
+                model,
+                self._base.tokenizer,
+                [prompt_tokens(row, self._base.tokenizer) for row in rows],
+                max_tokens=settings.max_tokens,
+                batch_size=min(len(rows), settings.batch_size),
+                control=self._control,
+            ):
+                predictions[answer.index] = answer.text
         finally:
             model.train()
+        scores = score_rows(self._experiment.train.best_by, predictions, [reference_of(row) for row in rows])
+        return float(scores.mean())

@@ -6,7 +6,7 @@ length. In float32 the answers equal those of one-by-one generation, which a tes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,14 @@ class Answer:
 
 
 def greedy_answers(
-    model: Any, tokenizer: Any, prompts: Sequence[list[int]], *, max_tokens: int, batch_size: int, control: JobControl
+    model: Any,
+    tokenizer: Any,
+    prompts: Sequence[list[int]],
+    *,
+    max_tokens: int,
+    batch_size: int,
+    control: JobControl,
+    between: Callable[[int], None] | None = None,
 ) -> Iterator[Answer]:
     """Yields an answer for each prompt, in the order in which they finish.
 
@@ -38,6 +45,8 @@ def greedy_answers(
         max_tokens: cap on the tokens of one answer.
         batch_size: prompts answered at once.
         control: looked at between tokens; a stop raises `StopRequested` out of the iteration.
+        between: called between tokens with how many were made so far, all answers together, in place of the look
+            at the control: for who must not be held up by a pause.
     """
     from mlx_lm.generate import BatchGenerator
 
@@ -52,13 +61,18 @@ def greedy_answers(
         uids = generator.insert([list(prompts[i]) for i in order], [max_tokens] * len(order))
         index_of = dict(zip(uids, order, strict=True))
         collected: dict[int, list[int]] = {uid: [] for uid in uids}
+        made = 0
         while responses := generator.next_generated():
+            made += len(responses)
             for response in responses:
                 if response.finish_reason != "stop":
                     collected[response.uid].append(int(response.token))
                 if response.finish_reason is not None:
                     tokens = collected.pop(response.uid)
                     yield Answer(index_of[response.uid], tokenizer.decode(tokens), tokens, response.finish_reason)
+            if between is not None:
+                between(made)
+                continue
             control.wait_while_paused()
             control.check()
     finally:

@@ -169,8 +169,8 @@ class JobControl:
         """Leave a wish for the job's next safe point.
 
         Args:
-            what: "learning_rate", "evaluate", "checkpoint" or "finish_epoch".
-            value: for "learning_rate" the new rate, or a factor such as "x0.5".
+            what: "learning_rate", "evaluate", "checkpoint", "finish_epoch" or "probe".
+            value: for "learning_rate" the new rate, or a factor such as "x0.5"; for "probe" a new prompt, or None.
         """
         with self._changed:
             self._requests.append((what, value))

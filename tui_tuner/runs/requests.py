@@ -17,14 +17,15 @@ from .events import EventTail
 from .files import write_failure
 from .folder import RunFolder
 from .lock import holder
+from .probes import prompt_of
 from .rates import RateWish
 
 if TYPE_CHECKING:
     from .view import RunView
 
 FILE = "requests.jsonl"
-KINDS = ("stop", "pause", "proceed", "learning_rate", "evaluate", "checkpoint", "finish_epoch")
-_OF_TRAINING = ("learning_rate", "evaluate", "checkpoint", "finish_epoch")
+KINDS = ("stop", "pause", "proceed", "learning_rate", "evaluate", "checkpoint", "finish_epoch", "probe")
+_OF_TRAINING = ("learning_rate", "evaluate", "checkpoint", "finish_epoch", "probe")
 _LOOK = 0.25
 
 
@@ -33,10 +34,11 @@ def ask(folder: RunFolder, what: str, value: Any = None) -> None:
 
     Args:
         what: one of `KINDS`.
-        value: for `learning_rate` the new rate, or a factor on the present one as `RateWish.parse` takes it.
+        value: for `learning_rate` the new rate, or a factor on the present one as `RateWish.parse` takes it; for
+            `probe` a new prompt, or None to ask those there are.
 
     Raises:
-        TunerError: `not-running` when nobody runs it, `bad-rate`, or when the folder cannot be written.
+        TunerError: `not-running` when nobody runs it, `bad-rate`, `bad-probe`, or when the folder cannot be written.
     """
     if what not in KINDS:
         raise TunerError(
@@ -44,6 +46,8 @@ def ask(folder: RunFolder, what: str, value: Any = None) -> None:
         )
     if what == "learning_rate":
         value = RateWish.read(value).value
+    if what == "probe" and value is not None:
+        value = prompt_of(value)
     if holder(folder) is None:
         raise TunerError(
             "nobody runs this run at present",

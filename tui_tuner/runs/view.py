@@ -40,6 +40,7 @@ class RunView:
         verdict: {"metrics": {metric: {...}}, "sentence": str}, or None.
         plan: the last `plan` event, or None: how many steps the rows make.
         started, finished: the last `run_started` and the `run_finished` that ended it, or None.
+        probing: the last `progress` event of probes that are being answered, None when none are.
         from_step: where the last resumption took up the run; 0 for a run that was never resumed.
         unknown: how many events were of a type that is not known here.
     """
@@ -52,6 +53,7 @@ class RunView:
         self.advice: list[Event] = []
         self.started: Event | None = None
         self.plan: Event | None = None
+        self.probing: Event | None = None
         self.finished: Event | None = None
         self._outlook: tuple[int, Outlook | None] = (-1, None)
         self._tracker = StateTracker()
@@ -222,7 +224,7 @@ def _keep(kept: list[Event], event: Event, limit: int) -> None:
 def _on_run_started(view: RunView, event: Event) -> None:
     again = view.started is not None
     view.started = event
-    view.finished = None
+    view.finished = view.probing = None
     if event.get("resumed") is not True:
         if again:
             view._forget_results()
@@ -271,6 +273,13 @@ def _on_sample(view: RunView, event: Event) -> None:
         view._samples.add(step, prompt, event)
 
 
+def _on_progress(view: RunView, event: Event) -> None:
+    if event.get("stage") == "probes":
+        view.probing = event if count(event.get("done")) < count(event.get("total")) else None
+        return
+    apply_progress(view.stages, event)
+
+
 def _on_checkpoint(view: RunView, event: Event) -> None:
     step, path = step_of(event), event.get("path", "")
     if step is not None and isinstance(path, str):
@@ -309,7 +318,7 @@ def _on_verdict(view: RunView, event: Event) -> None:
 
 
 def _on_run_finished(view: RunView, event: Event) -> None:
-    view.finished = event
+    view.finished, view.probing = event, None
     view._clock.end()
 
 
@@ -328,7 +337,7 @@ _HANDLERS: Final[dict[str, Callable[[RunView, Event], None]]] = {
     "run_started": _on_run_started,
     "plan": _on_plan,
     "stage": lambda view, event: apply_stage(view.stages, event),
-    "progress": lambda view, event: apply_progress(view.stages, event),
+    "progress": _on_progress,
     "train": _on_train,
     "validation": _on_validation,
     "sample": _on_sample,

@@ -19,8 +19,11 @@ from itertools import count as counting
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.files import replacing, write_json
+from tui_tuner.training.batches import Batch
 from tui_tuner.training.best import Best
 from tui_tuner.training.randomness import first_key
 
@@ -65,6 +68,17 @@ class Progress:
         best = values["best"]
         pairs = [(float(value), int(step)) for value, step in best["values"]]
         return cls(**{**values, "best": Best(pairs, int(best["waited"]))})
+
+    def count(self, step: int, loss: float, tokens: int, seconds: float, batch: Batch) -> None:
+        """Counts a step that was done: its loss, its tokens that count, and the batch it was of."""
+        self.step = step
+        self.window_seconds += seconds
+        # Summed in float32, as mlx-lm does, so that reported means agree to the last bit.
+        self.window_loss = float(np.float32(self.window_loss) + np.float32(loss))
+        self.window_tokens += tokens
+        self.window_steps += 1
+        self.window_places += int(batch.tokens.size)
+        self.window_padding += round(batch.padding * batch.tokens.size)
 
     def start_window(self) -> None:
         """Begins the sums of a new report."""

@@ -11,8 +11,6 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from tui_tuner.config import TrainSection
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.control import Heard, JobControl, StopRequested
@@ -21,7 +19,7 @@ from tui_tuner.training.batches import Batch
 from tui_tuner.training.checkpoint import Progress, Snapshot
 from tui_tuner.training.guard import Before, Guard, is_sound
 from tui_tuner.training.optimizers import Rate
-from tui_tuner.training.parts import Hooks, Order, Store, TrainOutcome
+from tui_tuner.training.parts import Hooks, Order, Store, TrainOutcome, look_is_due
 from tui_tuner.training.randomness import key_kept, set_random_key
 from tui_tuner.training.ranks import ALONE, Ranks
 from tui_tuner.training.step import Loss, StepResult, checkpointed_layers, compile_step, validate
@@ -150,7 +148,7 @@ class Trainer:
                     self._between_steps()
                     if self._progress.step < self._last_step():
                         self._one_step()
-                self._validate(extra=True)
+                self._look(extra=True)
             except _FinishEarly as early:
                 reason = str(early)
             except StopRequested as stop:
@@ -210,22 +208,28 @@ class Trainer:
         elif what == "finish_epoch":
             size = self._order.batches_per_epoch
             progress.finish_at = -(-max(progress.step, 1) // size) * size
+        elif what == "probe":
+            probes = self._hooks.probes
+            if probes is None or not self._ranks.lead(lambda: probes.admit(value)):
+                return
         elif what not in ("evaluate", "checkpoint"):
             return
         self._emit("control", what=what, by=by, value=value, step=progress.step, **more)
         if what == "evaluate":
-            self._validate(extra=True)
+            self._look(extra=True)
+        elif what == "probe":
+            self._ask()
         elif what == "checkpoint":
             self._save()
 
     def _one_step(self) -> None:
         progress = self._progress
-        due = self._validation_is_due(progress.step + 1)
+        due = look_is_due(self._train, progress.step)
         # Whatever is saved until the step is done must stand before its draw.
         self._drawn_from = self._order.state() if due else None
         batch = self._order.next()
         if due:
-            self._validate()
+            self._look()
             self._drawn_from = None
         number = progress.step + 1
         before = self._guard.remember(self._gradients) if self._guard is not None else None
@@ -236,7 +240,7 @@ class Trainer:
             self._after_bad_step(number, batch, before, loss, norm)
             return
         self._gradients = result.gradients
-        self._count(number, loss, int(result.tokens.item()), time.perf_counter() - started, batch)
+        progress.count(number, loss, int(result.tokens.item()), time.perf_counter() - started, batch)
         progress.skipped_in_a_row = 0
         self._give_memory_back()
         if number % self._train.report_every == 0 or number == self._train.iters:
@@ -264,17 +268,6 @@ class Trainer:
                 where=_rows(batch),
                 fix="resume the run; if it was memory, lower train.batch_size or set train.grad_checkpoint = true",
             ) from error
-
-    def _count(self, number: int, loss: float, tokens: int, seconds: float, batch: Batch) -> None:
-        progress = self._progress
-        progress.step = number
-        progress.window_seconds += seconds
-        # Summed in float32, as mlx-lm does, so that reported means agree to the last bit.
-        progress.window_loss = float(np.float32(progress.window_loss) + np.float32(loss))
-        progress.window_tokens += tokens
-        progress.window_steps += 1
-        progress.window_places += int(batch.tokens.size)
-        progress.window_padding += round(batch.padding * batch.tokens.size)
 
     def _report(self, norm: float) -> None:
         import mlx.core as mx
@@ -334,6 +327,8 @@ class Trainer:
         snapshot, rollbacks = loaded[0], progress.rollbacks + 1
         present = float(self._optimizer.learning_rate.item())
         self.restore(snapshot)
+        if self._hooks.probes is not None:
+            self._hooks.probes.rewind(self._progress.step)
         self._progress.rollbacks = rollbacks
         self._progress.skipped_in_a_row = 0
         rate = self._rate.in_force(self._optimizer) if self._rate.state else present
@@ -343,28 +338,32 @@ class Trainer:
         self._saved_at = None
         self._save()  # what was rolled back, and at which rate it goes on, must outlast a kill
 
-    # -- validation -----------------------------------------------------------------------------------------------
-    def _validation_is_due(self, number: int) -> bool:
-        """Whether to validate before step `number`, that is after `number` - 1 updates.
+    # -- looks: validation and probes -----------------------------------------------------------------------------
+    def _look(self, *, extra: bool = False) -> None:
+        """Validates, asks the probes and judges, after `progress.step` updates.
 
-        Every eval_every updates, from none on. mlx-lm, and so stock mode, does it before its first step, before every
-        eval_every-th, and before its last.
+        `extra` marks a look that mlx-lm would not have taken; it must leave the order of training alone.
         """
-        if not self._order.validation_count(self._train.eval_batches):
-            return False
-        if self._train.mode == "fast":
-            return (number - 1) % self._train.eval_every == 0
-        return number in (1, self._train.iters) or number % self._train.eval_every == 0
+        if extra and self._validated_at == self._progress.step:
+            return
+        loss = self._validate(extra=extra)
+        self._ask()
+        if loss is not None:
+            self._judge(loss)
 
-    def _validate(self, *, extra: bool = False) -> None:
-        """Validates after `progress.step` updates.
+    def _ask(self) -> None:
+        """Has the probes answered; training does not notice."""
+        probes, step = self._hooks.probes, self._progress.step
+        if probes is not None:
+            with key_kept():
+                self._ranks.lead(lambda: probes.ask(step))
 
-        `extra` marks a validation that mlx-lm would not have made; it must leave the order of training alone.
-        """
+    def _validate(self, *, extra: bool) -> float | None:
+        """The validation loss, in nats per token; None when there are no rows to validate on."""
         progress, limit = self._progress, self._train.eval_batches
         total = self._order.validation_count(limit)
-        if not total or (extra and self._validated_at == progress.step):
-            return
+        if not total:
+            return None
         started = time.perf_counter()
         tell = Throttle(self._emit, "validation", total)
 
@@ -372,13 +371,11 @@ class Trainer:
             tell(done)
             self._wishes.pass_by()
 
-        batches, after = self._order.validation(limit, extra=extra), self._hooks.after_validation
+        batches = self._order.validation(limit, extra=extra)
         loss, tokens = validate(self._model, batches, self._validation_loss, between, self._ranks.total)
         self._emit("validation", step=progress.step, loss=loss, tokens=tokens, seconds=time.perf_counter() - started)
         self._validated_at = progress.step
-        if after is not None:
-            self._ranks.lead(lambda: after(progress.step))
-        self._judge(loss)
+        return loss
 
     def _judge(self, loss: float) -> None:
         progress, train = self._progress, self._train

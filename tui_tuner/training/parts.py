@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from tui_tuner.config import TrainSection
 from tui_tuner.training.batches import Batch
 from tui_tuner.training.checkpoint import Snapshot
 
@@ -21,6 +22,31 @@ class Order(Protocol):
     def validation_count(self, limit: int = -1) -> int: ...
     def state(self) -> dict[str, Any]: ...
     def restore(self, state: dict[str, Any]) -> None: ...
+
+
+class Probing(Protocol):
+    """Fixed prompts that are answered at steps of a run, outside of what is trained."""
+
+    def ask(self, step: int) -> None:
+        """Answers what has no answer after `step` updates yet. A stop raises `StopRequested` between two tokens."""
+
+    def admit(self, value: Any) -> bool:
+        """Takes in a wish: a new prompt, or None for the prompts there are; whether there is anything to ask."""
+
+    def rewind(self, step: int) -> None:
+        """What was answered beyond `step` was said by weights that are no more."""
+
+
+def look_is_due(train: TrainSection, step: int) -> bool:
+    """Whether to validate and to ask the probes after `step` updates, before the next one.
+
+    Every eval_every updates, from none on. mlx-lm, and so stock mode, does it before its first step, before every
+    eval_every-th, and before its last.
+    """
+    if train.mode == "fast":
+        return step % train.eval_every == 0
+    number = step + 1
+    return number in (1, train.iters) or number % train.eval_every == 0
 
 
 @dataclass(frozen=True)
@@ -38,14 +64,14 @@ class Hooks:
     """What others do at the loop's own moments, on its thread.
 
     Attributes:
-        after_validation: called with the step, the model being in training mode; for samples.
+        probes: what is asked at every moment of validation, with or without rows to validate on.
         score: a task metric of the model as it is, higher is better; used when `best_by` is a metric.
         interlude: handed to every small task that is let in between two steps.
         replay: (step, what, value) of requests that an earlier, interrupted part of the run took after its last
             checkpoint; each is taken again at the same step, once, so that a resumed run equals an uninterrupted one.
     """
 
-    after_validation: Callable[[int], None] | None = None
+    probes: Probing | None = None
     score: Callable[[], float | None] | None = None
     interlude: Any = None
     replay: list[tuple[int, str, Any]] = field(default_factory=list)
