@@ -312,6 +312,17 @@ async def finished(runs: Path, run: RunFolder) -> None:
         save(app, "finished")
 
 
+async def probes(runs: Path, run: RunFolder) -> None:
+    async with opened(runs, run) as (app, pilot):
+        app.go("train")
+        await shows(app, pilot, "Finished", "exact_match")
+        await pilot.press("b")
+        await shows(app, pilot, "compare with", "words than untrained")
+        await pilot.press("left", "left")
+        await settled(app, pilot)
+        save(app, "probes")
+
+
 async def benchmark(runs: Path, run: RunFolder) -> None:
     async with opened(runs, run) as (app, pilot):
         app.go("benchmark")
@@ -349,6 +360,7 @@ PICTURES: dict[str, Picture] = {
     "config": config,
     "train": live,
     "finished": finished,
+    "probes": probes,
     "benchmark": benchmark,
     "chat": chat,
     "runs": runs_list,

@@ -27,9 +27,9 @@ from tests.ui.workshop import (
 )
 from tui_tuner.ui.widgets import benchmark_rows as answers
 from tui_tuner.ui.widgets import benchmark_table as drawn
-from tui_tuner.ui.widgets.benchmark_diff import word_diff, words
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.data_pane import TextPane
+from tui_tuner.ui.worddiff import word_diff, words
 
 __all__ = ["place"]
 

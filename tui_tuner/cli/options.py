@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tui_tuner.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from tui_tuner.runs.view import RunView
 
 RunsDir = Annotated[Path | None, typer.Option("--runs-dir", help="Where runs live.", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; progress on stderr.")]
@@ -38,3 +41,17 @@ def find(run: str, runs_dir: Path | None) -> RunFolder:
     from tui_tuner.runs.catalogue import find_run
 
     return find_run(run, runs_place(runs_dir))
+
+
+def view_of(folder: RunFolder) -> RunView:
+    """What the events of a run tell so far.
+
+    Raises:
+        TunerError: when they cannot be read.
+    """
+    from tui_tuner.runs.events import read_events
+    from tui_tuner.runs.view import RunView
+
+    view = RunView()
+    view.extend(read_events(folder.events))
+    return view

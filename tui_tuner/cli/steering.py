@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tui_tuner.cli.options import Debug, Json, Run, RunsDir, find
+from tui_tuner.cli.options import Debug, Json, Run, RunsDir, find, view_of
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 
@@ -81,7 +81,7 @@ def _ask(folder: RunFolder, wish: Wish, text: str | None, output: Output) -> Non
     what = wish.value.replace("-", "_")
     rate = RateWish.parse(text) if text is not None and wish is Wish.LEARNING_RATE else None
     value = text if rate is None else rate.value
-    if not is_heard(what, _view(folder)):
+    if not is_heard(what, view_of(folder)):
         raise TunerError(
             "training is over, so nobody would take this wish any more",
             code="training-over",
@@ -111,7 +111,7 @@ def advice(run: Run, runs_dir: RunsDir = None, json: Json = False, debug: Debug 
 
     with opened(json=json, debug=debug) as output:
         folder = find(run, runs_dir)
-        found = said(_view(folder))
+        found = said(view_of(folder))
         experiment, problem = _experiment(folder, wanted=any(one.change for one in found))
         documents = [_document(one, folder, experiment, problem) for one in found]
         remedy = combined(found)
@@ -184,11 +184,3 @@ def _tell(document: dict[str, Any], output: Output) -> None:
     else:
         output.say(f"  {document['problem'] or 'nothing to change in the configuration'}")
     output.say()
-
-
-def _view(folder: RunFolder) -> Any:
-    from tui_tuner.runs import RunView, read_events
-
-    view = RunView()
-    view.extend(read_events(folder.events))
-    return view

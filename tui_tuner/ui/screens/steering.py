@@ -24,6 +24,7 @@ from tui_tuner.ui.widgets.config_subject import Subjects
 if TYPE_CHECKING:
     from tui_tuner.engine.protocol import JobHandle
     from tui_tuner.ui.logfollower import LogFollower
+    from tui_tuner.ui.probes import ProbeFacts
     from tui_tuner.ui.rates import RateFacts
 
 _WHILE_GOING = {
@@ -80,15 +81,21 @@ class SteeringScreen(WorkbenchScreen):
         if action in (*_WHILE_GOING, "resume") and self.outside is not None:
             return False
         if action in _WHILE_GOING:
-            job = self.job if self.is_mounted else None
-            if self.view is not None and not is_heard(_WHILE_GOING[action], self.view):
-                return False
-            if job is None:  # a run of another process can be steered as well
-                return self.is_mounted and self.state in (RunState.RUNNING, RunState.PAUSED)
-            return not job.control.stop_requested
+            return self._listens(_WHILE_GOING[action])
+        if action == "probes":
+            return self.view is not None and self.outside is None
         if action == "resume":
             return self.state in RESUMABLE and self.job is None
         return super().check_action(action, parameters)
+
+    def _listens(self, request: str) -> bool:
+        """Whether the run can be asked for something now, in whichever process it is."""
+        job = self.job if self.is_mounted else None
+        if self.view is not None and not is_heard(request, self.view):
+            return False
+        if job is None:  # a run of another process can be steered as well
+            return self.is_mounted and self.state in (RunState.RUNNING, RunState.PAUSED)
+        return not job.control.stop_requested
 
     def action_pause(self) -> None:
         job = self.job
@@ -129,6 +136,22 @@ class SteeringScreen(WorkbenchScreen):
                 self.tuner.notice(f"The learning rate {_becomes(wish)} after the current step.")
 
         self.app.push_screen(RateDialog(self._rate), answered)
+
+    def action_probes(self) -> None:
+        """Shows what the run's probes were answered over its steps; from there they are asked, and others added."""
+        from tui_tuner.ui.probes import ProbeTimeline
+
+        self.app.push_screen(ProbeTimeline(self._probes, lambda prompt: self.steer("probe", prompt)))
+
+    def _probes(self) -> ProbeFacts:
+        """The run as its probes see it now."""
+        from tui_tuner.runs.view import RunView
+        from tui_tuner.ui.probes import ProbeFacts
+
+        run, view = self.tuner.state.run, self.view or RunView()
+        subject = self._subjects.of_run(self.tuner.state)
+        configured = tuple(subject.experiment.probes.prompts) if subject is not None else ()
+        return ProbeFacts(run.name if run is not None else "", view, configured, self._listens("probe"))
 
     def _rate(self) -> RateFacts:
         """The learning rate of the run as it is now."""

@@ -14,10 +14,10 @@ from textual.content import Content
 from tui_tuner.ui.format import count
 from tui_tuner.ui.status import VERDICTS
 from tui_tuner.ui.text import visible
-from tui_tuner.ui.widgets.benchmark_diff import word_diff
 from tui_tuner.ui.widgets.benchmark_rows import Answer, Pair
 from tui_tuner.ui.widgets.data_list import cell
 from tui_tuner.ui.widgets.data_pane import lines, notice, wrap
+from tui_tuner.ui.worddiff import word_diff
 
 _LABELS = {"exact_match": "Exact match", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
 _OUTCOMES = (("wins", "won"), ("ties", "tied"), ("losses", "lost"))

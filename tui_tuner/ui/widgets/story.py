@@ -167,7 +167,8 @@ def samples_content(view: RunView, width: int) -> Content:
     """The probes' answers, newest first."""
     if not view.samples:
         return Content.styled(
-            "Fixed prompts are answered at every checkpoint, so that you can read what the model learns.", "$text-muted"
+            "Fixed prompts are answered at every validation, so that you can read what the model learns: b shows them.",
+            "$text-muted",
         )
     parts: list[Content] = []
     for event in reversed(view.samples[-40:]):
