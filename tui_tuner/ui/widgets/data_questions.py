@@ -1,0 +1,98 @@
+"""What the Data screen has asked the engine about one experiment's data, and what has come back so far.
+
+First the beginning of the source, so that rows are there at once; then all of it; then what the linter finds in every
+row. It only asks and remembers: nothing here may draw, or wait for an answer.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui_tuner.config.data_section import DataSection
+from tui_tuner.config.model import Experiment
+from tui_tuner.engine.requests import PreviewData, ScanData
+from tui_tuner.engine.results import DataPreview
+from tui_tuner.ui.widgets.data_lookup import Lookup
+
+if TYPE_CHECKING:
+    from tui_tuner.engine.dataset import DataFacts
+    from tui_tuner.engine.protocol import Engine
+    from tui_tuner.runs.folder import RunFolder
+    from tui_tuner.ui.widgets.config_subject import Subject
+
+
+class Questions:
+    """The questions about one subject.
+
+    Attributes:
+        engine: whom to ask.
+        experiment: the experiment, for a run with its own prepared rows as the source; None before any was asked about.
+        base: the folder that its relative paths start from.
+    """
+
+    def __init__(self) -> None:
+        self.engine: Engine | None = None
+        self.experiment: Experiment | None = None
+        self.base: Path | None = None
+        self._preview, self._linting = Lookup(), Lookup()
+
+    def ask(self, engine: Engine, subject: Subject, run: RunFolder | None, *, again: bool = False) -> None:
+        """Asks what is not known yet of a subject; what the same settings were asked for is kept.
+
+        Args:
+            again: ask everything anew.
+        """
+        self.engine, self.base = engine, subject.base
+        self.experiment = experiment = _as_prepared(subject, run)
+        key = (
+            experiment.data.model_dump_json(), experiment.model.path, experiment.run.seed,
+            experiment.train.max_seq_length, subject.base,
+        )  # fmt: skip
+        self._preview.ask(engine, key, PreviewData(experiment, subject.base), again=again)
+        if self._preview.result is not None:
+            # Batches tell of padding, and whether there are too few rows for one.
+            batches = experiment.train.batch_size, experiment.train.mode
+            self._linting.ask(engine, (key, batches), ScanData(experiment, subject.base), again=again)
+
+    @property
+    def preview(self) -> DataPreview | None:
+        """The rows at a glance, as far as they were read."""
+        found = self._preview.result
+        return found if isinstance(found, DataPreview) else None
+
+    @property
+    def problem(self) -> str:
+        """Why there are no rows, as a sentence; empty when that is not so."""
+        return self._preview.problem
+
+    @property
+    def facts(self) -> DataFacts | None:
+        """What the linter found, once it is through."""
+        found = self._linting.result
+        return found if found is not None and hasattr(found, "report") else None  # type: ignore[return-value]
+
+    @property
+    def linting_problem(self) -> str:
+        """Why the linter could not go through, as a sentence; empty when that is not so."""
+        return self._linting.problem
+
+    @property
+    def linting(self) -> bool:
+        """Whether the linter is still at work."""
+        return self._linting.waiting
+
+    @property
+    def linted(self) -> float:
+        """The share of the rows that the linter has looked at, 0..1."""
+        handle = self._linting.handle
+        progress = handle.request.progress if handle is not None and isinstance(handle.request, ScanData) else None
+        return progress.done / progress.total if progress is not None and progress.total else 0.0
+
+
+def _as_prepared(subject: Subject, run: RunFolder | None) -> Experiment:
+    """The experiment, or for a run the same with its own prepared rows as the source."""
+    if not subject.is_run or run is None or not (run.data / "train.jsonl").is_file():
+        return subject.experiment
+    data = DataSection(source=str(run.data), mask_prompt=subject.experiment.data.mask_prompt)
+    return subject.experiment.model_copy(update={"data": data})
