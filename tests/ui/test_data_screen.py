@@ -6,11 +6,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder
+from tests.ui.linted import FIGURES, PROBLEMS, measured, nine_rows, with_problems
 from tests.ui.looking import notices, shown, until
 from tests.ui.workshop import (
     HOSTILE,
@@ -26,12 +26,7 @@ from tests.ui.workshop import (
     preview_row,
     with_config,
 )
-from tui_tuner.data.findings import Problem
-from tui_tuner.data.scan import Report
-from tui_tuner.data.shapes import Guess
-from tui_tuner.engine.dataset import DataFacts
-from tui_tuner.engine.protocol import JobHandle, JobStatus
-from tui_tuner.engine.requests import PreviewData, ScanData
+from tui_tuner.engine.requests import PreviewData
 from tui_tuner.engine.results import DataPreview, PreviewRow
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.widgets import data_row, data_summary
@@ -48,37 +43,6 @@ def spans_of(text: str, row: PreviewRow) -> set[str]:
     content = data_row.tokens(row, 200)
     at = content.plain.index(text)
     return {str(span.style) for span in content.spans if span.start <= at < span.end}
-
-
-PROBLEMS = [
-    Problem("leakage", "error", 9, "9 held-out rows stand in training too", "take them out", "drop-leaks",
-            (("test", 1), ("test", 4)), (12, 57)),
-    Problem("truncated", "warning", 1_204, f"1,204 rows are cut {HOSTILE}", "raise train.max_seq_length", "",
-            (("train", 3),), (4,), (("train.max_seq_length", 512),)),
-    Problem("small-test", "info", 40, "with 40 test rows little can be told", "raise data.test"),
-]  # fmt: skip
-
-
-def linted(problems: list[Problem]) -> DataFacts:
-    none = np.zeros(0, np.int32)
-    report = Report("x", "jsonl", 440, {}, Guess("text", 1.0), [], [], problems, none.astype(np.int8), *[none] * 4)
-    return DataFacts(report, {})
-
-
-def with_problems(problems: list[Problem]) -> Callable[[JobHandle], None]:
-    """Answers a preview at once, one of chosen rows with those, and the linter with these problems."""
-
-    def answer(handle: JobHandle) -> None:
-        request = handle.request
-        if isinstance(request, ScanData):
-            handle.result = linted(problems)
-        elif isinstance(request, PreviewData) and request.only:
-            handle.result = preview(rows=[preview_row(number, split, "Hit.") for split, number in request.only])
-        else:
-            handle.result = preview()
-        handle.status = JobStatus.DONE
-
-    return answer
 
 
 async def test_the_linter_s_findings_are_counted_and_listed(drive: Drive, engine: FakeEngine) -> None:
@@ -105,12 +69,11 @@ async def test_enter_on_a_problem_shows_its_rows_and_escape_leads_back(drive: Dr
         await pilot.press("o", "enter")
         rows = app.screen.query_one(RowList)
         await until(pilot, lambda: rows.count == 2 and "Rows: leakage" in str(rows.border_title))
-        asked = engine.submitted[-1]
-        assert isinstance(asked, PreviewData) and asked.only == (("test", 1), ("test", 4))
+        await until(pilot, lambda: "Test game 1." in shown(app) and "Test game 4." in shown(app))
         await pilot.press("escape")
         await until(pilot, lambda: rows.count == 3)  # the problems
         await pilot.press("escape")
-        await until(pilot, lambda: rows.count == 40)  # all rows
+        await until(pilot, lambda: rows.count == 440)  # all rows
         assert app.current_mode == "data"
 
 
@@ -180,7 +143,7 @@ async def test_counts_lengths_and_notes_are_shown(drive: Drive, engine: FakeEngi
         await open_mode(pilot, "data", made=experiment(train_max_seq_length=256))
         text = shown(app)
         for part in ("train 360", "valid 40", "test 40", "prompt → answer", "median 52", "longest ▲ 301",
-                     "trained on 9,312 tokens", "2 wordings each", "3 rows are cut", "first 40 of 440"):  # fmt: skip
+                     "trained on 9,312 tokens", "2 wordings each", "3 rows are cut", "1 of 440"):  # fmt: skip
             assert part in text, part
 
 
@@ -250,7 +213,7 @@ async def test_rows_by_arrow_key_n_and_p(drive: Drive, engine: FakeEngine) -> No
         await pilot.press("down", "n", "n", "p")
         await until(pilot, lambda: "train 2 " in str(pane.border_title))
         await pilot.press("end")
-        await until(pilot, lambda: "test 4 " in str(pane.border_title))
+        await until(pilot, lambda: "test 39 " in str(pane.border_title))
         await pilot.press("down", "home")
         await until(pilot, lambda: "train 0 " in str(pane.border_title))
 
@@ -266,8 +229,8 @@ async def test_g_goes_to_a_row_and_says_when_there_is_none(drive: Drive, engine:
         await pilot.press("g", "4", "enter")
         await until(pilot, lambda: "valid 4 " in str(pane.border_title))
         await pilot.press("g", "9", "9", "enter")
-        await until(pilot, lambda: any("valid has rows 0 to 4" in text for text in notices(app)))
-        assert rows.cursor == 34
+        await until(pilot, lambda: any("valid has rows 0 to 39" in text for text in notices(app)))
+        assert rows.cursor == 364
         await pilot.press("g", "escape")
         await until(pilot, lambda: rows.has_focus)
         assert app.current_mode == "data"
@@ -282,7 +245,7 @@ async def test_enter_gives_the_row_all_the_room(drive: Drive, engine: FakeEngine
         await pilot.press("n")
         await until(pilot, lambda: "train 1 " in shown(app))
         await pilot.press("escape")
-        await until(pilot, lambda: "the first 40" in shown(app))
+        await until(pilot, lambda: "2 of 440" in shown(app))
 
 
 async def test_rows_are_text(drive: Drive, engine: FakeEngine) -> None:
@@ -328,7 +291,9 @@ async def test_a_run_shows_the_rows_it_was_trained_on(
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("pose", ["empty", "filled", "error", "problems", "sound"])
+@pytest.mark.parametrize(
+    "pose", ["empty", "filled", "error", "problems", "sound", "figures", "longest", "found", "ids"]
+)
 def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int, int], pose: str) -> None:
     answer, text, keys = {
         "empty": (answering(None), "Choose a preset", ()),
@@ -336,6 +301,10 @@ def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int
         "error": (answering(BROKEN), "✗", ()),
         "problems": (with_problems(PROBLEMS), "It blocks training", ("o",)),
         "sound": (with_problems([]), "no problems found", ()),
+        "figures": (nine_rows(measured(**FIGURES)), "Rows by length", ("f",)),
+        "longest": (nine_rows(measured()), "longest first", ("b",)),
+        "found": (nine_rows(measured(), (("train", 4), ("test", 0))), "Rows with", ("slash", *"Winslow", "enter")),
+        "ids": (answering(preview()), "   at       id", ("i",)),
     }[pose]
     made = None if pose == "empty" else experiment()
     app = app_with(place, FakeEngine(answer))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,16 @@ def preview(**changes: Any) -> DataPreview:
     return DataPreview(**{**made, **changes})
 
 
+def preview_of(request: PreviewData, whole: DataPreview) -> DataPreview:
+    """The answer to a preview: the whole, or the rows that are asked for by their places."""
+    if not request.only:
+        return whole
+    known = {(row.split, row.index): row for row in whole.rows}
+    places = [(split, at) for split, at in request.only if at < whole.counts[split]]
+    rows = [known.get((split, at)) or preview_row(at, split, f"{split.title()} game {at}.") for split, at in places]
+    return replace(whole, rows=rows)
+
+
 def answering(what: Any) -> Callable[[JobHandle], None]:
     """An answer for the engine's side lane, at once: a result, or an error to fail with."""
 
@@ -109,7 +120,9 @@ def answering(what: Any) -> Callable[[JobHandle], None]:
             if isinstance(what, TunerError):
                 handle.status, handle.error = JobStatus.FAILED, what
             else:
-                handle.status, handle.result = JobStatus.DONE, what
+                chosen = isinstance(handle.request, PreviewData) and isinstance(what, DataPreview)
+                handle.status = JobStatus.DONE
+                handle.result = preview_of(handle.request, what) if chosen else what
 
     return answer
 

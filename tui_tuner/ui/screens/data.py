@@ -6,8 +6,11 @@ own prepared rows are read, not the source they once came from.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual import events
 from textual.app import ComposeResult
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
@@ -17,13 +20,16 @@ from tui_tuner.engine.results import DataPreview
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.screens.base import WorkbenchScreen
 from tui_tuner.ui.text import visible
-from tui_tuner.ui.widgets import data_problems, data_summary
+from tui_tuner.ui.widgets import data_figures, data_problems, data_summary
 from tui_tuner.ui.widgets.config_subject import Subject, Subjects
 from tui_tuner.ui.widgets.data_browser import DataBrowser
 from tui_tuner.ui.widgets.data_list import RowList
-from tui_tuner.ui.widgets.data_pane import lines, notice
+from tui_tuner.ui.widgets.data_pane import TextPane, lines, notice
 from tui_tuner.ui.widgets.data_questions import Questions
 from tui_tuner.ui.widgets.data_zoom import unzoom, zoom
+
+FIGURES_BESIDE = 140
+"""Columns from which on the figures stand beside the row."""
 
 
 class DataScreen(WorkbenchScreen):
@@ -34,7 +40,7 @@ class DataScreen(WorkbenchScreen):
     INTRO = (
         "What the model will really see. A row has three forms: the record as prepared, the conversation as the chat "
         "template writes it, and its tokens. Bold underlined tokens are trained on; dim ones are only context. "
-        "Meanwhile the linter looks at every row; o lists what it found."
+        "Meanwhile the linter looks at every row: o lists what it found, f shows the figures of all rows."
     )
     CSS_PATH = "data.tcss"
     AUTO_FOCUS = "RowList"
@@ -46,18 +52,24 @@ class DataScreen(WorkbenchScreen):
         self._questions = Questions()
         self._at = 0
         self._subject: Subject | None = None
+        self._asked: Callable[[str], None] = lambda text: None
+        self._figured: tuple[object, object] = (None, None)
 
     def compose_body(self) -> ComposeResult:
         yield Static(self.empty_text, classes="empty", id="data-empty", markup=False)
         yield Static("", id="data-head", markup=False)
-        go = Input(placeholder="row, or split and row: 12, valid 3", id="data-go", compact=True)
-        go.border_title = "Go to row"
-        yield go
-        yield DataBrowser(self._questions, id="data-panes")
+        yield Input(id="data-go", compact=True)
+        with Horizontal(id="data-panes"):
+            yield DataBrowser(self._questions, id="data-browser")
+            yield TextPane("Figures", id="data-figures")
 
     @property
     def browser(self) -> DataBrowser:
         return self.query_one(DataBrowser)
+
+    @property
+    def figures(self) -> TextPane:
+        return self.query_one("#data-figures", TextPane)
 
     # -- hooks --------------------------------------------------------------------------------------------------
 
@@ -75,6 +87,7 @@ class DataScreen(WorkbenchScreen):
         self.set_interval(0.5, self._while_linting)
 
     def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.width >= FIGURES_BESIDE, "-spacious")
         preview = self._questions.preview
         if preview is not None:
             self._draw_head(preview)
@@ -91,20 +104,37 @@ class DataScreen(WorkbenchScreen):
         self.browser.row_list.cursor += step
 
     def action_go_to(self) -> None:
-        self.add_class("-going")
-        self.query_one("#data-go", Input).focus()
+        self._enter_input("Go to row", "row, or split and row: 12, valid 3", self.browser.go_to)
+
+    def action_search(self) -> None:
+        self._enter_input("Search", "a text that prompt or answer has; nothing for all rows", self.browser.search)
+
+    def action_order(self) -> None:
+        self._try(self.browser.step_order)
+
+    def action_ids(self) -> None:
+        self.browser.toggle_ids()
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        asked, text = self._asked, event.value
         self._leave_input()
+        self._try(lambda: asked(text))
+
+    def _try(self, act: Callable[[], None]) -> None:
+        """Does something that may say why it cannot be done."""
         try:
-            self.browser.row_list.cursor = self.browser.find(event.value)
+            act()
         except ValueError as error:
             self.tuner.notice(str(error), "warning")
 
     def action_zoom(self) -> None:
         if not unzoom(self):
-            target = self.browser.row_list if isinstance(self.focused, RowList) else self.browser.pane
-            zoom(self, target)
+            focused = self.focused
+            zoom(self, focused if isinstance(focused, RowList | TextPane) else self.browser.pane)
+
+    def action_figures(self) -> None:
+        """Goes to the figures of all rows, and back to the list."""
+        self._show_view("" if self.figures.has_focus else "-figures")
 
     def action_subject(self) -> None:
         self._at += 1
@@ -138,7 +168,12 @@ class DataScreen(WorkbenchScreen):
         if self.has_class("-going"):
             self._leave_input()
             return True
-        return unzoom(self) or self.browser.go_back() or super().go_back()
+        if unzoom(self):
+            return True
+        if self.figures.has_focus:
+            self._show_view("")
+            return True
+        return self.browser.go_back() or super().go_back()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "subject":
@@ -151,9 +186,9 @@ class DataScreen(WorkbenchScreen):
             problem = self.browser.problem
             mine = self._subject is not None and not self._subject.is_run
             return mine and problem is not None and bool(problem.step or problem.change)
-        if action in ("form", "go_to"):
+        if action in ("form", "ids", "go_to", "order", "search"):
             return self._questions.preview is not None and not self.browser.problems_listed
-        if action in ("row", "zoom"):
+        if action in ("row", "zoom", "figures"):
             return self._questions.preview is not None
         if action == "again":
             return self._subject is not None
@@ -167,6 +202,20 @@ class DataScreen(WorkbenchScreen):
         zoom(self, self.browser.pane)
 
     # -- what is shown ------------------------------------------------------------------------------------------
+
+    def _show_view(self, view: str) -> None:
+        """Shows one of the panes that narrow windows have no room for beside the rows, or the rows (empty)."""
+        unzoom(self)
+        self.set_class(view == "-figures", "-figures")
+        (self.figures if view else self.browser.row_list).focus()
+
+    def _enter_input(self, title: str, hint: str, asked: Callable[[str], None]) -> None:
+        """Asks for a line of text and hands it on."""
+        self._asked = asked
+        field = self.query_one("#data-go", Input)
+        field.border_title, field.placeholder = title, hint
+        self.add_class("-going")
+        field.focus()
 
     def _leave_input(self) -> None:
         self.remove_class("-going")
@@ -189,6 +238,7 @@ class DataScreen(WorkbenchScreen):
             return
         self.browser.bring_up_to_date()
         self._draw_head(preview)
+        self._draw_figures(subject)
         if self.focused is None:
             self.browser.row_list.focus()
 
@@ -207,13 +257,28 @@ class DataScreen(WorkbenchScreen):
         preview = self._questions.preview
         if self.is_current and preview is not None and self._questions.linting:
             self._draw_head(preview)
+            if self._subject is not None:
+                self._draw_figures(self._subject)
+
+    def _draw_figures(self, subject: Subject) -> None:
+        """The figures of all rows, once they are known; drawn anew only when they or the experiment are others."""
+        facts, experiment = self._questions.facts, subject.experiment
+        if facts is None:
+            text = self._linted_so_far().plain
+            self.figures.draw(lambda width: notice(text[:1], text[2:], "$text-muted", width))
+        elif facts is not self._figured[0] or experiment is not self._figured[1]:
+            self.figures.draw(lambda width: data_figures.draw(facts, experiment, width))
+        self._figured = facts, experiment
 
     def _draw_head(self, preview: DataPreview) -> None:
         width = max(self.size.width - 4, 20)
         subject = self._subject
         context = subject.experiment.train.max_seq_length if subject is not None else 0
-        parts = [data_summary.counts(preview, width), data_summary.lengths(preview, context, width)]
-        parts.append(self._linted_so_far())
+        parts = [
+            data_summary.counts(preview, width),
+            data_summary.lengths(preview, self._questions.facts, context, width),
+            self._linted_so_far(),
+        ]
         if preview.notes:
             parts.append(data_summary.notes(preview, width, most=1 if self.size.height < 34 else 6))
         self.query_one("#data-head", Static).update(lines(parts))
@@ -224,6 +289,7 @@ class DataScreen(WorkbenchScreen):
         if questions.facts is not None:
             return data_problems.summary(questions.facts.report.problems)
         if questions.linting_problem:
-            return Content.styled(f"✗ the rows could not be linted: {visible(questions.linting_problem)}", "$text-error")
+            why = visible(questions.linting_problem)
+            return Content.styled(f"✗ the rows could not be linted: {why}", "$text-error")
         done = f" {questions.linted:.0%}" if questions.linted else ""
         return Content.styled(f"◌ the linter looks at every row …{done}", "$text-muted")

@@ -35,7 +35,7 @@ class Questions:
         self.engine: Engine | None = None
         self.experiment: Experiment | None = None
         self.base: Path | None = None
-        self._preview, self._linting = Lookup(), Lookup()
+        self._first, self._whole, self._linting = Lookup(), Lookup(), Lookup()
 
     def ask(self, engine: Engine, subject: Subject, run: RunFolder | None, *, again: bool = False) -> None:
         """Asks what is not known yet of a subject; what the same settings were asked for is kept.
@@ -49,8 +49,14 @@ class Questions:
             experiment.data.model_dump_json(), experiment.model.path, experiment.run.seed,
             experiment.train.max_seq_length, subject.base,
         )  # fmt: skip
-        self._preview.ask(engine, key, PreviewData(experiment, subject.base), again=again)
-        if self._preview.result is not None:
+        before = self._first.handle
+        self._first.ask(engine, key, PreviewData(experiment, subject.base, first=True), again=again)
+        if self._first.handle is not before:
+            self._whole.forget()
+        first = self._first.result
+        if isinstance(first, DataPreview):
+            if not first.complete:
+                self._whole.ask(engine, key, PreviewData(experiment, subject.base))
             # Batches tell of padding, and whether there are too few rows for one.
             batches = experiment.train.batch_size, experiment.train.mode
             self._linting.ask(engine, (key, batches), ScanData(experiment, subject.base), again=again)
@@ -58,13 +64,18 @@ class Questions:
     @property
     def preview(self) -> DataPreview | None:
         """The rows at a glance, as far as they were read."""
-        found = self._preview.result
+        found = self._whole.result or self._first.result
         return found if isinstance(found, DataPreview) else None
+
+    @property
+    def reading_problem(self) -> str:
+        """Why there are no more rows than the first, as a sentence; empty when that is not so."""
+        return self._whole.problem
 
     @property
     def problem(self) -> str:
         """Why there are no rows, as a sentence; empty when that is not so."""
-        return self._preview.problem
+        return self._first.problem
 
     @property
     def facts(self) -> DataFacts | None:

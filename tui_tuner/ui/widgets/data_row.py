@@ -1,24 +1,27 @@
 """Draws one row of the data in its three forms: the record, the conversation as the template writes it, the tokens.
 
-Pure functions from a preview row to text. What is trained on is never told by colour alone: trained tokens are bold
-and underlined, the others dim; tokens are parted by a bar; special tokens stand in reverse.
+Functions from a preview row to text. What is trained on is never told by colour alone: trained tokens are bold and
+underlined, the others dim; tokens are parted by a bar; special tokens stand in reverse. With their ids, tokens stand
+below one another, each with its place and a sign for what it is.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from textual.content import Content, Span
 
 from tui_tuner.engine.results import PreviewRow
 from tui_tuner.ui.format import count
-from tui_tuner.ui.text import visible
+from tui_tuner.ui.text import clip, visible
 from tui_tuner.ui.widgets.data_pane import lines, wrap
 
 Form = Literal["record", "conversation", "tokens"]
 FORMS: tuple[Form, ...] = ("record", "conversation", "tokens")
+_NAMES: dict[Form, str] = {"record": "Record", "conversation": "Conversation", "tokens": "Tokens"}
 
 MOST_TOKENS = 3000
 """Tokens of one row that are drawn; more would make the screen wait and nobody reads them."""
@@ -43,6 +46,8 @@ def trained_count(row: PreviewRow) -> int:
 
 def summary(row: PreviewRow) -> str:
     """The row's numbers in one line."""
+    if not row.tokens:
+        return "its tokens are not counted yet"
     parts = [f"{count(len(row.tokens))} tokens", f"{count(trained_count(row))} trained"]
     if row.truncated:
         parts.append(f"▲ {count(row.truncated)} cut off")
@@ -59,13 +64,53 @@ def prompt_start(row: dict[str, Any]) -> str:
     return str(row.get("text", row))
 
 
-def draw(row: PreviewRow, form: Form, width: int) -> Content:
-    """The row in one of its forms."""
-    if form == "record":
-        return record(row.row, width)
-    if form == "conversation":
-        return conversation(row)
-    return tokens(row, width)
+class View:
+    """How a row is looked at.
+
+    Attributes:
+        form: which of its forms is shown.
+        ids: whether tokens are shown with their ids.
+    """
+
+    def __init__(self) -> None:
+        self.form: Form = "tokens"
+        self.ids = False
+
+    def step(self, by: int) -> None:
+        """Another form."""
+        self.form = FORMS[(FORMS.index(self.form) + by) % len(FORMS)]
+
+    def toggle_ids(self) -> None:
+        """With ids or without; from another form, the tokens with their ids."""
+        self.ids = self.form != "tokens" or not self.ids
+        self.form = "tokens"
+
+    @property
+    def titles(self) -> list[tuple[str, str]]:
+        """The names of all forms, the present one in reverse."""
+        return [(f" {name} ", "reverse" if form == self.form else "") for form, name in _NAMES.items()]
+
+    @property
+    def legend(self) -> Content:
+        """What the signs of the form mean."""
+        if self.form != "tokens":
+            return Content("")
+        return _ID_LEGEND if self.ids else legend()
+
+    def draw(self, row: PreviewRow, width: int, problems: Sequence[str] = ()) -> Content:
+        """The row's numbers, its problems by their codes, and the row in its form."""
+        head = [Content.styled(line, "$text-muted") for line in wrap(summary(row), width)]
+        if problems:
+            found = wrap("▲ " + ", ".join(map(visible, problems)), width)
+            head += [Content.styled(line, "$text-warning") for line in found]
+        return lines([*head, Content(""), self._form_of(row, width)])
+
+    def _form_of(self, row: PreviewRow, width: int) -> Content:
+        if self.form == "record":
+            return record(row.row, width)
+        if self.form == "conversation":
+            return conversation(row)
+        return token_table(row, width) if self.ids else tokens(row, width)
 
 
 def record(row: dict[str, Any], width: int) -> Content:
@@ -120,6 +165,28 @@ def legend() -> Content:
     )
 
 
+_ID_LEGEND = Content.assemble(("● trained", TRAINED), ("  · context only", CONTEXT), "  ◆ special")
+
+
+def token_table(row: PreviewRow, width: int) -> Content:
+    """A line for every token: its place, its id, whether it is trained on or special, and its text."""
+    out = [Content.styled(f"{'at':>5} {'id':>8}", "bold $text-muted")]
+    for at, (number, piece) in enumerate(row.tokens[:MOST_TOKENS]):
+        trained = at >= max(row.offset, 1)
+        style = TRAINED if trained else CONTEXT
+        special = is_special(piece)
+        text = clip(piece.replace("\n", "↵"), max(width - 20, 4)) or "∅"
+        out.append(
+            Content.assemble(
+                (f"{at:>5} {number:>8}  ", "$text-muted"),
+                ("●" if trained else "·", "bold $text-success" if trained else CONTEXT),
+                " ◆ " if special else "   ",
+                (text, f"{style} {SPECIAL}" if special else style),
+            )
+        )
+    return lines([*out, *_end(row, width)])
+
+
 def tokens(row: PreviewRow, width: int) -> Content:
     """Every token, with its boundaries, and the loss mask in colour and in weight."""
     parts: list[tuple[str, str]] = []
@@ -141,10 +208,17 @@ def tokens(row: PreviewRow, width: int) -> Content:
             parts.append(("\n", ""))
         if last:
             parts.append((last, style))
-    out = [Content.assemble(*parts)]
+    if not parts:
+        return conversation(row)
+    return lines([Content.assemble(*parts), *_end(row, width)])
+
+
+def _end(row: PreviewRow, width: int) -> list[Content]:
+    """What follows the tokens that are shown: those left out here, those cut off, an end that is missing."""
+    out: list[Content] = []
     if len(row.tokens) > MOST_TOKENS:
         out.append(Content.styled(f"… and {count(len(row.tokens) - MOST_TOKENS)} tokens more", "italic $text-muted"))
     if row.truncated:
         cut = f"▲ {count(row.truncated)} tokens at the end are cut off: the row is longer than train.max_seq_length."
         out.extend([Content(""), *(Content.styled(line, "bold $text-warning") for line in wrap(cut, width))])
-    return lines(out)
+    return out

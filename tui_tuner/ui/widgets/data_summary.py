@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from textual.content import Content
 
 from tui_tuner.engine.results import DataPreview, PreviewRow
@@ -10,6 +12,9 @@ from tui_tuner.ui.text import clip, visible
 from tui_tuner.ui.widgets.data_list import cell
 from tui_tuner.ui.widgets.data_pane import lines, notice
 from tui_tuner.ui.widgets.data_row import prompt_start
+
+if TYPE_CHECKING:
+    from tui_tuner.engine.dataset import DataFacts
 
 SPLITS = ("train", "valid", "test")
 _SPLIT_STYLE = {"train": "$text-primary", "valid": "$text-warning", "test": "$text-accent"}
@@ -41,13 +46,17 @@ def bar(rows: dict[str, int], width: int) -> Content:
     return Content.assemble(*parts)
 
 
-def lengths(preview: DataPreview, context: int, width: int) -> Content:
+def lengths(preview: DataPreview, facts: DataFacts | None, context: int, width: int) -> Content:
     """Token lengths and trainable tokens, in one line.
 
     Args:
+        facts: what was found in all rows, once that is known.
         context: train.max_seq_length; 0 when not known.
     """
-    figures = preview.token_lengths
+    figures: dict[str, float] = dict(preview.token_lengths)
+    trained = preview.trainable_tokens
+    if facts is not None and facts.tokens:
+        figures, trained = facts.tokens, facts.tokens["trainable"]
     if not figures.get("max"):
         return Content.styled("tokens are counted with the linter's pass", "$text-muted")
     parts: list[str | tuple[str, str]] = [("tokens a row  ", "$text-muted")] if width >= 100 else []
@@ -60,7 +69,7 @@ def lengths(preview: DataPreview, context: int, width: int) -> Content:
                 "   ",
             ])  # fmt: skip
     parts.append(("trained on ", "$text-muted"))
-    parts.append((f"{count(preview.trainable_tokens)}", "bold $text-success"))
+    parts.append((f"{count(trained)}", "bold $text-success"))
     parts.append((" tokens", "$text-muted"))
     return Content.assemble(*parts)
 
@@ -75,20 +84,36 @@ def notes(preview: DataPreview, width: int, most: int) -> Content:
     return lines(shown)
 
 
+_FIGURES = 24
+"""Cells of a row's line before its text."""
+
+
 def row_header(width: int) -> Content:
     """The heading of the list of rows."""
-    return Content.assemble(cell("split", 6), cell("row", 6, right=True), cell("tokens", 8, right=True), "  ",
-                            cell("begins", max(width - 22, 4)))  # fmt: skip
+    return Content.assemble(cell("split", 6), cell("row", 8, right=True), cell("tokens", 8, right=True), "  ",
+                            cell("begins", max(width - _FIGURES, 4)))  # fmt: skip
 
 
 def row_line(row: PreviewRow, width: int) -> Content:
     """One row of the list."""
     cut = "▲" if row.truncated else " "
-    room = max(width - 22, 4)
+    room = max(width - _FIGURES, 4)
     return Content.assemble(
-        cell(visible(row.split), 6, style=_SPLIT_STYLE.get(row.split, "")),
-        cell(str(row.index), 6, right=True, style="$text-muted"),
-        cell(count(len(row.tokens)), 8, right=True),
+        *_where(row.split, row.index),
+        cell(count(len(row.tokens)) if row.tokens else "–", 8, right=True),
         (cut, "bold $text-warning"), " ",
         cell(clip(prompt_start(row.row), room), room),
     )  # fmt: skip
+
+
+def absent_line(place: tuple[str, int], length: int, why: str, width: int) -> Content:
+    """A row of the list that is not here (yet), with its length in tokens where that is known."""
+    tokens = cell(count(length) if length else "", 8, right=True)
+    return Content.assemble(*_where(*place), tokens, "  ", cell(why, max(width - _FIGURES, 4), style="$text-muted"))
+
+
+def _where(split: str, number: int) -> tuple[Content, Content]:
+    return (
+        cell(visible(split), 6, style=_SPLIT_STYLE.get(split, "")),
+        cell(count(number), 8, right=True, style="$text-muted"),
+    )
