@@ -15,6 +15,7 @@ import sys
 import termios
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,53 @@ def run_python(code: str, *arguments: str, timeout: float = 900) -> str:
     if result.returncode:
         raise RuntimeError(f"a measured process failed:\n{result.stderr[-2000:]}")
     return result.stdout
+
+
+def run_program(program: Path, *arguments: object, label: str = "") -> str:
+    """Runs a program of ours in a process of its own and gives its standard output.
+
+    Args:
+        label: what stands before its progress, which is then shown every ten seconds.
+
+    Raises:
+        RuntimeError: with the end of what it said, when it fails.
+    """
+    process = subprocess.Popen(
+        [sys.executable, str(program), *map(str, arguments)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'benchmarks'}"},
+    )
+    said: deque[str] = deque(maxlen=40)
+    begun = time.monotonic()
+
+    def listen() -> None:
+        assert process.stderr is not None
+        shown = begun
+        for line in process.stderr:
+            if not line.startswith("progress "):
+                said.append(line)
+            elif label and time.monotonic() - shown >= 10:
+                shown = time.monotonic()
+                done, total = line.split()[1:3]
+                print(f"{label}: {done} of {total} steps, {shown - begun:.0f} s", flush=True)
+
+    listener = threading.Thread(target=listen, daemon=True)
+    listener.start()
+    try:
+        assert process.stdout is not None
+        output = process.stdout.read()
+        status = process.wait()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    listener.join()
+    if status:
+        raise RuntimeError(f"{program.name} failed:\n{''.join(said)[-2000:]}")
+    return output
 
 
 def verdict(name: str, value: float, bar: float, *, at_least: bool) -> bool:

@@ -1,28 +1,38 @@
 """The fast mode against mlx_lm.lora: real, unpadded tokens per second, on the same rows, in alternation.
 
 Stock is what `mlx_lm.lora` runs (`mlx_lm.lora.train_model`); the fast mode is the app's own loop. Each side runs in
-a process of its own, with the same BLAS, prompt masking on, one epoch over the same rows, and pays for everything: the
-tokenisation, every trace of its compiled step, the remainder rows (which stock leaves out, and which count for the
-fast mode because it trains them). Only ratios are printed as results, and only they mean something on another machine.
+a process of its own, with the same BLAS, prompt masking on, one whole epoch over the same rows, and pays for
+everything: the tokenisation, every trace of its compiled step, the remainder rows (which stock leaves out, and which
+count for the fast mode because it trains them). Only ratios are printed as results, and only they mean something on
+another machine.
 
-    python benchmarks/training_throughput.py --data-dir DIR [--steps 0] [--pairs 1] [--batch 1 4 8] [--frozen] [--json]
+    python benchmarks/training_throughput.py --data-dir DIR [--pairs 1] [--sets alpaca gsm8k wikisql] [--batch 1 4 8]
+        [--rows 0] [--frozen] [--keep FILE] [--again] [--json]
 
-DIR holds alpaca/alpaca_en_999.json, gsm8k/train_3000.jsonl and wikisql/train.jsonl (the project ships no data). With
-`--steps N` only N batches' worth of each set's rows is taken. Exit 0 when all bars are met, else 1.
+DIR holds alpaca/alpaca_en_999.json, gsm8k/train_3000.jsonl and wikisql/train.jsonl (the project ships no data). Without
+`--batch` each set is measured at the batches that have a bar. `--rows N` takes only N rows of each set: quick, and less
+than the truth for the fast mode, whose traces then serve fewer steps. Every measurement is kept in a file as it comes;
+called again with the same options and the same code, the benchmark goes on where it was. Exit 0 when all bars are met,
+else 1.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import hashlib
 import json
 import os
 import random
 import statistics
+import sys
 import tempfile
+import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from common import run_python, verdict
+from common import ROOT, run_program, verdict
 
 BARS = {
     ("alpaca", 1): 1.0,
@@ -34,131 +44,13 @@ BARS = {
     ("wikisql", 1): 1.0,
 }
 FROZEN_BAR = 1.7
+FROZEN = "frozen layers"
+FROZEN_ROWS, FROZEN_BATCH, FROZEN_EPOCHS = 400, 4, 3
 MAX_LENGTH = 1024
-
-MODEL = """
-import json, sys
-from pathlib import Path
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-from tui_tuner.models.libraries import ready
-ready()
-import mlx.core as mx
-from mlx.utils import tree_flatten
-from mlx_lm.utils import _get_classes
-
-folder, texts, hidden, layers, vocabulary = Path(sys.argv[1]), Path(sys.argv[2]), *map(int, sys.argv[3:6])
-folder.mkdir()
-special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-tokenizer = Tokenizer(models.BPE())
-tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-tokenizer.decoder = decoders.ByteLevel()
-tokenizer.train_from_iterator(json.loads(texts.read_text()), trainers.BpeTrainer(vocab_size=vocabulary,
-    special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet(), show_progress=False))
-tokenizer.save(str(folder / "tokenizer.json"))
-(folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast",
-    "eos_token": special[2], "pad_token": special[0], "clean_up_tokenization_spaces": False, "chat_template":
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\\n' + m['content'] + '<|im_end|>\\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"}))
-config = {"model_type": "llama", "hidden_size": hidden, "num_hidden_layers": layers, "intermediate_size": 3 * hidden,
-    "num_attention_heads": hidden // 32, "num_key_value_heads": hidden // 64, "rms_norm_eps": 1e-5, "rope_theta": 1e4,
-    "vocab_size": tokenizer.get_vocab_size(), "max_position_embeddings": 2048, "tie_word_embeddings": False}
-mx.random.seed(0)
-kind, arguments = _get_classes(config)
-model = kind(arguments.from_dict(config))
-mx.save_safetensors(str(folder / "model.safetensors"), dict(tree_flatten(model.parameters())), {"format": "mlx"})
-(folder / "config.json").write_text(json.dumps(config))
-"""
-
-STOCK = """
-import json, resource, sys, time, types
-from tui_tuner.models.libraries import ready
-ready()
-import mlx.core as mx
-import numpy as np
-from mlx_lm import lora
-from mlx_lm.tuner import datasets, trainer
-from mlx_lm.utils import load
-
-model_path, data, batch, max_length, out = sys.argv[1:6]
-model, tokenizer = load(model_path)
-args = types.SimpleNamespace(**{**lora.CONFIG_DEFAULTS, "model": model_path, "data": data, "train": True,
-    "batch_size": int(batch), "steps_per_report": 10, "steps_per_eval": 10**6, "save_every": 10**6,
-    "mask_prompt": True, "num_layers": -1, "learning_rate": 1e-4, "max_seq_length": int(max_length),
-    "adapter_path": out})
-train, _, _ = datasets.load_dataset(args, tokenizer)
-args.iters = len(train) // int(batch)
-seen = {"tokens": 0, "begun": 0.0}
-
-class Counting(datasets.CacheDataset):
-    # Rows are fetched just before their step, and tokenised then.
-    def __getitem__(self, index):
-        seen["begun"] = seen["begun"] or time.perf_counter()
-        row = super().__getitem__(index)
-        seen["tokens"] += min(len(row[0]), int(max_length))
-        return row
-
-class Clock(trainer.TrainingCallback):
-    def on_train_loss_report(self, info):
-        seen["seconds"] = time.perf_counter() - seen["begun"]
-
-lora.CacheDataset = Counting
-np.random.seed(0)
-mx.reset_peak_memory()
-sys.stdout = sys.stderr
-lora.train_model(args, model, train, [], Clock())
-sys.stdout = sys.__stdout__
-print(json.dumps({"tokens": seen["tokens"], "seconds": seen["seconds"], "steps": args.iters,
-    "peak": mx.get_peak_memory(), "resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss}))
-"""
-
-FAST = """
-import json, resource, sys, time
-from pathlib import Path
-from tui_tuner.config import AdapterSection, TrainSection
-from tui_tuner.data.examples import tokenise_all
-from tui_tuner.models.adapters import attach
-from tui_tuner.models.load import load_base
-from tui_tuner.runs.control import JobControl
-from tui_tuner.training.fast.activations import ActivationStore
-from tui_tuner.training.fast.frozen import FrozenLoss, frozen_loss
-from tui_tuner.training.fast.loss import fast_loss
-from tui_tuner.training.fast.order import FastOrder
-from tui_tuner.training.loop import Trainer
-from tui_tuner.training.optimizers import build_optimizer
-
-model_path, data, batch, max_length, layers, epochs, reuse = sys.argv[1:8]
-base = load_base(Path(model_path))
-import mlx.core as mx
-rows = [json.loads(line) for line in (Path(data) / "train.jsonl").open()]
-mx.random.seed(0)
-attach(base.model, AdapterSection(layers=int(layers)))
-mx.reset_peak_memory()
-begun = time.perf_counter()
-examples = tokenise_all(rows, base.tokenizer, mask_prompt=True, max_length=int(max_length), where="train")
-order = FastOrder(examples, [], batch_size=int(batch), max_length=int(max_length), seed=0)
-size = order.batches_per_epoch
-first, start = order.next(), {"epoch": 0, "cursor": 0}
-order.restore(start)
-loss = fast_loss(base.model, first)
-assert loss.split is not None, loss.reason
-if reuse == "reuse":
-    loss, reason = frozen_loss(base.model, loss, first, ActivationStore(memory=8 << 30), "benchmark")
-    assert isinstance(loss, FrozenLoss), reason
-train = TrainSection(learning_rate=1e-4, iters=size * int(epochs), batch_size=int(batch), eval_every=10**6,
-    save_every=10**6, report_every=size if int(epochs) > 1 else 10)
-optimizer, rate = build_optimizer(train)
-marks = {}
-def emit(type, **fields):
-    if type == "train":
-        marks[fields["step"]] = time.perf_counter() - begun
-Trainer(base.model, optimizer, rate, order, loss, train, emit=emit, control=JobControl()).run()
-print(json.dumps({"tokens": int(epochs) * sum(min(len(e.tokens), int(max_length)) for e in examples),
-    "seconds": marks[train.iters], "epochs": [marks[size * n] for n in range(1, int(epochs) + 1)], "steps": train.iters,
-    "peak": mx.get_peak_memory(), "resident": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss,
-    "padding": order.padding, "shapes": len(order.shapes)}))
-"""
+SIDES = ROOT / "benchmarks" / "sides"
 
 Rows = list[dict[str, str]]
+Figures = dict[str, Any]
 
 
 def read_sets(folder: Path) -> dict[str, Rows]:
@@ -181,122 +73,228 @@ def read_sets(folder: Path) -> dict[str, Rows]:
 
 
 def usable(rows: Rows) -> Rows:
-    """Rows with an answer, and with a prompt that leaves room for one: the same for both sides."""
-    return [row for row in rows if row["completion"] and len(row["prompt"]) < 2 * MAX_LENGTH]
+    """Rows with an answer, and with a prompt that leaves room for one, shuffled: the same for both sides."""
+    kept = [row for row in rows if row["completion"] and len(row["prompt"]) < 2 * MAX_LENGTH]
+    random.Random(0).shuffle(kept)
+    return kept
 
 
 def write_set(folder: Path, rows: Rows) -> Path:
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name, part in (("train", rows), ("valid", rows[:1])):
         (folder / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
     return folder
 
 
-def measured(code: str, *arguments: Any) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads(run_python(code, *map(str, arguments), timeout=7200).strip().splitlines()[-1])
-    return result
+class Keeper:
+    """Measurements in a file: one pair of figures for a cell and a pair's number, written as soon as it is there."""
+
+    def __init__(self, path: Path, conditions: dict[str, Any], *, again: bool) -> None:
+        self._path, self._conditions = path, conditions
+        self._pairs: dict[str, dict[str, Figures]] = {}
+        if not again and path.is_file():
+            kept = json.loads(path.read_text(encoding="utf-8"))
+            if kept["conditions"] == json.loads(json.dumps(conditions)):
+                self._pairs = kept["pairs"]
+                print(f"{len(self._pairs)} pairs were measured before and are in {path}", flush=True)
+
+    def get(self, cell: str, pair: int) -> dict[str, Figures] | None:
+        return self._pairs.get(f"{cell}, pair {pair + 1}")
+
+    def put(self, cell: str, pair: int, figures: dict[str, Figures]) -> None:
+        self._pairs[f"{cell}, pair {pair + 1}"] = figures
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self._path.with_name(self._path.name + ".new")
+        temporary.write_text(json.dumps({"conditions": self._conditions, "pairs": self._pairs}, indent=1))
+        temporary.replace(self._path)
 
 
-def speed(result: dict[str, Any]) -> float:
-    return float(result["tokens"] / result["seconds"])
+class Bench:
+    """The cells that are measured, each by two sides in alternation.
+
+    Args:
+        options: of the command line.
+        scratch: a folder for models, rows and adapters.
+        keeper: where measurements go.
+    """
+
+    def __init__(self, options: argparse.Namespace, scratch: Path, keeper: Keeper) -> None:
+        self._options, self._scratch, self._keeper = options, scratch, keeper
+        self._sets = {name: usable(rows) for name, rows in read_sets(options.data_dir).items()}
+        self._models: dict[int, Path] = {}
+
+    def cells(self) -> list[tuple[str, int]]:
+        """(set, batch) in the order they are measured."""
+        options = self._options
+        return [
+            (name, size)
+            for name in options.sets
+            for size in options.batch or sorted(batch for known, batch in BARS if known == name)
+        ]
+
+    def compare(self, name: str, size: int, pair: int) -> dict[str, Figures]:
+        """One pair: both sides over an epoch of a set."""
+        cell = f"{name}, batch {size}"
+        data = write_set(self._scratch / f"{name}-{size}", self._sets[name][: self._options.rows or None])
+        model = self._model(self._options.layers)
+        stock = (SIDES / "stock.py", model, data, size, MAX_LENGTH, self._scratch / "adapter")
+        fast = (SIDES / "fast.py", model, data, size, MAX_LENGTH, 0, 1, "plain")
+        return self._pair(cell, pair, {"stock": stock, "fast": fast})
+
+    def frozen(self, pair: int) -> dict[str, Figures]:
+        """One pair with a quarter of the layers adapted: without and with what frozen layers compute kept."""
+        layers = -(-self._options.layers // 4) * 4
+        rows = self._sets["gsm8k"][: min(self._options.rows or FROZEN_ROWS, FROZEN_ROWS)]
+        data = write_set(self._scratch / "frozen", rows)
+        common = (SIDES / "fast.py", self._model(layers), data, FROZEN_BATCH, MAX_LENGTH, layers // 4, FROZEN_EPOCHS)
+        return self._pair(FROZEN, pair, {"plain": (*common, "plain"), "reuse": (*common, "reuse")})
+
+    def _pair(self, cell: str, pair: int, sides: dict[str, tuple[Any, ...]]) -> dict[str, Figures]:
+        if (kept := self._keeper.get(cell, pair)) is not None:
+            return kept
+        got: dict[str, Figures] = {}
+        for side in sides if pair % 2 == 0 else reversed(sides):
+            program, *arguments = sides[side]
+            text = run_program(program, *arguments, label=f"  {cell}, {side}")
+            got[side] = json.loads(text.strip().splitlines()[-1])
+        self._keeper.put(cell, pair, got)
+        return got
+
+    def _model(self, layers: int) -> Path:
+        if layers not in self._models:
+            texts = self._scratch / "texts.json"
+            texts.write_text(json.dumps([" ".join(row.values()) for rows in self._sets.values() for row in rows]))
+            folder = self._scratch / f"model-{layers}"
+            run_program(SIDES / "model.py", folder, texts, self._options.hidden, layers, self._options.vocabulary)
+            self._models[layers] = folder
+        return self._models[layers]
 
 
-def described(stock: dict[str, Any], fast: dict[str, Any]) -> str:
+def speed(figures: Figures) -> float:
+    return float(figures["tokens"] / figures["seconds"])
+
+
+def later_epoch(figures: Figures) -> float:
+    """Seconds of an epoch from the second on."""
+    epochs = figures["epochs"]
+    return float((epochs[-1] - epochs[0]) / (len(epochs) - 1))
+
+
+def described(stock: Figures, fast: Figures) -> str:
     padding = fast["padding"]
     sides = (
         f"{side} {speed(got):.0f} tokens/s ({1000 * got['seconds'] / got['steps']:.0f} ms a step, {share:.0%} padding, "
-        f"peak {got['peak'] / 1e6:.0f} MB, resident {got['resident'] / 1e3:.0f} MB)"
+        f"peak {got['peak'] / 1e6:.0f} MB, resident {got['resident'] / 1e6:.0f} MB)"
         for side, got, share in (("stock", stock, padding[1]), ("fast", fast, padding[0]))
     )
     return f"{', '.join(sides)}, {fast['shapes']} shapes, {padding[2]:.2f}x by padding alone"
 
 
-def compare(name: str, size: int, data: Path, model: Path, scratch: Path, pairs: int) -> dict[str, Any]:
-    """Runs both sides in alternation; ratios of speed and memory."""
-    ratios, memory, resident = [], [], []
-    for number in range(pairs):
-        order = ("stock", "fast") if number % 2 == 0 else ("fast", "stock")
-        got: dict[str, dict[str, Any]] = {}
-        for side in order:
-            if side == "stock":
-                got[side] = measured(STOCK, model, data, size, MAX_LENGTH, scratch / "adapter")
-            else:
-                got[side] = measured(FAST, model, data, size, MAX_LENGTH, 0, 1, "plain")
-        stock, fast = got["stock"], got["fast"]
-        ratios.append(speed(fast) / speed(stock))
-        memory.append(fast["peak"] / stock["peak"])
-        resident.append(fast["resident"] / stock["resident"])
-        print(f"{name}, batch {size}: {described(stock, fast)}, ratio {ratios[-1]:.2f}", flush=True)
+def measure(bench: Bench, options: argparse.Namespace) -> dict[str, list[dict[str, Figures]]]:
+    """All pairs by cell. A whole round of cells comes before the next, so that an interruption leaves whole rounds."""
+    found: dict[str, list[dict[str, Figures]]] = {}
+    cells = [] if options.only_frozen else bench.cells()
+    for pair in range(options.pairs):
+        for name, size in cells:
+            got = bench.compare(name, size, pair)
+            found.setdefault(f"{name}, batch {size}", []).append(got)
+            ratio = speed(got["fast"]) / speed(got["stock"])
+            print(f"{name}, batch {size}: {described(got['stock'], got['fast'])}, ratio {ratio:.2f}", flush=True)
+        if options.frozen or options.only_frozen:
+            got = bench.frozen(pair)
+            found.setdefault(FROZEN, []).append(got)
+            before, after = (later_epoch(got[way]) for way in ("plain", "reuse"))
+            peaks = " and ".join(f"{got[way]['peak'] / 1e6:.0f}" for way in ("plain", "reuse"))
+            print(
+                f"{FROZEN}: an epoch from the second on took {before:.1f} s without and {after:.1f} s with reuse, "
+                f"ratio {before / after:.2f}; peak {peaks} MB",
+                flush=True,
+            )
+    return found
+
+
+def judged(found: dict[str, list[dict[str, Figures]]]) -> tuple[list[dict[str, Any]], bool]:
+    """Medians over the pairs against the bars."""
+    results, met = [], True
+    for cell, pairs in found.items():
+        if cell == FROZEN:
+            ratio = statistics.median(later_epoch(got["plain"]) / later_epoch(got["reuse"]) for got in pairs)
+            results.append({"cell": cell, "ratio": ratio, "pairs": len(pairs)})
+            met &= verdict("a quarter of the layers adapted: later epochs with reuse", ratio, FROZEN_BAR, at_least=True)
+            continue
+        name, size = cell.split(", batch ")
+        ratio, processor, peak, resident = (
+            statistics.median(values)
+            for values in zip(
+                *(
+                    (
+                        speed(got["fast"]) / speed(got["stock"]),
+                        (got["fast"]["tokens"] / got["fast"]["processor"])
+                        / (got["stock"]["tokens"] / got["stock"]["processor"]),
+                        got["fast"]["peak"] / got["stock"]["peak"],
+                        got["fast"]["resident"] / got["stock"]["resident"],
+                    )
+                    for got in pairs
+                ),
+                strict=True,
+            )
+        )
+        results.append(
+            {"cell": cell, "ratio": ratio, "processor": processor, "peak": peak, "resident": resident}
+            | {"pairs": len(pairs)}
+        )
+        if (bar := BARS.get((name, int(size)))) is not None:
+            met &= verdict(f"{cell}: tokens/s ÷ mlx_lm.lora", ratio, bar, at_least=True)
+        met &= verdict(f"{cell}: peak memory ÷ mlx_lm.lora", peak, 1.0, at_least=False)
+    return results, met
+
+
+def conditions(options: argparse.Namespace) -> dict[str, Any]:
+    """What must be the same for measurements to belong together."""
+    code = hashlib.sha256()
+    for file in sorted([*(ROOT / "tui_tuner").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]):
+        code.update(file.read_bytes())
+    names = ("rows", "hidden", "layers", "vocabulary")
     return {
-        "set": name,
-        "batch": size,
-        "ratio": statistics.median(ratios),
-        "peak": statistics.median(memory),
-        "resident": statistics.median(resident),
+        "code": code.hexdigest()[:16],
+        "libraries": {name: version(name) for name in ("mlx", "mlx-lm")},
+        "blas": os.environ.get("TUI_TUNER_BLAS", ""),
+        "data": str(options.data_dir.resolve()),
+        **{name: getattr(options, name) for name in names},
     }
-
-
-def frozen(data: Path, model: Path, size: int, layers: int, pairs: int) -> float:
-    """A quarter of the layers adapted: speed of the later epochs with what frozen layers compute kept ÷ without."""
-    ratios = []
-    for _ in range(pairs):
-        plain, reuse = (
-            measured(FAST, model, data, size, MAX_LENGTH, max(layers // 4, 1), 3, way) for way in ("plain", "reuse")
-        )
-        before, after = ((r["epochs"][-1] - r["epochs"][0]) / 2 for r in (plain, reuse))
-        ratios.append(before / after)
-        print(
-            f"frozen layers: an epoch from the second on took {before:.1f} s without and {after:.1f} s with reuse, "
-            f"ratio {ratios[-1]:.2f}; peak {plain['peak'] / 1e6:.0f} MB and {reuse['peak'] / 1e6:.0f} MB",
-            flush=True,
-        )
-    return statistics.median(ratios)
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=0, help="batches a set; 0 is one whole epoch")
-    parser.add_argument("--pairs", type=int, default=1)
+    parser.add_argument("--rows", type=int, default=0, help="rows of each set; 0, an honest measurement, is all")
+    parser.add_argument("--pairs", type=int, default=1, help="the median of so many pairs counts")
     parser.add_argument("--sets", nargs="+", default=["alpaca", "gsm8k", "wikisql"])
-    parser.add_argument("--batch", nargs="+", type=int, default=[1, 4, 8])
+    parser.add_argument("--batch", nargs="+", type=int, help="batch sizes; those that have a bar unless given")
     parser.add_argument("--hidden", type=int, default=128)
     parser.add_argument("--layers", type=int, default=6)
     parser.add_argument("--vocabulary", type=int, default=4096)
     parser.add_argument("--frozen", action="store_true", help="measure the reuse of frozen layers as well")
     parser.add_argument("--only-frozen", action="store_true", help="measure nothing else")
+    parser.add_argument("--keep", type=Path, default=ROOT / "build" / "training_throughput.json", metavar="FILE")
+    parser.add_argument("--again", action="store_true", help="leave out what was measured before")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()
 
 
 def main() -> int:
     options = arguments()
-    sets = {name: usable(rows) for name, rows in read_sets(options.data_dir).items()}
-    for rows in sets.values():
-        random.Random(0).shuffle(rows)
-    results, met = [], True
-    with tempfile.TemporaryDirectory() as name:
-        scratch = Path(name)
-        texts = scratch / "texts.json"
-        texts.write_text(json.dumps([" ".join(row.values()) for rows in sets.values() for row in rows]))
-        model = scratch / "model"
-        run_python(MODEL, str(model), str(texts), str(options.hidden), str(options.layers), str(options.vocabulary))
-        for key in options.sets if not options.only_frozen else []:
-            for size in options.batch:
-                rows = sets[key][: options.steps * size or None]
-                data = write_set(scratch / f"{key}-{size}", rows)
-                results.append(compare(key, size, data, model, scratch, options.pairs))
-        for each in results:
-            label = f"{each['set']}, batch {each['batch']}"
-            if (each["set"], each["batch"]) in BARS:
-                bar = BARS[each["set"], each["batch"]]
-                met &= verdict(f"{label}: tokens/s ÷ mlx_lm.lora", each["ratio"], bar, at_least=True)
-            met &= verdict(f"{label}: peak memory ÷ mlx_lm.lora", each["peak"], 1.0, at_least=False)
-        if options.frozen or options.only_frozen:
-            data = write_set(scratch / "frozen", sets["gsm8k"][: (options.steps or 100) * 4])
-            ratio = frozen(data, model, 4, options.layers, options.pairs)
-            results.append({"set": "gsm8k", "batch": 4, "frozen": ratio})
-            met &= verdict("a quarter of the layers adapted: later epochs with reuse", ratio, FROZEN_BAR, at_least=True)
+    with contextlib.redirect_stdout(sys.stderr if options.json else sys.stdout):
+        keeper = Keeper(options.keep, conditions(options), again=options.again)
+        begun = time.monotonic()
+        try:
+            with tempfile.TemporaryDirectory() as name:
+                found = measure(Bench(options, Path(name), keeper), options)
+        except KeyboardInterrupt:
+            print(f"\ninterrupted; what was measured is in {options.keep}, and the same command goes on from there")
+            return 130
+        print(f"measured in {(time.monotonic() - begun) / 60:.0f} minutes", flush=True)
+        results, met = judged(found)
     if options.json:
         print(json.dumps({"results": results, "met": met}))
     return 0 if met else 1

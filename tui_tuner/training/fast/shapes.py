@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 LIMIT = 48
 """Different shapes that the batches of one data set have at most (plus, for each other number of rows, one)."""
 
-_LADDER = ((128, 8), (256, 16), (512, 32))
-_STEP_ABOVE = 64
+_LADDER = ((256, 8), (512, 16))
+_STEP_ABOVE = 32
 _SLOT_PARTS = 16
 # In positions of the trunk: what one trace costs (a few tens of milliseconds on models of any size), and what one
 # position of the head costs (between a thirtieth and a third of a trunk position's work, by vocabulary).
@@ -41,7 +41,7 @@ class Shape(NamedTuple):
 
 
 def quantised_width(needed: int, most: int) -> int:
-    """`needed` rounded up to a multiple of 8 (to 128), 16 (to 256), 32 (to 512) or 64, and never above `most`."""
+    """`needed` rounded up to a multiple of 8 (to 256), 16 (to 512) or 32, and never above `most`."""
     step = next((step for limit, step in _LADDER if needed <= limit), _STEP_ABOVE)
     return min(-(-needed // step) * step, max(most, needed))
 
@@ -96,8 +96,12 @@ def _merge(rows: int, uses: Counter[tuple[int, int]], limit: int) -> dict[Shape,
         return extra
 
     extra = np.array([against(i) for i in range(len(names))]).reshape(len(names), len(names))
+    # The cheapest partner of each shape is kept, for looking through all pairs at every merge takes seconds.
+    partner = extra.argmin(axis=1)
+    cheapest = extra[np.arange(len(names)), partner]
     while alive.sum() > 1:
-        first, second = divmod(int(extra.argmin()), len(names))
+        first = int(cheapest.argmin())
+        second = int(partner[first])
         if alive.sum() <= limit and extra[first, second] >= _TRACE_COST:
             break
         sizes[first] = np.maximum(sizes[first], sizes[second])
@@ -107,6 +111,13 @@ def _merge(rows: int, uses: Counter[tuple[int, int]], limit: int) -> dict[Shape,
         extra[second] = np.inf
         extra[:, second] = np.inf
         extra[first] = extra[:, first] = against(first)
+        stale = (partner == first) | (partner == second)
+        stale[[first, second]] = True
+        better = extra[:, first] < cheapest
+        partner[better], cheapest[better] = first, extra[better, first]
+        for row in np.flatnonzero(stale & ~better):
+            partner[row] = extra[row].argmin()
+            cheapest[row] = extra[row, partner[row]]
     result = {}
     for index in np.flatnonzero(alive):
         width, slots = (int(size) for size in sizes[index])
