@@ -20,7 +20,7 @@ from tui_tuner.data.scancache import keep_report, kept_report, scan_key
 from tui_tuner.data.statistics import token_figures
 from tui_tuner.models.folder import check_folder, locate
 from tui_tuner.models.load import load_tokenizer
-from tui_tuner.training.fast.order import FastOrder, padding_report
+from tui_tuner.training.fast.order import FastOrder
 
 
 @dataclass(frozen=True)
@@ -101,8 +101,8 @@ def _batches(report: Report, batch_size: int, max_length: int, mode: str) -> dic
         Example(range(length), offset)  # type: ignore[arg-type]
         for length, offset in zip(report.lengths[chosen].tolist(), report.offsets[chosen].tolist(), strict=True)
     ]
-    padding = padding_report(examples, batch_size, max_length)
     order = FastOrder(examples, [], batch_size=batch_size, max_length=max_length, seed=0)
+    padding = order.padding
     steps = order.batches_per_epoch if mode == "fast" else max(len(examples) // batch_size, 1)
     return {
         "padding": {

@@ -44,7 +44,7 @@ from tui_tuner.runs.files import remove_leftovers, write_json
 from tui_tuner.runs.lock import RunLock
 from tui_tuner.runs.requests import RequestWatch
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
-from tui_tuner.training.fast.order import padding_report
+from tui_tuner.training.fast.order import FastOrder, padding_report
 from tui_tuner.training.parts import Order
 from tui_tuner.training.ranks import ALONE, Ranks
 
@@ -245,7 +245,8 @@ class _Pipeline:
         counts = len(prepared.train), len(prepared.valid), len(prepared.test)
         text = "rows: {} to train, {} to validate, {} to test".format(*counts)
         self._emit("log", level="info", text=text)
-        padding = padding_report(train, experiment.train.batch_size, experiment.train.max_seq_length)
+        size, length = experiment.train.batch_size, experiment.train.max_seq_length
+        padding = order.padding if isinstance(order, FastOrder) else padding_report(train, size, length)
         self._emit(
             "plan",
             steps=settled(experiment.train, order).iters,
