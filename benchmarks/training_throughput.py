@@ -44,6 +44,9 @@ BARS = {
     ("wikisql", 1): 1.0,
 }
 FROZEN_BAR = 1.7
+# Hidden size, layers and vocabulary by batch: what makes a step of either side take between 50 and 500 ms on two cores
+# of a processor. The output head is a third of the multiplications in both, as it is in models of half a billion.
+MODELS = {1: (128, 6, 4096), 4: (64, 4, 2048)}
 FROZEN = "frozen layers"
 FROZEN_ROWS, FROZEN_BATCH, FROZEN_EPOCHS = 400, 4, 3
 MAX_LENGTH = 1024
@@ -121,7 +124,7 @@ class Bench:
     def __init__(self, options: argparse.Namespace, scratch: Path, keeper: Keeper) -> None:
         self._options, self._scratch, self._keeper = options, scratch, keeper
         self._sets = {name: usable(rows) for name, rows in read_sets(options.data_dir).items()}
-        self._models: dict[int, Path] = {}
+        self._models: dict[tuple[int, ...], Path] = {}
 
     def cells(self) -> list[tuple[str, int]]:
         """(set, batch) in the order they are measured."""
@@ -136,17 +139,19 @@ class Bench:
         """One pair: both sides over an epoch of a set."""
         cell = f"{name}, batch {size}"
         data = write_set(self._scratch / f"{name}-{size}", self._sets[name][: self._options.rows or None])
-        model = self._model(self._options.layers)
+        model = self._model(*self._sizes(size))
         stock = (SIDES / "stock.py", model, data, size, MAX_LENGTH, self._scratch / "adapter")
         fast = (SIDES / "fast.py", model, data, size, MAX_LENGTH, 0, 1, "plain")
         return self._pair(cell, pair, {"stock": stock, "fast": fast})
 
     def frozen(self, pair: int) -> dict[str, Figures]:
         """One pair with a quarter of the layers adapted: without and with what frozen layers compute kept."""
-        layers = -(-self._options.layers // 4) * 4
+        hidden, layers, vocabulary = self._sizes(FROZEN_BATCH)
+        layers = -(-layers // 4) * 4
         rows = self._sets["gsm8k"][: min(self._options.rows or FROZEN_ROWS, FROZEN_ROWS)]
         data = write_set(self._scratch / "frozen", rows)
-        common = (SIDES / "fast.py", self._model(layers), data, FROZEN_BATCH, MAX_LENGTH, layers // 4, FROZEN_EPOCHS)
+        model = self._model(hidden, layers, vocabulary)
+        common = (SIDES / "fast.py", model, data, FROZEN_BATCH, MAX_LENGTH, layers // 4, FROZEN_EPOCHS)
         return self._pair(FROZEN, pair, {"plain": (*common, "plain"), "reuse": (*common, "reuse")})
 
     def _pair(self, cell: str, pair: int, sides: dict[str, tuple[Any, ...]]) -> dict[str, Figures]:
@@ -160,14 +165,20 @@ class Bench:
         self._keeper.put(cell, pair, got)
         return got
 
-    def _model(self, layers: int) -> Path:
-        if layers not in self._models:
+    def _sizes(self, batch: int) -> tuple[int, int, int]:
+        """Hidden size, layers and vocabulary of the model that a batch is measured with."""
+        usual = MODELS[max(least for least in MODELS if least <= batch)]
+        options = self._options
+        return options.hidden or usual[0], options.layers or usual[1], options.vocabulary or usual[2]
+
+    def _model(self, *sizes: int) -> Path:
+        if sizes not in self._models:
             texts = self._scratch / "texts.json"
             texts.write_text(json.dumps([" ".join(row.values()) for rows in self._sets.values() for row in rows]))
-            folder = self._scratch / f"model-{layers}"
-            run_program(SIDES / "model.py", folder, texts, self._options.hidden, layers, self._options.vocabulary)
-            self._models[layers] = folder
-        return self._models[layers]
+            folder = self._scratch / "-".join(("model", *map(str, sizes)))
+            run_program(SIDES / "model.py", folder, texts, *sizes)
+            self._models[sizes] = folder
+        return self._models[sizes]
 
 
 def speed(figures: Figures) -> float:
@@ -271,9 +282,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=1, help="the median of so many pairs counts")
     parser.add_argument("--sets", nargs="+", default=["alpaca", "gsm8k", "wikisql"])
     parser.add_argument("--batch", nargs="+", type=int, help="batch sizes; those that have a bar unless given")
-    parser.add_argument("--hidden", type=int, default=128)
-    parser.add_argument("--layers", type=int, default=6)
-    parser.add_argument("--vocabulary", type=int, default=4096)
+    parser.add_argument(
+        "--hidden", type=int, default=0, help="hidden size of the model; 0, the usual, depends on the batch"
+    )
+    parser.add_argument("--layers", type=int, default=0, help="its layers; 0 likewise")
+    parser.add_argument("--vocabulary", type=int, default=0, help="its vocabulary; 0 likewise")
     parser.add_argument("--frozen", action="store_true", help="measure the reuse of frozen layers as well")
     parser.add_argument("--only-frozen", action="store_true", help="measure nothing else")
     parser.add_argument("--keep", type=Path, default=ROOT / "build" / "training_throughput.json", metavar="FILE")
