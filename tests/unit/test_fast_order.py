@@ -167,7 +167,7 @@ def test_one_row() -> None:
 
 
 @pytest.mark.parametrize(
-    ("needed", "width"), [(1, 8), (8, 8), (9, 16), (128, 128), (129, 144), (257, 288), (513, 576), (1000, 1000)]
+    ("needed", "width"), [(1, 8), (8, 8), (9, 16), (129, 136), (256, 256), (257, 272), (513, 544), (1000, 1000)]
 )
 def test_widths_are_rounded(needed: int, width: int) -> None:
     assert quantised_width(needed, 1000) == width
