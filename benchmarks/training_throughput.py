@@ -44,8 +44,8 @@ BARS = {
     ("wikisql", 1): 1.0,
 }
 FROZEN_BAR = 1.7
-# Hidden size, layers and vocabulary by batch: what makes a step of the fast mode take between 50 and 500 ms on two cores
-# of a processor. The output head has 31 to 40 % of the weights that are multiplied with, as in models of half a billion.
+# Hidden size, layers and vocabulary by batch: what makes a step of the fast mode take 50 to 500 ms on two cores of a
+# processor. The output head has 31 to 40 % of the weights that are multiplied with, as in models of half a billion.
 MODELS = {1: (128, 6, 4096), 4: (64, 4, 2048), 8: (64, 2, 1024)}
 FROZEN = "frozen layers"
 FROZEN_ROWS, FROZEN_BATCH, FROZEN_EPOCHS = 400, 4, 3
