@@ -18,6 +18,7 @@ from tui_tuner.ui import format as fmt
 from tui_tuner.ui.app import TunerApp
 from tui_tuner.ui.follower import RunFollower
 from tui_tuner.ui.numbers import Padding, tiles_of
+from tui_tuner.ui.pace import Pace
 from tui_tuner.ui.widgets.helppanel import HelpPanel
 from tui_tuner.ui.widgets.losschart import LossChart, MetricChart
 from tui_tuner.ui.widgets.panels import PANELS, Panels
@@ -245,7 +246,7 @@ async def test_charts_beside_wait_their_turn_while_nobody_is_there(
     drive: Drive, engine: FakeEngine, build: Build, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builder = going(engine, build().prepared().train(1, 74))
-    monkeypatch.setattr(TunerApp, "in_use", False)
+    monkeypatch.setattr(Pace, "attended", False)
     monkeypatch.setattr("tui_tuner.ui.widgets.panels.PATIENCE", 1e9)
     async with drive(size=(160, 50)) as (app, pilot):
         app.select_run(builder.folder)
@@ -256,10 +257,10 @@ async def test_charts_beside_wait_their_turn_while_nobody_is_there(
         loss = app.screen.query_one(LossChart)
         await until(pilot, lambda: loss.series[0].x[-1] == 80)
         assert chart().series[0].x[-1] == 70
-        monkeypatch.setattr(TunerApp, "in_use", True)
+        monkeypatch.setattr(Pace, "attended", True)
         builder.train(81, 85)
         await until(pilot, lambda: chart().series[0].x[-1] == 85, "somebody is there")
-        monkeypatch.setattr(TunerApp, "in_use", False)
+        monkeypatch.setattr(Pace, "attended", False)
         builder.train(86, 120).evaluated().finish()
         await until(pilot, lambda: chart().series[0].x[-1] == 120, "the end is drawn at once")
 

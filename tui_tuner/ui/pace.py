@@ -39,9 +39,14 @@ class Pace:
         self._cost = 0.0
 
     @property
+    def attended(self) -> bool:
+        """Whether somebody was at the keys a moment ago."""
+        return self._clock() - self._touched < ATTENTION
+
+    @property
     def interval(self) -> float:
         """Seconds from one drawing to the next as things stand."""
-        if self._clock() - self._touched < ATTENTION:
+        if self.attended:
             return QUICK
         return min(max(self._cost / SHARE, QUICK), SLOW)
 

@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual import events
 from textual.app import App
 from textual.message import Message
 from textual.screen import Screen
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 HINT = 20.0
 """Seconds that a hint stays."""
-IN_USE = 5.0
-"""Seconds after a key or a movement of the mouse that count as use."""
 
 
 class ShellApp(App[int]):
@@ -57,22 +53,10 @@ class ShellApp(App[int]):
         self.settings = settings
         self.mishaps: list[Exception] = []
         self._told: list[str] = []
-        self._used = time.monotonic()
         for theme in themes.THEMES:
             self.register_theme(theme)
         wish = getattr(settings, "theme", "")
         self.theme = wish if wish in self.available_themes else themes.DARK
-
-    async def on_event(self, event: events.Event) -> None:
-        """Notes when somebody last touched a key or the mouse."""
-        if isinstance(event, events.InputEvent):
-            self._used = time.monotonic()
-        await super().on_event(event)
-
-    @property
-    def in_use(self) -> bool:
-        """Whether somebody touched a key or the mouse a moment ago."""
-        return time.monotonic() - self._used < IN_USE
 
     def go(self, mode: str) -> None:
         """Shows a mode's screen."""

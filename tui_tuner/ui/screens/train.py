@@ -135,7 +135,8 @@ class TrainScreen(SteeringScreen):
             tiles = tiles_of_log(view) if outside else tiles_of(view)
             self.query_one("#tiles" if wide else "#tile-line", Tiles).show(tiles)
         if panels:
-            self.query_one(Panels).show(view, all_of_them=not outside, hurry=self.tuner.in_use or state not in ACTIVE)
+            hurry = self.tuner.pace.attended or state not in ACTIVE
+            self.query_one(Panels).show(view, all_of_them=not outside, hurry=hurry)
 
     def on_line_chart_cursor_moved(self, event: LineChart.CursorMoved) -> None:
         """A crosshair on the loss stands in all other charts too."""
