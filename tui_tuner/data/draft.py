@@ -3,29 +3,36 @@
 A draft refuses nothing that concerns single records: `data.prepare` raises their first fault before a run, a linter
 lists them all. Records are filtered and sampled, rendered, and divided by seed, whole records (or groups of them)
 always on one side, unless facts are to be learned and wordings held back. The same source, settings and seed always
-give the same rows.
+give the same rows. It keeps no rows: each is made again of its record when it is asked for.
 """
 
 from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Hashable, Iterator
+from array import array
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_tuner.data.divide import divided
 from tui_tuner.data.fixes import DROP_DUPLICATES, DROP_LEAKS, DROP_UNUSABLE, FIXES, mended
-from tui_tuner.data.lookup import has_column, has_value, look_up
-from tui_tuner.data.recipe import Recipe, located, settle
-from tui_tuner.data.rows import Row
+from tui_tuner.data.lookup import has_column, has_value, paths_of
+from tui_tuner.data.opening import open_source
+from tui_tuner.data.openrecords import OpenRecords
+from tui_tuner.data.recipe import MOST_COLUMNS, Recipe, located, settle
+from tui_tuner.data.rows import Row, RowKind, row_kind
 from tui_tuner.data.shapes import SURE
+from tui_tuner.data.shapes.guess import SAMPLE
 from tui_tuner.data.shapes.trees import flattened
-from tui_tuner.data.source import Records, read_records
-from tui_tuner.data.split import Split, sample, split_records
-from tui_tuner.data.splitnames import SPLITS
-from tui_tuner.data.table import Fault
-from tui_tuner.data.template import unknown_column
+from tui_tuner.data.source import Records
+from tui_tuner.data.split import sample
+from tui_tuner.data.table import Fault, Record
 from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
 
@@ -37,50 +44,92 @@ Origin = tuple[int, int]
 """Number of the record in the source, from 0, and number of the wording."""
 
 
+class Origins(Sequence[Origin]):
+    """Which row of which record, in order: 8 bytes each."""
+
+    def __init__(self, origins: Sequence[Origin]) -> None:
+        self.pairs: NDArray[np.int32] = np.array(origins, np.int32).reshape(-1, 2)
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: Any) -> Any:
+        record, wording = self.pairs[index].tolist()
+        return record, wording
+
+    def __iter__(self) -> Iterator[Origin]:
+        return ((record, wording) for record, wording in self.pairs.tolist())
+
+
+_NONE = Origins([])
+
+
 @dataclass
 class Draft:
     """Rows before anything was refused.
 
     Attributes:
-        records: as read; trees of messages already are conversations.
+        records: of the source; trees of messages already are conversations.
         recipe: how records become rows.
-        made: the rows of each record; none for one that was filtered out or cannot be used.
+        fixes: the mendings of single rows that are applied.
+        sizes: (records,) how many rows each has; 0 for one that was filtered out or cannot be used.
         refused: records that cannot be used, with the reason.
         parts: of "train", "valid", "test" and "unseen" which row of which record, in order of use.
         notes: what a person should know about how the rows came about.
-        faults: records that could not be read.
         undivided: why the usable records could not be divided, when they could not; all then count as training.
+        faults: records that could not be read.
+        kinds: of the rows.
     """
 
-    records: Records
+    records: OpenRecords | Records
     recipe: Recipe
-    made: list[list[Row]]
-    refused: list[tuple[int, TunerError]]
-    parts: dict[str, list[Origin]] = field(default_factory=dict)
+    fixes: list[str] = field(default_factory=list)
+    sizes: NDArray[np.int32] = field(default_factory=lambda: np.zeros(0, np.int32))
+    refused: list[tuple[int, TunerError]] = field(default_factory=list)
+    parts: dict[str, Origins] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     undivided: TunerError | None = None
     faults: list[Fault] = field(default_factory=list)
+    kinds: set[RowKind] = field(default_factory=set)
 
-    def rows(self, part: str) -> list[Row]:
-        """The rows of a part."""
-        return [self.made[record][wording] for record, wording in self.parts.get(part, ())]
+    def rows_of(self, record: Record) -> list[Row]:
+        """The rows of a record.
 
-    def row(self, part: str, number: int) -> Row | None:
-        """One row of a part by its number, from 0; None where there is no such row."""
-        origins = self.parts.get(part, [])
-        if not 0 <= number < len(origins):
-            return None
-        record, wording = origins[number]
-        return self.made[record][wording]
+        Raises:
+            TunerError: it cannot be used.
+        """
+        rows = self.recipe.rows_of(record, "")
+        return mended(rows, self.fixes) if self.fixes else rows
+
+    def some(self, origins: Sequence[Origin]) -> Iterator[Row]:
+        """The rows with these origins.
+
+        Raises:
+            TunerError: the file changed since it was read.
+        """
+        last, rows = -1, list[Row]()
+        for record, wording in origins:
+            if record != last:
+                last, rows = record, self.rows_of(self.records[record])
+            yield rows[wording]
 
     def each(self, part: str) -> Iterator[Row]:
         """The rows of a part, one after another."""
-        return (self.made[record][wording] for record, wording in self.parts.get(part, ()))
+        return self.some(self.parts.get(part, _NONE))
+
+    def rows(self, part: str) -> list[Row]:
+        """The rows of a part."""
+        return list(self.each(part))
+
+    def row(self, part: str, number: int) -> Row | None:
+        """One row of a part by its number, from 0; None where there is no such row."""
+        origins = self.parts.get(part, _NONE)
+        return next(self.some([origins[number]])) if 0 <= number < len(origins) else None
 
     @property
     def counts(self) -> dict[str, int]:
         """Rows by part; "unseen" only where there are such."""
-        return {part: len(self.parts.get(part, ())) for part in PARTS if self.parts.get(part) or part != "unseen"}
+        return {part: len(self.parts.get(part, _NONE)) for part in PARTS if self.parts.get(part) or part != "unseen"}
 
 
 def draft(data: DataSection, seed: int, base: Path | None = None) -> Draft:
@@ -90,32 +139,35 @@ def draft(data: DataSection, seed: int, base: Path | None = None) -> Draft:
         TunerError: the source cannot be read, a template does not fit its columns, or it is not clear what its records
             are.
     """
-    records = read_records(data, base, strict=False)
-    faults = records.faults
-    notes = list(records.notes)
-    recipe = settle(data, records.rows, str(records.path))
-    if recipe.guess.shape == "tree" and not data.prompt:
-        records = _untangled(records, data, notes)
-        recipe = settle(data, records.rows, str(records.path))
-    recipe.check_columns(records.rows, str(records.path))
-    _note_recipe(recipe, records, data, notes)
-    chosen = _chosen(records, recipe, data, seed, notes)
     fixes = _known(data.fixes)
-    made, refused = _all_rows(records, recipe, chosen, fixes, notes)
-    if DROP_UNUSABLE in fixes and (left_out := len(refused) + len(faults)):
-        notes.append(f"{DROP_UNUSABLE}: {many(left_out, 'record', 'records')} left out")
-        refused, faults = [], []
-    result = Draft(records, recipe, made, refused, {}, notes, faults=faults)
-    usable = [index for index in chosen if made[index]]
-    if usable:
+    records = OpenRecords(open_source(data, base))
+    where = str(records.path)
+    head = list(islice(records.unread, SAMPLE)) or list(records.first_pass())  # which says why, when there is none
+    recipe = settle(data, head, where)
+    if recipe.guess.shape == "tree" and not data.prompt:
+        made = _of_trees(records, data, fixes)
+    else:
         try:
-            result.parts = _divided(result, usable, data, seed)
+            recipe.check_columns(head, where)
+        except TunerError:
+            recipe.check_columns(records.unread, where)
+        made = Draft(records, recipe, fixes)
+    usable, marks = _made(made, data, seed)
+    made.faults = list(records.faults)
+    if DROP_UNUSABLE in fixes and (left_out := len(made.refused) + len(made.faults)):
+        made.notes.append(f"{DROP_UNUSABLE}: {many(left_out, 'record', 'records')} left out")
+        made.refused, made.faults = [], []
+    if usable:
+        parts: dict[str, list[Origin]]
+        try:
+            parts = divided(made, usable, marks, data, seed)
         except TunerError as error:
-            result.undivided = error
+            made.undivided = error
             # All of it can still be looked at.
-            result.parts = {"train": [(n, w) for n in usable for w in range(len(made[n]))]}
-        _clean_training(result, fixes)
-    return result
+            parts = {"train": [(n, w) for n in usable for w in range(made.sizes[n])]}
+        _clean_training(made, parts)
+        made.parts = {part: Origins(origins) for part, origins in parts.items()}
+    return made
 
 
 def _known(fixes: list[str]) -> list[str]:
@@ -132,245 +184,167 @@ def _known(fixes: list[str]) -> list[str]:
     return list(fixes)
 
 
-def _clean_training(made: Draft, fixes: list[str]) -> None:
-    """Takes rows out of training that stand in it twice, or are held out."""
-    train = made.parts.get("train", [])
-    if DROP_LEAKS in fixes:
-        held = {_identity([row]) for part in PARTS[1:] for row in made.rows(part)}
-        kept = [origin for origin in train if _identity([made.made[origin[0]][origin[1]]]) not in held]
-        made.notes.append(f"{DROP_LEAKS}: {many(len(train) - len(kept), 'training row', 'training rows')} left out")
-        train = kept
-    if DROP_DUPLICATES in fixes:
-        first: dict[str, Origin] = {}
-        for origin in train:
-            first.setdefault(_identity([made.made[origin[0]][origin[1]]]), origin)
-        left = len(train) - len(first)
-        made.notes.append(f"{DROP_DUPLICATES}: {many(left, 'training row', 'training rows')} left out")
-        train = list(first.values())
-    if "train" in made.parts:
-        made.parts["train"] = train
+def _of_trees(records: OpenRecords, data: DataSection, fixes: list[str]) -> Draft:
+    """A draft of conversations in the place of trees of messages."""
+    found = flattened(list(records.first_pass()), data.tree)
+    where = str(records.path)
+    if not found:
+        raise TunerError(
+            "no branch of these trees of messages ends with the assistant",
+            code="no-answers",
+            where=where,
+            fix="bring trees with answers",
+        )
+    which = {"best": "the best-ranked branch of each", "longest": "the longest branch of each", "all": "every branch"}
+    told = f"{many(len(found), 'conversation', 'conversations')} made of trees: {which[data.tree]} (data.tree)"
+    rows: list[Record] = [{"messages": messages} for _, messages in found]
+    lines = [records.place(number).line for number, _ in found]
+    recipe = settle(data, rows, where)
+    recipe.check_columns(rows, where)
+    return Draft(Records(rows, records.path, None, lines, records.format, [*records.notes, told]), recipe, fixes)
 
 
 # -- records ----------------------------------------------------------------------------------------------------------
 
 
-def _untangled(records: Records, data: DataSection, notes: list[str]) -> Records:
-    """Conversations in the place of trees of messages."""
-    found = flattened(records.rows, data.tree)
-    if not found:
-        raise TunerError(
-            "no branch of these trees of messages ends with the assistant",
-            code="no-answers",
-            where=str(records.path),
-            fix="bring trees with answers",
-        )
-    which = {"best": "the best-ranked branch of each", "longest": "the longest branch of each", "all": "every branch"}
-    notes.append(f"{many(len(found), 'conversation', 'conversations')} made of trees: {which[data.tree]} (data.tree)")
-    rows = [{"messages": messages} for _, messages in found]
-    return Records(rows, records.path, None, [records.lines[number] for number, _ in found], records.format)
+class _Survey:
+    """What is noted of every record on the way: its columns, and what stands empty in it."""
+
+    def __init__(self, recipe: Recipe, data: DataSection) -> None:
+        self.columns: dict[str, None] = {}
+        self.paths: dict[str, None] = {}
+        asked = {path for template in recipe.templates for path in template.written} if data.prompt else set()
+        self.empty = dict.fromkeys(sorted(asked), 0)
+        self._seen: set[tuple[str, ...]] = set()
+
+    def take(self, record: Record) -> None:
+        keys = tuple(record)
+        if keys not in self._seen or any(isinstance(value, Mapping) for value in record.values()):
+            self.columns.update(dict.fromkeys(keys))
+            self.paths.update(dict.fromkeys(paths_of((record,))))
+            if len(self._seen) < SAMPLE:
+                self._seen.add(keys)
+        for path in self.empty:
+            self.empty[path] += has_column(record, path) and not has_value(record, path)
 
 
-def _chosen(records: Records, recipe: Recipe, data: DataSection, seed: int, notes: list[str]) -> list[int]:
+class _Maker:
+    """Makes the rows of records to see whether that can be done, and keeps what tells them apart."""
+
+    def __init__(self, made: Draft) -> None:
+        self._made = made
+        self._sizes, self._marks, self._usable = array("i"), array("q"), array("q")
+        self._changed = 0
+
+    def take(self, index: int, record: Record) -> None:
+        made = self._made
+        try:
+            rows = made.recipe.rows_of(record, "")
+            if made.fixes:
+                before, rows = rows, mended(rows, made.fixes)
+                self._changed += rows != before
+        except TunerError as error:
+            made.refused.append((index, error))
+            return
+        if rows:
+            self._usable.append(index)
+            self._sizes.append(len(rows))
+            self._marks.append(mark(rows))
+            made.kinds.update(map(row_kind, rows))
+
+    def finish(self, count: int) -> tuple[list[int], list[int]]:
+        made = self._made
+        made.refused = [(index, located(error, made.records.where(index))) for index, error in made.refused]
+        made.sizes = np.zeros(count, np.int32)
+        made.sizes[np.array(self._usable, np.int64)] = np.array(self._sizes, np.int32)
+        if self._changed:
+            made.notes.append(f"{', '.join(made.fixes)}: {many(self._changed, 'record', 'records')} mended")
+        return self._usable.tolist(), self._marks.tolist()
+
+
+def mark(rows: Sequence[Row]) -> int:
+    """A number that is the same for the same rows, within this process."""
+    try:
+        return hash(tuple(tuple(sorted(row.items())) for row in rows))
+    except TypeError:  # lists of messages
+        return hash(json.dumps(rows, sort_keys=True))
+
+
+def _made(made: Draft, data: DataSection, seed: int) -> tuple[list[int], list[int]]:
+    """Makes the rows of all records in one pass: the numbers of those that have some, and a mark for each of them."""
+    records, recipe = made.records, made.recipe
+    survey, maker = _Survey(recipe, data), _Maker(made)
+    kept = array("q")
+    for index, record in enumerate(records.first_pass()):
+        survey.take(record)
+        if data.filter and not recipe.keeps(record):
+            continue
+        kept.append(index)
+        if not data.sample:
+            maker.take(index, record)
+    recipe.columns[:] = list(survey.paths)[:MOST_COLUMNS]
+    made.notes += records.notes
+    _note_recipe(made, survey, data)
+    chosen = _chosen(kept, made, data, seed)
+    if data.sample:
+        for index in chosen:
+            maker.take(index, records[index])
+    return maker.finish(len(records))
+
+
+def _note_recipe(made: Draft, survey: _Survey, data: DataSection) -> None:
+    """What is used of the records, and what stands empty in them."""
+    guess, notes = made.recipe.guess, made.notes
+    if not data.prompt:
+        surely = "" if guess.confidence >= SURE else f" (only {guess.confidence:.0%} sure; set data.shape or templates)"
+        if guess.shape not in ("completion", "messages", "text") or surely:
+            notes.append(f"taken as {guess.shape}: {guess.why}{surely}")
+        used = made.recipe.used
+        unused = [name for name in survey.columns if name not in used]
+        if unused:
+            notes.append(f"columns that are not used: {', '.join(unused[:12])}")
+        return
+    for path, empty in survey.empty.items():
+        if empty:
+            notes.append(
+                f'"{path}" is empty in {empty:,} of {many(len(made.records), "record", "records")}, written as nothing;'
+                f" {{{path} or 0}} would write 0"
+            )
+
+
+def _chosen(kept: Sequence[int], made: Draft, data: DataSection, seed: int) -> Sequence[int]:
     """Numbers of the records that pass the filter and are drawn into the sample."""
-    kept = list(range(len(records.rows)))
     if data.filter:
-        kept = [index for index in kept if recipe.keeps(records.rows[index])]
-        out = len(records.rows) - len(kept)
-        notes.append(f"the filter leaves out {many(out, 'record', 'records')} of {len(records.rows):,}")
+        out = len(made.records) - len(kept)
+        made.notes.append(f"the filter leaves out {many(out, 'record', 'records')} of {len(made.records):,}")
         if not kept:
             raise TunerError(
                 "no record meets the conditions", code="no-rows", where="data.filter", fix="loosen or remove one"
             )
     if data.sample and data.sample < len(kept):
-        notes.append(f"{data.sample:,} of {many(len(kept), 'record', 'records')} taken by seed (data.sample)")
-        kept = [kept[index] for index in sample(len(kept), data.sample, seed)]
+        made.notes.append(f"{data.sample:,} of {many(len(kept), 'record', 'records')} taken by seed (data.sample)")
+        return [kept[index] for index in sample(len(kept), data.sample, seed)]
     return kept
 
 
-def _note_recipe(recipe: Recipe, records: Records, data: DataSection, notes: list[str]) -> None:
-    """What is used of the records, and what stands empty in them."""
-    guess = recipe.guess
-    if not data.prompt:
-        surely = "" if guess.confidence >= SURE else f" (only {guess.confidence:.0%} sure; set data.shape or templates)"
-        if guess.shape not in ("completion", "messages", "text") or surely:
-            notes.append(f"taken as {guess.shape}: {guess.why}{surely}")
-        used = recipe.used
-        unused = [name for name in records.columns() if name not in used]
-        if unused:
-            notes.append(f"columns that are not used: {', '.join(unused[:12])}")
-        return
-    for path in sorted({path for template in recipe.templates for path in template.written}):
-        empty = sum(has_column(record, path) and not has_value(record, path) for record in records.rows)
-        if empty:
-            notes.append(
-                f'"{path}" is empty in {empty:,} of {many(len(records.rows), "record", "records")}, written as nothing;'
-                f" {{{path} or 0}} would write 0"
-            )
+def _clean_training(made: Draft, parts: dict[str, list[Origin]]) -> None:
+    """Takes rows out of training that stand in it twice, or are held out."""
+    train = parts.get("train", [])
 
+    def marked(origins: Sequence[Origin]) -> list[int]:
+        return [mark([row]) for row in made.some(origins)]
 
-def _all_rows(
-    records: Records, recipe: Recipe, chosen: list[int], fixes: list[str], notes: list[str]
-) -> tuple[list[list[Row]], list[tuple[int, TunerError]]]:
-    made: list[list[Row]] = [[] for _ in records.rows]
-    refused = []
-    changed = 0
-    for index in chosen:
-        try:
-            rows = recipe.rows_of(records.rows[index], records.where(index))
-            made[index] = mended(rows, fixes) if fixes else rows
-            changed += made[index] != rows
-        except TunerError as error:
-            refused.append((index, located(error, records.where(index))))
-    if changed:
-        notes.append(f"{', '.join(fixes)}: {many(changed, 'record', 'records')} mended")
-    return made, refused
-
-
-# -- division ---------------------------------------------------------------------------------------------------------
-
-
-def _divided(made: Draft, usable: list[int], data: DataSection, seed: int) -> dict[str, list[Origin]]:
-    records, wordings = made.records, len(made.recipe.wordings)
-    if records.splits is not None:
-        if wordings > 1:
-            made.notes.append(f"every record is asked in {wordings} wordings, all within the same split")
-        return _as_brought(made, usable, data, seed)
-    groups = _groups(made, usable, data)
-    if data.split == "facts":
-        return _facts(made, usable, groups, data, seed)
-    split = _split(made, usable, groups, data, seed)
-    if wordings > 1:
-        made.notes.append(f"every record is asked in {wordings} wordings, all within the same split")
-    parts = (("train", split.train), ("valid", split.valid), ("test", split.test))
-    return {name: [(n, w) for n in _at(usable, places) for w in range(len(made.made[n]))] for name, places in parts}
-
-
-def _at(usable: list[int], places: list[int]) -> list[int]:
-    return [usable[place] for place in places]
-
-
-def _identity(rows: list[Row]) -> str:
-    return json.dumps(rows, sort_keys=True)
-
-
-def _groups(made: Draft, usable: list[int], data: DataSection) -> list[Hashable] | None:
-    """What each usable record is about; None when every record is its own."""
-    if not data.group:
-        return None
-    rows = made.records.rows
-    for path in data.group:
-        if not any(has_column(rows[index], path) for index in usable):
-            error = unknown_column(path, made.recipe.columns, "data.group")
-            raise TunerError(error.message, code=error.code, where="data.group", fix=error.fix)
-    return [json.dumps([_plain(look_up(rows[index], path)) for path in data.group]) for index in usable]
-
-
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool) else repr(value)
-
-
-def _wanted(data: DataSection, count: int) -> tuple[int, int]:
-    """How many records validation and test shall have; 0 leaves it to the split's own share."""
-    valid = data.valid or (max(1, round(data.valid_share * count)) if data.valid_share else 0)
-    test = data.test or (max(1, round(data.test_share * count)) if data.test_share else 0)
-    return valid, test
-
-
-def _split(made: Draft, usable: list[int], groups: list[Hashable] | None, data: DataSection, seed: int) -> Split:
-    identities = [_identity(made.made[index]) for index in usable]
-    valid, test = _wanted(data, len(usable))
-    split = split_records(
-        identities,
-        train=data.train,
-        valid=valid,
-        test=test,
-        seed=seed,
-        where=str(made.records.path),
-        groups=groups if data.split == "grouped" else None,
-    )
-    notes = made.notes
-    if data.split == "grouped" and groups is not None:
-        about = many(len(set(groups)), "group", "groups")
-        notes.append(
-            f"records that agree in {', '.join(data.group)} stay together ({about}): {len(split.train):,} train, "
-            f"{len(split.valid):,} valid, {len(split.test):,} test"
-        )
-    copies = len(usable) - len(set(identities))
-    if copies:
-        notes.append(f"{many(copies, 'record is a copy', 'records are copies')} of others ({len(usable):,} in all)")
-    if split.left_out:
-        notes.append(f"{many(len(split.left_out), 'copy', 'copies')} of held-out records left out of training")
-    unused = len(usable) - sum(map(len, (split.train, split.valid, split.test, split.left_out)))
-    if unused:
-        notes.append(f"{many(unused, 'record is', 'records are')} not used, because data.train asks for {data.train:,}")
-    return split
-
-
-def _facts(
-    made: Draft, usable: list[int], groups: list[Hashable] | None, data: DataSection, seed: int
-) -> dict[str, list[Origin]]:
-    """Every fact is trained in some wordings, and asked in others; unseen facts are asked in all of them."""
-    count = len(made.recipe.wordings)
-    for_test = data.test_wordings
-    first_held = count - data.valid_wordings - for_test
-    seen, unseen = usable, list[int]()
-    if data.unseen:
-        about = groups or [_identity(made.made[index]) for index in usable]
-        split = split_records(
-            about, train=0, valid=0, test=data.unseen, seed=seed, where=str(made.records.path), groups=about, parts=1
-        )
-        seen, unseen = sorted(_at(usable, split.train)), sorted(_at(usable, split.test))
-    share = max(1, len(seen) // 10)
-    valid, test = _wanted(data, len(seen))
-    drawn = {
-        "train": _drawn(seen, data.train or len(seen), seed),
-        "valid": _drawn(seen, valid or share, seed + 1),
-        "test": _drawn(seen, test or share, seed + 2),
-    }
-    held = {"train": (0, first_held), "valid": (first_held, count - for_test), "test": (count - for_test, count)}
-    parts = {name: [(index, wording) for index in drawn[name] for wording in range(*held[name])] for name in held}
-    parts["unseen"] = [(index, wording) for index in unseen for wording in range(count)]
-    made.notes.append(
-        f"{many(len(seen), 'fact is', 'facts are')} trained in {many(first_held, 'wording', 'wordings')} and tested in "
-        f"{for_test} other" + (f"; {many(len(unseen), 'fact is', 'facts are')} never trained" if unseen else "")
-    )
-    return parts
-
-
-def _drawn(indices: list[int], wanted: int, seed: int) -> list[int]:
-    return [indices[place] for place in sample(len(indices), min(wanted, len(indices)), seed)]
-
-
-def _as_brought(made: Draft, usable: list[int], data: DataSection, seed: int) -> dict[str, list[Origin]]:
-    """The splits that the source brings; a count takes that many records of one by seed."""
-    records = made.records
-    assert records.splits is not None
-    if data.valid_share or data.test_share or data.split != "records":
-        raise TunerError(
-            "the source brings its own splits, so nothing can be held back from it",
-            code="own-splits",
-            where="data.split" if data.split != "records" else "data.valid_share and data.test_share",
-            fix="name its train file as data.source, or take these keys out",
-        )
-    parts: dict[str, list[Origin]] = {}
-    start = 0
-    known = set(usable)
-    for offset, name in enumerate(SPLITS):
-        count = len(records.splits[name])
-        inside = [index for index in range(start, start + count) if index in known]
-        start += count
-        wanted = int(getattr(data, name))
-        if wanted > count:
-            has = f"{count:,} records" if count else "no such file"
-            raise TunerError(
-                f"data.{name} asks for {wanted:,} records, but the folder has {has} for {name}",
-                code="too-few-rows",
-                where=str(records.path),
-                fix=f"lower data.{name}, or set it to 0 to take what is there",
-            )
-        if wanted:
-            inside = [inside[place] for place in sample(len(inside), min(wanted, len(inside)), seed + offset)]
-        elif not count:
-            made.notes.append(f"the folder has no {name} file, so there are no {name} rows")
-        parts[name] = [(index, wording) for index in inside for wording in range(len(made.made[index]))]
-    return parts
+    if DROP_LEAKS in made.fixes:
+        held = {found for part in PARTS[1:] for found in marked(parts.get(part, []))}
+        kept = [origin for origin, found in zip(train, marked(train), strict=True) if found not in held]
+        made.notes.append(f"{DROP_LEAKS}: {many(len(train) - len(kept), 'training row', 'training rows')} left out")
+        train = kept
+    if DROP_DUPLICATES in made.fixes:
+        first: dict[int, Origin] = {}
+        for origin, found in zip(train, marked(train), strict=True):
+            first.setdefault(found, origin)
+        left = len(train) - len(first)
+        made.notes.append(f"{DROP_DUPLICATES}: {many(left, 'training row', 'training rows')} left out")
+        train = list(first.values())
+    if "train" in parts:
+        parts["train"] = train

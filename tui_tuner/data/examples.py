@@ -105,31 +105,55 @@ def conversation_tokens(messages: list[dict[str, Any]], tokenizer: Any) -> list[
     return list(_apply(tokenizer, messages, None, add_generation_prompt=True))
 
 
+@dataclass
+class Rendered:
+    """Rows as texts that are ready to be encoded.
+
+    Attributes:
+        backend: what encodes them; None where the rows were tokenised one by one.
+        found: for each row its tokens, as far as they are known already, or its error.
+        texts: (number of the row, its text, the text of its prompt or None) of those that are to be encoded.
+    """
+
+    backend: Any
+    found: list[Example | TunerError]
+    texts: list[tuple[int, str, str | None]]
+
+
 def tokenise_many(rows: Sequence[Row], tokenizer: Any, *, mask_prompt: bool) -> list[Example | TunerError]:
     """What `tokenise` gives for each row, or the error it raises, in their order; several times as fast.
 
     Conversations are rendered one by one and encoded together by the tokenizer's own library. Where a tokenizer cannot
     do that (no fast one, or a template written in Python), they are tokenised one by one.
     """
-    backend = _backend(tokenizer)
-    rendered: list[tuple[int, str, str | None]] = []
-    found: list[Example | TunerError] = []
+    return encode_many(render_many(rows, tokenizer, mask_prompt=mask_prompt))
+
+
+def render_many(rows: Sequence[Row], tokenizer: Any, *, mask_prompt: bool) -> Rendered:
+    """The first half of `tokenise_many`: what is Python's work, and holds the interpreter."""
+    made = Rendered(_backend(tokenizer), [], [])
     for number, row in enumerate(rows):
         try:
-            if backend is None or row_kind(row) == "text":
-                found.append(tokenise(row, tokenizer, mask_prompt=mask_prompt))
+            if made.backend is None or row_kind(row) == "text":
+                made.found.append(tokenise(row, tokenizer, mask_prompt=mask_prompt))
                 continue
-            found.append(Example([], 0))
-            rendered.append((number, *_rendered(row, tokenizer, mask_prompt=mask_prompt)))
+            made.found.append(Example([], 0))
+            made.texts.append((number, *_rendered(row, tokenizer, mask_prompt=mask_prompt)))
         except TunerError as error:
-            found[number:] = [error]
-    if rendered:
-        tokens = backend.encode_batch_fast([full for _, full, _ in rendered], add_special_tokens=False)
-        asked = [prompt for _, _, prompt in rendered if prompt is not None]
-        offsets = iter(backend.encode_batch_fast(asked, add_special_tokens=False))
-        for (number, _, prompt), encoding in zip(rendered, tokens, strict=True):
-            found[number] = Example(encoding.ids, 0 if prompt is None else len(next(offsets)))
-    return found
+            made.found[number:] = [error]
+    return made
+
+
+def encode_many(made: Rendered) -> list[Example | TunerError]:
+    """The second half: what the tokenizer's library does, while others run."""
+    if made.texts:
+        encode = made.backend.encode_batch_fast
+        tokens = encode([full for _, full, _ in made.texts], add_special_tokens=False)
+        asked = [prompt for _, _, prompt in made.texts if prompt is not None]
+        offsets = iter(encode(asked, add_special_tokens=False))
+        for (number, _, prompt), encoding in zip(made.texts, tokens, strict=True):
+            made.found[number] = Example(encoding.ids, 0 if prompt is None else len(next(offsets)))
+    return made.found
 
 
 def _backend(tokenizer: Any) -> Any:

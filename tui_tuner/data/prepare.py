@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tui_tuner.data.draft import PARTS, Draft, draft
 from tui_tuner.data.rows import Row, RowKind, checked_row, messages_of, reference_of, row_kind
-from tui_tuner.data.source import read_jsonl
+from tui_tuner.data.source import read_jsonl, refuse
 from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.files import write_atomic, write_failure
@@ -61,10 +61,10 @@ def prepared_of(made: Draft) -> Prepared:
             can't be divided as asked.
     """
     if made.faults:
-        made.records.refuse_faults()
+        refuse(made.faults, len(made.records))
     if made.refused:
         error = made.refused[0][1]
-        more = f" ({len(made.refused):,} of {len(made.records.rows):,} rows can't be used)"
+        more = f" ({len(made.refused):,} of {len(made.records):,} rows can't be used)"
         message = error.message + (more if len(made.refused) > 1 else "")
         raise TunerError(message, code=error.code, where=error.where, fix=error.fix, usage=error.usage)
     if made.undivided is not None:

@@ -6,7 +6,7 @@ without making the others. It is a pure function of the configuration, the guess
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +22,7 @@ from tui_tuner.errors import TunerError
 if TYPE_CHECKING:
     from tui_tuner.config import DataSection
 
-_MOST_COLUMNS = 400
+MOST_COLUMNS = 400
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,11 @@ class Recipe:
         paths |= {mapping[role] for role in ("messages", "dialogue", "tools", "before") if role in mapping}
         return paths | {path.split(".")[0] for path in paths}
 
-    def check_columns(self, records: Sequence[Mapping[str, Any]], where: str) -> None:
+    def check_columns(self, records: Iterable[Mapping[str, Any]], where: str) -> None:
         """Refuses a template or a condition with a column that no record has.
+
+        Args:
+            records: are gone through several times.
 
         Raises:
             TunerError: names the column and the nearest there is (code "unknown-column").
@@ -180,7 +183,7 @@ def settle(data: DataSection, records: Sequence[Mapping[str, Any]], where: str) 
         TunerError: templates that do not fit their columns, or a shape that cannot be trained on.
     """
     guess = recognise(records, data.shape)
-    columns = paths_of(records)[:_MOST_COLUMNS]
+    columns = paths_of(records)[:MOST_COLUMNS]
     recipe = Recipe(data, guess, columns)
     if not recipe.wordings and (not guess.trainable or guess.confidence < LIKELY):
         raise located(unusable(guess, columns, records[0]), where)

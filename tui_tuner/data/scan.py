@@ -6,26 +6,28 @@ can be shown and the pass be stopped. Nothing is written but the cache of result
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from queue import Queue
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_tuner.data.ahead import ahead
 from tui_tuner.data.draft import PARTS, Draft, draft
-from tui_tuner.data.examples import Example, tokenise_many
+from tui_tuner.data.examples import Example, encode_many, render_many
 from tui_tuner.data.findings import Problem
 from tui_tuner.data.lint import Linter, RowFacts, allowed, texts_of
 from tui_tuner.data.lint.context import context_of
 from tui_tuner.data.lookup import paths_of
+from tui_tuner.data.opening import open_source
+from tui_tuner.data.openrecords import OpenRecords
 from tui_tuner.data.rows import Row, row_kind
 from tui_tuner.data.shapes import Guess, recognise
 from tui_tuner.data.shapes.guess import SAMPLE
-from tui_tuner.data.source import read_records
 from tui_tuner.errors import TunerError
 
 if TYPE_CHECKING:
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
 _PORTION = 256
 _UNSETTLED = ("unknown-shape", "no-answers", "unknown-column", "bad-template", "bad-condition", "unknown-fix")
-_AHEAD = 4  # portions that the tokenizer may be ahead of the linter
 
 
 @dataclass
@@ -133,13 +134,15 @@ def scan_draft(
         linter.fault(fault)
     for index, error in made.refused:
         linter.refusal(made.records.place(index), error)
-    pass_ = _Pass(made, linter, sum(map(len, made.parts.values())))
+    pass_ = _Pass(made, linter)
     mask = experiment.data.mask_prompt
-    texts = any(row_kind(row) == "text" for row in pass_.rows)
-    for start, rows, examples in _tokenised(pass_.rows, tokenizer, mask_prompt=mask and not texts):
-        pass_.take(start, rows, examples)
-        tell(start + len(rows), pass_.total)
-        check()
+    texts = "text" in made.kinds
+    # Closed whatever happens, so that no thread goes on after a pass that was ended.
+    with closing(_tokenised(made, pass_.origins, tokenizer, mask_prompt=mask and not texts)) as portions:
+        for start, rows, examples in portions:
+            pass_.take(start, rows, examples)
+            tell(start + len(rows), pass_.total)
+            check()
     problems = pass_.problems()
     if mask and texts:
         problems.insert(0, _masked_texts(pass_.total))
@@ -147,7 +150,7 @@ def scan_draft(
     return Report(
         source=experiment.data.source,
         format=made.records.format,
-        records=len(made.records.rows),
+        records=len(made.records),
         counts=made.counts,
         guess=made.recipe.guess,
         columns=made.recipe.columns,
@@ -165,17 +168,19 @@ def scan_draft(
 
 def _unsettled(experiment: Experiment, base: Path | None, error: TunerError) -> Report:
     """The report on records that no row can be made of, for one reason that holds for all of them."""
-    records = read_records(experiment.data, base, strict=False)
+    records = OpenRecords(open_source(experiment.data, base))
+    sample = list(islice(records.unread, SAMPLE))
+    count = sum(1 for _ in records.first_pass())
     nothing = np.zeros(0, np.int32)
     return Report(
         source=experiment.data.source,
         format=records.format,
-        records=len(records.rows),
+        records=count,
         counts={},
-        guess=recognise(records.rows),
-        columns=paths_of(records.rows[:SAMPLE]),
+        guess=recognise(sample),
+        columns=paths_of(sample),
         notes=list(records.notes),
-        problems=[Problem(error.code, "error", len(records.rows), error.message, error.fix)],
+        problems=[Problem(error.code, "error", count, error.message, error.fix)],
         split=np.zeros(0, np.int8),
         number=nothing,
         lengths=nothing,
@@ -198,35 +203,34 @@ def _masked_texts(count: int) -> Problem:
 class _Pass:
     """One pass over the rows of a draft: arrays that fill up, and the linter."""
 
-    def __init__(self, made: Draft, linter: Linter, total: int) -> None:
-        self.made, self.linter, self.total = made, linter, total
-        self.split, self.number = np.zeros(total, np.int8), np.zeros(total, np.int32)
+    def __init__(self, made: Draft, linter: Linter) -> None:
+        self.made, self.linter = made, linter
+        held = [(PARTS.index(part), made.parts[part].pairs) for part in PARTS if part in made.parts]
+        self.origins = np.concatenate([np.zeros((0, 2), np.int32), *(pairs for _, pairs in held)])
+        self.total = total = len(self.origins)
+        self.split = np.concatenate(
+            [np.zeros(0, np.int8), *(np.full(len(pairs), part, np.int8) for part, pairs in held)]
+        )
+        self.number = np.concatenate(
+            [np.zeros(0, np.int32), *(np.arange(len(pairs), dtype=np.int32) for _, pairs in held)]
+        )
         self.lengths, self.offsets = np.zeros(total, np.int32), np.zeros(total, np.int32)
         self.lines = np.zeros(total, np.int32)
         self.hits: dict[str, list[int]] = {}
-        self.rows: list[Row] = []
-        self._records: list[int] = []
-        for part in PARTS:
-            for number, (record, wording) in enumerate(made.parts.get(part, ())):
-                at = len(self.rows)
-                self.rows.append(made.made[record][wording])
-                self._records.append(record)
-                self.split[at], self.number[at] = PARTS.index(part), number
-                self.lines[at] = made.records.lines[record]
 
     def take(self, start: int, rows: list[Row], examples: list[Example | TunerError]) -> None:
         """Lints a portion and notes its lengths."""
         for at, (row, example) in enumerate(zip(rows, examples, strict=True), start):
+            place = self.made.records.place(int(self.origins[at, 0]))
+            self.lines[at] = place.line
             if isinstance(example, TunerError):
-                record = self._records[at]
-                place = self.made.records.place(record)
                 self.linter.refusal(place, TunerError(example.message, code=example.code, fix=example.fix))
                 self.hits.setdefault(example.code, []).append(at)
                 continue
             kind = row_kind(row)
             prompt, answer = texts_of(row, kind)
             facts = RowFacts(
-                PARTS[self.split[at]], int(self.number[at]), int(self.lines[at]), row, kind, prompt, answer,
+                PARTS[self.split[at]], int(self.number[at]), place.line, row, kind, prompt, answer,
                 example.tokens, example.offset,
             )  # fmt: skip
             self.lengths[at], self.offsets[at] = len(example.tokens), example.offset
@@ -245,41 +249,23 @@ class _Pass:
 Portion = tuple[int, list[Row], list[Example | TunerError]]
 
 
-def _tokenised(rows: list[Row], tokenizer: Any, *, mask_prompt: bool) -> Iterator[Portion]:
+def _tokenised(made: Draft, origins: NDArray[np.int32], tokenizer: Any, *, mask_prompt: bool) -> Generator[Portion]:
     """Portions of rows with their tokens.
 
-    Encoding releases the interpreter, so it runs ahead in a thread of its own while the caller lints.
+    Encoding releases the interpreter, so it runs ahead in a thread of its own while the next rows are made in a second,
+    and the caller lints in a third.
     """
-    starts = range(0, len(rows), _PORTION)
+
+    def portions() -> Iterator[tuple[int, list[Row]]]:
+        for start in range(0, len(origins), _PORTION):
+            yield start, list(made.some(origins[start : start + _PORTION].tolist()))
+
     if tokenizer is None:
-        for start in starts:
-            some = rows[start : start + _PORTION]
-            yield start, some, [Example([], 0)] * len(some)
+        for start, rows in portions():
+            yield start, rows, [Example([], 0)] * len(rows)
         return
-    ready: Queue[Portion | BaseException | None] = Queue(_AHEAD)
-    stopped = threading.Event()
-
-    def work() -> None:
-        try:
-            for start in starts:
-                if stopped.is_set():
-                    return
-                some = rows[start : start + _PORTION]
-                ready.put((start, some, tokenise_many(some, tokenizer, mask_prompt=mask_prompt)))
-            ready.put(None)
-        except BaseException as error:  # handed to whoever asked, in whose thread it can be dealt with
-            ready.put(error)
-
-    thread = threading.Thread(target=work, name="tui-tuner-tokens", daemon=True)
-    thread.start()
-    try:
-        while (portion := ready.get()) is not None:
-            if isinstance(portion, BaseException):
-                raise portion
-            yield portion
-    finally:
-        stopped.set()
-        while thread.is_alive():
-            if not ready.empty():
-                ready.get_nowait()  # so that it does not wait for room for ever
-            thread.join(0.01)
+    rendered = ((start, rows, render_many(rows, tokenizer, mask_prompt=mask_prompt)) for start, rows in portions())
+    waiting = ahead(rendered, "tui-tuner-rows")
+    encoded = ahead(((start, rows, encode_many(texts)) for start, rows, texts in waiting), "tui-tuner-tokens")
+    with closing(waiting), closing(encoded):
+        yield from encoded

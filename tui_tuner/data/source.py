@@ -15,7 +15,7 @@ from tui_tuner.data.opening import open_source
 from tui_tuner.data.readers.refusals import no_rows
 from tui_tuner.data.readers.sniff import json_lines
 from tui_tuner.data.splitnames import SPLITS
-from tui_tuner.data.table import Fault, Place, Source, Table
+from tui_tuner.data.table import Fault, Place, Record, Source, Table
 
 if TYPE_CHECKING:
     from tui_tuner.config import DataSection
@@ -54,21 +54,36 @@ class Records:
         """File, line and row (from 1, within its file) of one of `rows`, for messages."""
         return str(self.place(index))
 
-    def refuse_faults(self) -> None:
-        """
-        Raises:
-            TunerError: the first record that can't be read, and how many there are.
-        """
-        if self.faults:
-            error = self.faults[0].error()
-            if len(self.faults) > 1:
-                count = len(self.rows) + len(self.faults)
-                error.message += f" ({len(self.faults):,} of {count:,} rows can't be read)"
-            raise error
+    def __len__(self) -> int:
+        return len(self.rows)
 
-    def columns(self) -> list[str]:
-        """The names of all columns, in the order in which they first occur."""
-        return list(dict.fromkeys(name for row in self.rows for name in row))
+    def __getitem__(self, index: int) -> Record:
+        return self.rows[index]
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.rows)
+
+    first_pass = __iter__
+
+    @property
+    def sizes(self) -> dict[str, int] | None:
+        """Records of each split, where the source brings splits."""
+        return None if self.splits is None else {name: len(rows) for name, rows in self.splits.items()}
+
+
+def refuse(faults: list[Fault], readable: int) -> None:
+    """
+    Args:
+        readable: how many other records there are.
+
+    Raises:
+        TunerError: the first record that can't be read, and how many there are.
+    """
+    if faults:
+        error = faults[0].error()
+        if len(faults) > 1:
+            error.message += f" ({len(faults):,} of {readable + len(faults):,} rows can't be read)"
+        raise error
 
 
 def read_records(data: DataSection | str, base: Path | None = None, *, strict: bool = True) -> Records:
@@ -112,7 +127,7 @@ def _all(source: Source, strict: bool) -> Records:
     finally:
         source.close()
     if strict or not records.rows:
-        records.refuse_faults()
+        refuse(records.faults, len(records.rows))
     if not records.rows:
         raise no_rows(source.path)
     return records
