@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, filterfalse
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 LIKE = 0.85
 """Jaccard similarity of word triples from which on two texts count as nearly the same."""
 _HASHES, _BAND = 32, 4
+_BANDS = _HASHES // _BAND
 _FEWEST = 8  # words; shorter texts have too few triples for a share to mean much
 _CHUNK = 2000
 _COMPARED = 4  # members of a bucket that a newcomer is compared with
@@ -38,36 +39,46 @@ class NearDuplicates:
         self._digits: list[int] = []
 
     def add(self, text: str) -> None:
-        """Takes one more text; its number is the count of those before it."""
-        words = _WORD.findall(text.casefold())
-        found = list(map(self._ids.__getitem__, words))
-        self._words.append(np.array(found, np.int32))
-        self._digits.append(hash(tuple(_NUMBERED.findall(text))))
+        """Takes one more text, its case folded; its number is the count of those before it."""
+        words = _WORD.findall(text)
+        self._words.append(np.fromiter(map(self._ids.__getitem__, words), np.int32, len(words)))
+        # Digits are word characters, so every number stands within a word.
+        self._digits.append(hash(tuple(_NUMBERED.findall(" ".join(filterfalse(str.isalpha, words))))))
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """(number, number of an earlier text that it is like); at most one for each text, equal texts included."""
-        buckets: dict[tuple[int, bytes], list[int]] = {}
-        for start in range(0, len(self._words), _CHUNK):
-            yield from self._of_chunk(start, buckets)
-
-    def _of_chunk(self, start: int, buckets: dict[tuple[int, bytes], list[int]]) -> Iterator[tuple[int, int]]:
-        words = self._words[start : start + _CHUNK]
-        long = [index for index, ids in enumerate(words) if len(ids) >= _FEWEST]
-        if not long:
-            return
-        signatures = _signatures([words[index] for index in long])
-        for index, signature in zip(long, signatures, strict=True):
-            number = start + index
+        buckets: dict[int, list[int]] = defaultdict(list)
+        numbers, shared = self._shared()
+        for number, keys in zip(numbers.tolist(), shared.tolist(), strict=True):
             like = None
-            for band in range(_HASHES // _BAND):
-                key = (band, signature[band * _BAND : (band + 1) * _BAND].tobytes())
-                bucket = buckets.setdefault(key, [])
+            for key in keys:
+                if key < 0:
+                    continue
+                bucket = buckets[key]
                 if like is None:
                     like = next((other for other in bucket if self._alike(number, other)), None)
                 if len(bucket) < _COMPARED:
                     bucket.append(number)
             if like is not None:
                 yield number, like
+
+    def _shared(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The texts that share a band with another: their numbers (n,), and for each band the bucket (n, 8) or -1.
+
+        A text that is alone in all its buckets can be like none, so most need no bucket at all.
+        """
+        long = np.array([number for number, ids in enumerate(self._words) if len(ids) >= _FEWEST], np.int64)
+        keys = np.empty((len(long), _BANDS), np.uint64)
+        for start in range(0, len(long), _CHUNK):
+            chunk = long[start : start + _CHUNK]
+            keys[start : start + _CHUNK] = _bands(_signatures([self._words[number] for number in chunk.tolist()]))
+        buckets = np.full(keys.shape, -1, np.int64)
+        for band in range(_BANDS):
+            _, found, counts = np.unique(keys[:, band], return_inverse=True, return_counts=True)
+            several = counts[found] > 1
+            buckets[several, band] = found[several] * _BANDS + band
+        some = (buckets >= 0).any(axis=1)
+        return long[some], buckets[some]
 
     def _alike(self, a: int, b: int) -> bool:
         if a == b or self._digits[a] != self._digits[b]:
@@ -81,6 +92,15 @@ def _triples(ids: NDArray[np.int32]) -> NDArray[np.uint64]:
     """A number for every three words in a row."""
     words = ids.astype(np.uint64) + np.uint64(1)
     return (words[:-2] * np.uint64(0x9E3779B1) + words[1:-1]) * np.uint64(0x85EBCA77) + words[2:]
+
+
+def _bands(signatures: NDArray[np.uint32]) -> NDArray[np.uint64]:
+    """One number for every four minima in a row: (texts, 32) → (texts, 8)."""
+    pairs = signatures.astype(np.uint64).reshape(len(signatures), _BANDS, _BAND)
+    high = pairs[..., 0] << np.uint64(32) | pairs[..., 1]
+    low = pairs[..., 2] << np.uint64(32) | pairs[..., 3]
+    mixed: NDArray[np.uint64] = (high ^ high >> np.uint64(29)) * np.uint64(0x9E3779B97F4A7C15) + low
+    return mixed
 
 
 def _signatures(texts: list[NDArray[np.int32]]) -> NDArray[np.uint32]:

@@ -36,17 +36,27 @@ ADDRESSES = re.compile(
 )
 
 
-# One of these stands in every key, so that most texts need no search by the pattern, which is slow.
-_SIGNS = (
-    *("private key", "akia", "asia", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "sk-", "_live_"),
-    *("hf_", "aiza", "xox", "eyj", "passw", "secret", "api", "token"),
-)
+def may_hold_tokens(text: str) -> bool:
+    """Whether one of `FOREIGN_TOKENS` can stand in a text at all; they are rare, and the pattern is slow."""
+    return "<" in text or "[" in text or "### " in text
+
+
+# One of these stands in every key, so that most texts need no search by the pattern, which is slow. Those with a mark
+# that is rare in prose are looked for where the mark stands.
+_SIGNS = ("private key", "akia", "asia", "aiza", "xox", "eyj", "passw", "secret", "api", "token")
+_MARKED = {
+    "_": ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "_live_", "hf_"),
+    "-": ("glpat-", "sk-"),
+}
 
 
 def key_in(text: str) -> re.Match[str] | None:
     """The first thing in a text that looks like a key or a password."""
     small = text.lower()
-    return KEYS.search(text) if any(sign in small for sign in _SIGNS) else None
+    likely = any(sign in small for sign in _SIGNS) or any(
+        mark in small and any(sign in small for sign in signs) for mark, signs in _MARKED.items()
+    )
+    return KEYS.search(text) if likely else None
 
 
 def unbroken(text: str) -> str:

@@ -74,6 +74,8 @@ def doubled_start(facts: RowFacts, context: LintContext) -> Hit | None:
 
 def foreign_tokens(facts: RowFacts, context: LintContext) -> Hit | None:
     """Special tokens of another model's family, which this tokenizer reads as plain text."""
+    if not patterns.may_hold_tokens(facts.text):
+        return None
     for match in patterns.FOREIGN_TOKENS.finditer(facts.text):
         if match.group() not in context.specials and not match.group().startswith("###"):
             return Hit(match.group())
@@ -82,7 +84,7 @@ def foreign_tokens(facts: RowFacts, context: LintContext) -> Hit | None:
 
 def own_tokens(facts: RowFacts, context: LintContext) -> Hit | None:
     """This model's own special tokens inside a text, where they act as such: a turn can end in mid-sentence."""
-    if facts.kind == "text" or ("<" not in facts.text and "[" not in facts.text):
+    if facts.kind == "text" or not patterns.may_hold_tokens(facts.text):
         return None
     for match in patterns.FOREIGN_TOKENS.finditer(facts.text):
         if match.group() in context.specials:

@@ -65,7 +65,7 @@ class Collected:
         self.question.append(hash(question))
         self.answer.append(hash(answer))
         self.whole.append(hash((question, answer)))
-        self.near.add(facts.text)
+        self.near.add(f"{question} {answer}" if facts.prompt else answer)
         self.counts[facts.split] += 1
         self.kinds[facts.kind] += 1
         if facts.kind == "text":
