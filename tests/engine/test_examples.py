@@ -224,3 +224,52 @@ def test_many_together_become_what_they_become_one_by_one(
             assert isinstance(found, TunerError) and str(found) == str(error)
         else:
             assert found == alone
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_prompts_are_as_long_as_if_they_were_encoded_whatever_stands_in_them(
+    family: str, tokenizer_of: Callable[[str], Any]
+) -> None:
+    """Users write special tokens, their halves, and what the template writes; answers begin with what ends a prompt."""
+    tokenizer = tokenizer_of(family)
+    specials = [
+        "<|assistant|>",
+        "<|end|>",
+        "<|im_start|>assistant\n",
+        "<|eot_id|>",
+        "<start_of_turn>model\n",
+        "<|",
+        "\n",
+    ]
+    odd = [f"{one}{word}{other}" for one in specials for other in specials for word in ("", " so ", "é🦊")]
+    rows = make_rows(40, low=1, high=12)
+    rows += [{"prompt": f"x{text}", "completion": "fine"} for text in odd]
+    rows += [{"prompt": "fine", "completion": f"{text}x"} for text in odd]
+    for start in range(0, len(rows), 29):  # so that the rows that tell what prompts have in common are others each time
+        some = rows[start : start + 29]
+        for row, found in zip(some, tokenise_many(some, tokenizer, mask_prompt=True), strict=True):
+            assert found == tokenise(row, tokenizer, mask_prompt=True), row
+
+
+def test_most_prompts_are_not_encoded_a_second_time(tokenizer_of: Callable[[str], Any]) -> None:
+    from tui_tuner.data import promptlength
+    from tui_tuner.data.examples import render_many
+
+    made = render_many(make_rows(60), tokenizer_of("phi3"), mask_prompt=True)
+    pairs = [(full, str(prompt)) for _, full, prompt in made.texts]
+    whole = made.backend.encode_batch_fast([full for full, _ in pairs], add_special_tokens=False)
+
+    class Counting:
+        encoded = 0
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(made.backend, name)
+
+        def encode_batch_fast(self, texts: list[str], **options: Any) -> Any:
+            self.encoded += len(texts)
+            return made.backend.encode_batch_fast(texts, **options)
+
+    backend = Counting()
+    lengths = promptlength.prompt_lengths(backend, pairs, [encoding.ids for encoding in whole])
+    expected = [len(made.backend.encode(prompt, add_special_tokens=False)) for _, prompt in pairs]
+    assert lengths == expected and backend.encoded == 0

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui_tuner.data.prepare import Row, messages_of, row_kind
+from tui_tuner.data.promptlength import prompt_lengths
 from tui_tuner.errors import TunerError, brief
 
 TOGETHER = 512
@@ -147,12 +148,13 @@ def render_many(rows: Sequence[Row], tokenizer: Any, *, mask_prompt: bool) -> Re
 def encode_many(made: Rendered) -> list[Example | TunerError]:
     """The second half: what the tokenizer's library does, while others run."""
     if made.texts:
-        encode = made.backend.encode_batch_fast
-        tokens = encode([full for _, full, _ in made.texts], add_special_tokens=False)
-        asked = [prompt for _, _, prompt in made.texts if prompt is not None]
-        offsets = iter(encode(asked, add_special_tokens=False))
-        for (number, _, prompt), encoding in zip(made.texts, tokens, strict=True):
-            made.found[number] = Example(encoding.ids, 0 if prompt is None else len(next(offsets)))
+        encoded = made.backend.encode_batch_fast([full for _, full, _ in made.texts], add_special_tokens=False)
+        tokens = [encoding.ids for encoding in encoded]
+        pairs = [(full, prompt) for _, full, prompt in made.texts if prompt is not None]
+        # Either all rows of a call have a prompt to leave out, or none has.
+        offsets = prompt_lengths(made.backend, pairs, tokens) if pairs else [0] * len(tokens)
+        for (number, _, _), ids, offset in zip(made.texts, tokens, offsets, strict=True):
+            made.found[number] = Example(ids, offset)
     return made.found
 
 
