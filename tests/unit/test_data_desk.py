@@ -50,7 +50,10 @@ def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:
     jsonl(path, rows(30, "other"))
     second = desk.draft(section(path), 1)
     assert second is not first
-    assert "other" in json.dumps(second.row("train", 0)) and "other" not in json.dumps(first.row("train", 0))
+    assert "other" in json.dumps(second.row("train", 0))
+    with pytest.raises(TunerError) as caught:
+        first.row("train", 0)
+    assert caught.value.code == "file-changed", "never a row of another file"
 
 
 def test_a_file_that_joins_its_folder_is_seen(tmp_path: Path) -> None:
