@@ -133,7 +133,7 @@ def test_a_refusal_of_the_template_names_the_row(tokenizer_of: Callable[[str], A
     rows = [turns("a", "b"), turns("a", "b", system="be short"), turns("a", "b")]
     with pytest.raises(TunerError) as caught:
         tokenise_all(rows, tokenizer_of("gemma"), mask_prompt=True, max_length=64, where="train")
-    assert caught.value.code == "chat-template"
+    assert caught.value.code == "system-role"
     assert caught.value.where == "train, row 2"
     assert "System role not supported" in caught.value.message
 

@@ -346,7 +346,7 @@ def test_a_chat_that_fails_inside_mlx_costs_the_model_in_memory_and_no_more(
 
     loads: list[Path] = []
     load = shelf.load_base
-    monkeypatch.setattr(shelf, "load_base", lambda folder: loads.append(folder) or load(folder))
+    monkeypatch.setattr(shelf, "load_base", lambda folder, form: loads.append(folder) or load(folder, form))
     answers = [engine.submit(chat(tiny_model)), engine.submit(chat(tiny_model))]
     assert [ended(handle) for handle in answers] == [JobStatus.DONE] * 2
     assert len(loads) == 1

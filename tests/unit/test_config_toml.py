@@ -41,7 +41,7 @@ READING = {
 
 
 def a_value(info: FieldInfo) -> st.SearchStrategy[Any]:
-    if info.key in ("run.name", "model.path", "data.source"):
+    if info.key in ("run.name", "model.path", "model.chat_template", "data.source"):
         return NAME
     if info.key == "adapter.targets":
         return st.lists(MODULE, unique=True, max_size=3)

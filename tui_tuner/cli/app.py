@@ -220,6 +220,10 @@ def chat(
     max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Cap on the answer's tokens.")] = 256,
     temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy.")] = 0.0,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sampling.")] = 0,
+    chat_template: Annotated[
+        str,
+        typer.Option("--chat-template", help="A named chat template, or a Jinja file."),
+    ] = "auto",
     json: Json = False,
     debug: Debug = False,
 ) -> int:
@@ -227,13 +231,21 @@ def chat(
     if prompt is None:
         from tui_tuner.ui.state import ChatTarget
 
-        return _open_chat(ChatTarget(model, adapter, system or "", max_tokens, temperature, seed), json)
+        return _open_chat(ChatTarget(model, adapter, system or "", max_tokens, temperature, seed, chat_template), json)
     text = sys.stdin.read() if prompt == "-" else prompt
     messages = ([{"role": "system", "content": system}] if system else []) + [{"role": "user", "content": text}]
     from tui_tuner.cli.headless import perform
     from tui_tuner.engine.requests import ChatTurn
 
-    request = ChatTurn(model, adapter, messages, max_tokens=max_tokens, temperature=temperature, seed=seed)
+    request = ChatTurn(
+        model,
+        adapter,
+        messages,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        seed=seed,
+        chat_template=chat_template,
+    )
     with opened(json=json, debug=debug) as output:
         show = (lambda: None) if json else _streaming(output, request.sink.take)
         reply = perform(request, show)

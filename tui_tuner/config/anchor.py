@@ -12,9 +12,10 @@ from pathlib import Path
 from tui_tuner.config.describe import in_toml
 from tui_tuner.config.model import Experiment
 from tui_tuner.config.overrides import parse_override
+from tui_tuner.config.reading import CHAT_TEMPLATES
 from tui_tuner.paths import EMBEDDED, find_local
 
-PATH_KEYS = ("model.path", "data.source", "adapter.start_from")
+PATH_KEYS = ("model.path", "model.chat_template", "data.source", "adapter.start_from")
 
 
 def anchored(experiment: Experiment, base: Path | None) -> Experiment:
@@ -26,6 +27,8 @@ def anchored(experiment: Experiment, base: Path | None) -> Experiment:
     """
     copy = experiment.model_copy(deep=True)
     copy.model.path = _absolute(copy.model.path, base)
+    if copy.model.chat_template not in CHAT_TEMPLATES:  # a folder may be called as a template is
+        copy.model.chat_template = _absolute(copy.model.chat_template, base)
     copy.data.source = _absolute(copy.data.source, base)
     copy.adapter.start_from = _absolute(copy.adapter.start_from, base)
     return copy
@@ -37,7 +40,7 @@ def anchored_overrides(overrides: Sequence[str]) -> list[str]:
     for text in overrides:
         if text.partition("=")[0].strip() in PATH_KEYS:
             info, value = parse_override(text)
-            if (path := _absolute(value, None)) != value:
+            if value not in CHAT_TEMPLATES and (path := _absolute(value, None)) != value:
                 text = f"{info.key}={in_toml(path)}"
         done.append(text)
     return done

@@ -63,6 +63,10 @@ class ModelSection(Section):
     path: Name
     """The base model: a folder with config.json and safetensors weights, the name of a repository on the Hugging Face
     Hub, or "embedded:phi3-tiny". A relative path is looked up beside this file first."""
+    chat_template: Name = "auto"
+    """How a conversation is written for the model: "auto" is the model's own chat template; "chatml", "llama-3",
+    "llama-2", "mistral", "gemma", "phi-3", "zephyr", "vicuna", "alpaca" and "plain" are formats for models that have
+    none or a wrong one; anything else is the path of a Jinja file. Preview, training, benchmark and chat all use it."""
 
 
 class AdapterSection(Section):

@@ -1,4 +1,4 @@
-"""The words in which a person says how a source is read: an encoding, a separator, a slice.
+"""The words in which a person says how a source is read: an encoding, a separator, a slice, a chat template.
 
 Shared by the configuration, which refuses what means nothing, and the readers, which act on it. It must never read a
 file.
@@ -12,6 +12,13 @@ from dataclasses import dataclass
 
 SPACES = "spaces"
 """The separator that is two spaces or more."""
+
+AUTO_TEMPLATE = "auto"
+CHAT_TEMPLATES = (
+    *(AUTO_TEMPLATE, "chatml", "llama-3", "llama-2", "mistral", "gemma", "phi-3", "zephyr", "vicuna", "alpaca"),
+    "plain",
+)
+"""What chooses a chat template by name; the first is the model's own. Anything else is a file."""
 
 _LONGEST_SEPARATOR = 8
 _SEPARATORS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " ", "colon": ":"}

@@ -7,10 +7,12 @@ return an example without a counted target.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tui_tuner.data.chatforms import NAMES
 from tui_tuner.data.prepare import Row, messages_of, row_kind
 from tui_tuner.data.promptlength import prompt_lengths
 from tui_tuner.errors import TunerError, brief
@@ -43,19 +45,33 @@ def _apply(tokenizer: Any, messages: list[dict[str, Any]], tools: Any, **options
         raise TunerError(
             "the model's tokenizer has no chat template, so a conversation cannot be rendered",
             code="no-chat-template",
-            fix="take an instruction-tuned model, or give rows with a `text` field",
+            fix=f"set model.chat_template to one of {', '.join(NAMES)}, or give rows with a `text` field",
         )
     try:
         written = tokenizer.apply_chat_template(messages, tools=tools, return_dict=False, **options)
     except TunerError:
         raise
     except Exception as error:  # the template is the model's own code: whatever it raises is about this row
-        raise TunerError(
-            f"the model's chat template refuses this conversation: {brief(error)}",
-            code="chat-template",
-            fix="check the roles and their order",
-        ) from error
+        raise _refused(tokenizer, messages, error) from error
     return written if isinstance(written, str) else list(written)
+
+
+def _refused(tokenizer: Any, messages: list[dict[str, Any]], error: Exception) -> TunerError:
+    """Whether it is the system message that a template refuses, or something else."""
+    rest = [message for message in messages if message.get("role") not in ("system", "developer")]
+    if rest and len(rest) < len(messages):
+        with contextlib.suppress(Exception):
+            tokenizer.apply_chat_template(rest, tokenize=False)
+            return TunerError(
+                f"the model's chat template refuses system messages: {brief(error)}",
+                code="system-role",
+                fix='put them before the first question: data.fixes = ["fold-system"]',
+            )
+    return TunerError(
+        f"the model's chat template refuses this conversation: {brief(error)}",
+        code="chat-template",
+        fix="check the roles and their order",
+    )
 
 
 def tokenise(row: Row, tokenizer: Any, *, mask_prompt: bool) -> Example:

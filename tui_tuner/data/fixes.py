@@ -71,6 +71,52 @@ def _split_turns(row: Row) -> list[Row]:
     return [{**row, "messages": messages[: at + 1]} for at in asked] or [row]
 
 
+def _fold_system(row: Row) -> list[Row]:
+    """Every system message put before the question that follows it, for templates without a place for one.
+
+    Raises:
+        TunerError: no question follows it (code "bad-row").
+    """
+    if "messages" not in row:
+        return [row]
+    turns: list[dict[str, Any]] = []
+    waiting: list[str] = []
+    for turn in row["messages"]:
+        if turn["role"] in ("system", "developer"):
+            waiting.append(turn["content"])
+        elif waiting and turn["role"] == "user":
+            turns.append({**turn, "content": "\n\n".join([*waiting, turn["content"]])})
+            waiting = []
+        else:
+            turns.append(turn)
+    if waiting:
+        raise bad_row("no question follows a system message that was to be put before it", "take the row out")
+    return [{**row, "messages": turns}]
+
+
+def _merge_turns(row: Row) -> list[Row]:
+    """What one speaker says in several messages after one another, as one; what the assistant opens with is left out.
+
+    Raises:
+        TunerError: nothing is asked before the last answer (code "bad-row").
+    """
+    if "messages" not in row:
+        return [row]
+    turns: list[dict[str, Any]] = []
+    for turn in row["messages"]:
+        last = turns[-1] if turns else None
+        same = last is not None and last["role"] == turn["role"] and turn["role"] in ("user", "assistant", "system")
+        if last is not None and same and not last.get("tool_calls") and not turn.get("tool_calls"):
+            turns[-1] = {**last, "content": f"{last['content']}\n\n{turn['content']}"}
+            continue
+        if turn["role"] == "assistant" and not any(one["role"] == "user" for one in turns):
+            continue
+        turns.append(turn)
+    if not turns or turns[-1]["role"] != "assistant":
+        raise bad_row("nothing is asked before the last answer", "take the row out")
+    return [{**row, "messages": turns}]
+
+
 _ROLES = {"user": "user", "human": "user", "assistant": "assistant", "model": "assistant", "system": "system"}
 _FORMS = (
     re.compile(r"<\|im_start\|>\s*(\w+)\s*\n(.*?)(?:<\|im_end\|>|$(?![\s\S]))", re.DOTALL),
@@ -136,6 +182,8 @@ FIXES: dict[str, Fix] = {
         Fix("fix-mojibake", "read wrongly decoded letters again", _every_text(patterns.recoded)),
         Fix("strip-special-tokens", "take special tokens out of the texts", _every_text(_stripped)),
         Fix("messages-from-tokens", "turn texts with turn tokens into messages", _messages_from_tokens),
+        Fix("fold-system", "put system messages before the first question", _fold_system),
+        Fix("merge-turns", "join turns of one speaker, and let the user begin", _merge_turns),
         Fix("split-turns", "make a row of every answer of a conversation", _split_turns),
         Fix("drop-replaced", "leave out rows with lost characters", _without(lambda text: patterns.REPLACED in text)),
         Fix("drop-secrets", "leave out rows with keys or passwords", _without(patterns.key_in)),

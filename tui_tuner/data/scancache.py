@@ -34,12 +34,13 @@ LIMIT = 256 << 20
 _COLUMNS = ("split", "number", "lengths", "offsets", "lines")
 
 
-def scan_key(experiment: Experiment, model: Path, base: Path | None = None) -> str:
+def scan_key(experiment: Experiment, model: Path, base: Path | None = None, template: str = "") -> str:
     """A hash of everything that the report on an experiment's data depends on.
 
     Args:
         model: the folder of the tokenizer.
         base: folder that a relative source is looked for in first.
+        template: text of the chat template in the place of the model's own.
 
     Raises:
         TunerError: the source is not there, or cannot be read.
@@ -59,7 +60,10 @@ def scan_key(experiment: Experiment, model: Path, base: Path | None = None) -> s
         "seed": experiment.run.seed,
         "model": experiment.model.path,
         "tokenizer": {name: hashlib.sha256(data).hexdigest() for name, data in files},
-        "date": date_of("".join(data.decode("utf-8", "replace") for name, data in files if _may_be_template(name))),
+        "template": [experiment.model.chat_template, template],
+        "date": date_of(
+            template + "".join(data.decode("utf-8", "replace") for name, data in files if _may_be_template(name))
+        ),
         "versions": library_versions(),
         "train": [train.max_seq_length, train.batch_size, train.mode],
         "benchmark": experiment.evaluation.enabled,

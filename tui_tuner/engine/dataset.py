@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tui_tuner.config import Experiment
+from tui_tuner.data.chatforms import template_text
 from tui_tuner.data.draft import Draft, draft
 from tui_tuner.data.examples import Example
 from tui_tuner.data.scan import Report, scan
@@ -77,11 +78,12 @@ def data_facts(
     """
     folder = locate(experiment.model.path, base)
     check_folder(folder)
-    key = scan_key(experiment, folder, base)
+    template = template_text(experiment.model.chat_template, base)
+    key = scan_key(experiment, folder, base, template)
     report = kept_report(key)
     if report is None:
-        report = scan(experiment, load_tokenizer(folder), base, tell=tell, check=check, make=make)
-        if scan_key(experiment, folder, base) == key:  # nothing changed while it was looked at
+        report = scan(experiment, load_tokenizer(folder, template), base, tell=tell, check=check, make=make)
+        if scan_key(experiment, folder, base, template) == key:  # nothing changed while it was looked at
             keep_report(key, report)
     train = experiment.train
     tokens = token_figures(report, train.max_seq_length)

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from tui_tuner.data.draft import Draft
 
 Identity = tuple[Path, tuple[tuple[str, int, int], ...]]
+Form = tuple[Identity, str]
+"""A model's files, and the chat template in the place of its own."""
 
 
 class DataDesk:
@@ -49,7 +51,7 @@ class DataClerk:
 
     def __init__(self, desk: DataDesk) -> None:
         self._desk = desk
-        self._held: tuple[Identity, Any] | None = None
+        self._held: tuple[Form, Any] | None = None
 
     def answer(self, request: Request, check: Callable[[], None]) -> Any:
         """The result of a request about data.
@@ -77,26 +79,31 @@ class DataClerk:
         raise TypeError(f"{type(request).__name__} asks nothing about data")
 
     def _preview(self, request: PreviewData) -> Any:
+        from tui_tuner.data.chatforms import template_text
         from tui_tuner.data.inspect import preview_data, preview_head
         from tui_tuner.models.folder import check_folder, locate
 
         experiment, base = request.experiment, request.base
         folder = locate(experiment.model.path, base)
+        template = template_text(experiment.model.chat_template, base)
         if request.first:
             check_folder(folder)
             # The libraries behind a tokenizer take seconds to import, and nobody waits that long for the first rows.
-            held = self._held[1] if self._held is not None and self._held[0] == _identity(folder) else None
+            form = _identity(folder), template
+            held = self._held[1] if self._held is not None and self._held[0] == form else None
             return preview_head(experiment, held, base, request.limit)
         make = self._desk.draft
-        return preview_data(experiment, self._tokenizer(folder), base, request.limit, only=request.only, make=make)
+        return preview_data(
+            experiment, self._tokenizer(folder, template), base, request.limit, only=request.only, make=make
+        )
 
-    def _tokenizer(self, folder: Path) -> Any:
-        """The tokenizer of a model folder, read again when a file of the folder changed."""
+    def _tokenizer(self, folder: Path, template: str) -> Any:
+        """The tokenizer of a model folder, read again when a file of the folder or the template changed."""
         from tui_tuner.models.load import load_tokenizer
 
-        identity = _identity(folder)
-        if self._held is None or self._held[0] != identity:
-            self._held = identity, load_tokenizer(folder)
+        form = _identity(folder), template
+        if self._held is None or self._held[0] != form:
+            self._held = form, load_tokenizer(folder, template)
         return self._held[1]
 
 

@@ -17,6 +17,7 @@ from tui_tuner.data.draft import draft
 from tui_tuner.data.prepare import Prepared, Row, prepared_of, read_prepared, row_kind, write_prepared
 from tui_tuner.engine.adviser import Adviser
 from tui_tuner.engine.awake import kept_awake
+from tui_tuner.engine.chat_form import form_of_run, record_form
 from tui_tuner.engine.data_stage import lint_or_refuse
 from tui_tuner.engine.document import document_of
 from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, note_ranks, read_base
@@ -205,7 +206,9 @@ class _Pipeline:
         if advice := backend_advice():
             self._emit("log", level="info", text=advice)
         self._adviser.weigh(place)
-        base = self._shelf.base(str(place))
+        form = form_of_run(self._folder, experiment)
+        record_form(self._folder, form)
+        base = self._shelf.base(str(place), template=form)
         tree = fresh_tree(base)
         attached = attach(tree, experiment.adapter)
         self._emit("log", level="info", text=f"model {experiment.model.path}: {attached.sentence()}")

@@ -146,6 +146,7 @@ class ChatTurn:
         adapter: an adapter folder, or None for the base alone.
         messages: the conversation so far, the last one the user's: dicts of `role` and `content`.
         temperature: 0 is greedy.
+        chat_template: as `model.chat_template` has it; a template that lies beside the adapter comes before it.
     """
 
     model: str
@@ -155,6 +156,7 @@ class ChatTurn:
     temperature: float = 0.0
     seed: int = 0
     sink: TokenSink = field(default_factory=TokenSink)
+    chat_template: str = "auto"
     lane: ClassVar[Lane] = "mlx"
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 
 from tui_tuner.models.adapters import WEIGHTS, load_adapter
 from tui_tuner.models.folder import locate
-from tui_tuner.models.load import Base, load_base
+from tui_tuner.models.load import Base, in_form, load_base
 
 
 class ModelShelf:
@@ -21,14 +21,21 @@ class ModelShelf:
         self._stamp: tuple[tuple[str, int, int], ...] = ()
         self._tree: tuple[tuple[Path, int, int], Any] | None = None
 
-    def base(self, path: str, relative_to: Path | None = None) -> Base:
-        """The base at a path, loaded when it is not the one at hand or its files have changed."""
+    def base(self, path: str, relative_to: Path | None = None, template: str = "") -> Base:
+        """The base at a path, loaded when it is not the one at hand or its files have changed.
+
+        Args:
+            path: as the configuration names it.
+            relative_to: folder that a relative path is looked for in first.
+            template: a chat template in the place of the model's own; empty for that. Another one costs a tokenizer.
+        """
         folder = locate(path, relative_to)
         stamp = file_stamp(folder)
         if self._base is None or self._base.path != folder or self._stamp != stamp:
             self.clear()  # before loading: two bases may not fit
-            self._base = load_base(folder)
+            self._base = load_base(folder, template)
             self._stamp = stamp
+        self._base = in_form(self._base, template)
         return self._base
 
     def with_adapter(self, base: Base, adapter: Path | None) -> Any:

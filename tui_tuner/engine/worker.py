@@ -172,7 +172,7 @@ class LocalEngine:
         if same:
             with self._lock:
                 self._guests.remove(handle)
-            self._do("guest", handle, lambda _: _answer(handle, request, live.base, _tree(live, request.adapter)))
+            self._do("guest", handle, lambda _: _guest(handle, request, live))
 
     def _dismiss_guests(self) -> None:
         """Queues the guests that the run which just ended did not take in. Held under the lock."""
@@ -303,9 +303,10 @@ class _Performer:
         return self._shelf
 
     def _chat(self, handle: JobHandle, request: ChatTurn) -> ChatReply:
+        from tui_tuner.engine.chat_form import form_of_chat
         from tui_tuner.models.device import working_memory
 
-        base = self._models().base(request.model)
+        base = self._models().base(request.model, template=form_of_chat(request.chat_template, request.adapter))
         with working_memory():
             return _answer(handle, request, base, self._models().with_adapter(base, request.adapter))
 
@@ -319,6 +320,15 @@ def _tree(live: Any, adapter: Path | None) -> Any:
     from tui_tuner.models.adapters import load_adapter
 
     return load_adapter(live.base, adapter)
+
+
+def _guest(handle: JobHandle, request: ChatTurn, live: Any) -> ChatReply:
+    """An answer between two steps, in the form that its adapter or its asker has chosen."""
+    from tui_tuner.engine.chat_form import form_of_chat
+    from tui_tuner.models.load import in_form
+
+    base = in_form(live.base, form_of_chat(request.chat_template, request.adapter))
+    return _answer(handle, request, base, _tree(live, request.adapter))
 
 
 def _answer(handle: JobHandle, request: ChatTurn, base: Any, model: Any) -> ChatReply:

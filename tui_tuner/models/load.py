@@ -5,13 +5,18 @@ A loaded base is never changed: adapters are put on module trees of their own th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from tui_tuner.data.chatforms import template_text
+from tui_tuner.data.formprobe import put_template
 from tui_tuner.errors import TunerError, brief
-from tui_tuner.models.folder import check_folder
+from tui_tuner.models.folder import check_folder, locate
 from tui_tuner.models.libraries import ready
+
+if TYPE_CHECKING:
+    from tui_tuner.config import ModelSection
 
 
 @dataclass(frozen=True)
@@ -22,14 +27,34 @@ class Base:
     model: Any
     tokenizer: Any
     config: dict[str, Any]
+    template: str = ""
+    """The chat template in the place of the model's own; empty for that."""
 
     @property
     def layer_count(self) -> int:
         return len(self.model.layers)
 
 
-def load_tokenizer(folder: Path) -> Any:
+def tokenizer_of(section: ModelSection, base: Path | None = None) -> Any:
+    """The tokenizer of an experiment's model, with the chat template that the experiment chooses.
+
+    Args:
+        section: names model and template.
+        base: folder that relative paths are looked for in first.
+
+    Raises:
+        TunerError: the model cannot be found, its tokenizer cannot be read, or there is no such template.
+    """
+    template = template_text(section.chat_template, base)
+    return load_tokenizer(locate(section.path, base), template)
+
+
+def load_tokenizer(folder: Path, template: str = "") -> Any:
     """mlx-lm's tokenizer wrapper for a model folder.
+
+    Args:
+        folder: the model's.
+        template: a chat template in the place of the model's own; empty for that.
 
     Raises:
         TunerError: when the tokenizer's files cannot be read.
@@ -42,7 +67,7 @@ def load_tokenizer(folder: Path) -> Any:
     try:
         # The tokens that end an answer often stand in generation_config.json only, which load_config reads too.
         ends = load_config(folder).get("eos_token_id")
-        return load(folder, {"trust_remote_code": False}, eos_token_ids=ends)
+        tokenizer = load(folder, {"trust_remote_code": False}, eos_token_ids=ends)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # from KeyError to a panic in Rust code, which is no Exception
@@ -52,10 +77,16 @@ def load_tokenizer(folder: Path) -> Any:
             where=str(folder),
             fix="copy tokenizer.json and tokenizer_config.json from the original model",
         ) from error
+    put_template(tokenizer, template)
+    return tokenizer
 
 
-def load_base(folder: Path) -> Base:
+def load_base(folder: Path, template: str = "") -> Base:
     """Loads weights and tokenizer and evaluates them.
+
+    Args:
+        folder: the model's.
+        template: a chat template in the place of the model's own; empty for that.
 
     Raises:
         TunerError: for a faulty folder, an unknown architecture, or weights that do not fit it.
@@ -64,12 +95,23 @@ def load_base(folder: Path) -> Base:
     ready()
     from mlx_lm.utils import load_model
 
-    tokenizer = load_tokenizer(folder)
+    tokenizer = load_tokenizer(folder, template)
     try:
         model, config = load_model(folder, lazy=False, strict=True)
     except Exception as error:  # mlx, mlx-lm and safetensors each have their own
         raise _not_loaded(folder, config["model_type"], error) from error
-    return Base(folder, model, tokenizer, config)
+    return Base(folder, model, tokenizer, config, template)
+
+
+def in_form(base: Base, template: str) -> Base:
+    """The same base with another chat template, empty for the model's own; costs a tokenizer.
+
+    Raises:
+        TunerError: when the tokenizer's files cannot be read any more.
+    """
+    if base.template == template:
+        return base
+    return replace(base, tokenizer=load_tokenizer(base.path, template), template=template)
 
 
 def skeleton(folder: Path) -> Any:

@@ -28,6 +28,7 @@ class ChatTarget:
         max_tokens: cap on an answer's tokens.
         temperature: of the sampling; 0 is greedy.
         seed: of the sampling.
+        template: as `model.chat_template` has it.
     """
 
     model: str
@@ -36,6 +37,7 @@ class ChatTarget:
     max_tokens: int = 256
     temperature: float = 0.0
     seed: int = 0
+    template: str = "auto"
 
 
 @dataclass

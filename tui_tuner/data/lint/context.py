@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tui_tuner.data.formprobe import form_of
 from tui_tuner.data.lint.facts import LintContext
 from tui_tuner.data.recipe import Recipe
 
@@ -38,6 +39,10 @@ def context_of(experiment: Experiment, tokenizer: Any, recipe: Recipe) -> LintCo
         wordings=max(len(recipe.wordings), 1),
         split=data.split,
         grouped=bool(data.group),
+        form=form_of(tokenizer),
+        template=experiment.model.chat_template,
+        stops=frozenset(getattr(tokenizer, "eos_token_ids", None) or ()),
+        allow=tuple(data.allow),
     )
 
 

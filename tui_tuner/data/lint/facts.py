@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from tui_tuner.data.formprobe import ChatForm
 from tui_tuner.data.rows import Row, RowKind
 
 
@@ -30,6 +31,10 @@ class LintContext:
         wordings: how many of them a record has.
         split: `data.split`.
         grouped: whether `data.group` names what records are about.
+        form: what the chat template does with conversations.
+        template: `model.chat_template`.
+        stops: ids of the tokens at which answering stops; empty when that is not known.
+        allow: `data.allow`.
     """
 
     model: str = ""
@@ -48,6 +53,10 @@ class LintContext:
     wordings: int = 1
     split: str = "records"
     grouped: bool = False
+    form: ChatForm = field(default_factory=ChatForm)
+    template: str = "auto"
+    stops: frozenset[int] = frozenset()
+    allow: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

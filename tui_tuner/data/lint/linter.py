@@ -12,6 +12,7 @@ from typing import Any
 
 from tui_tuner.data.findings import MOST_LINES, SEVERITIES, Problem
 from tui_tuner.data.lint.facts import LintContext, RowFacts, Tally
+from tui_tuner.data.lint.forms import FOLD, change_to, choose, of_form
 from tui_tuner.data.lint.rows import ROW_RULES
 from tui_tuner.data.lint.sets import SET_RULES, Collected, answers_of, near_duplicates
 from tui_tuner.data.table import Fault, Place
@@ -86,6 +87,7 @@ class Linter:
         found = [rule(self._collected, self.context) for rule in SET_RULES]
         found += near_duplicates(self._collected, self.context)
         problems += [problem for problem in found if problem is not None]
+        problems += of_form(self._collected, self.context)
         return sorted(problems, key=lambda problem: (SEVERITIES.index(problem.severity), -problem.count))
 
     def answers(self) -> dict[str, Any]:
@@ -100,15 +102,25 @@ class Linter:
         if count > 1:
             message += f" (the first at {first.where or refused[0][0]})"
         places = [place for place, _ in refused[:MOST_LINES]]
+        form = self.context.form
+        # Records that no row is made of can be left out; rows that the template refuses want another template.
+        fix, step, change = first.fix, "drop-unusable", tuple[tuple[str, object], ...]()
+        if code == "system-role":
+            step = FOLD
+        elif code == "no-chat-template" or (code == "chat-template" and form.refusal):
+            fix, step, change = choose(form.suggested), "", change_to(form.suggested)
+        elif code == "chat-template":
+            step = "merge-turns" if "alternat" in first.message else ""
         return Problem(
             code=code,
             severity="error",
             count=count,
             message=message,
-            fix=first.fix,
-            step="drop-unusable",
+            fix=fix,
+            step=step,
             rows=(),
             lines=tuple(sorted({place.line for place in places if place.line})),
+            change=change,
         )
 
 

@@ -274,6 +274,7 @@ ROW_RULES: tuple[RowRule, ...] = (
             "have turns out of order ({shown}), which chat templates render in odd ways",
         ),
         "let user and assistant take turns, the user first",
+        "merge-turns",
     ),
     RowRule(
         "only-last-turn",

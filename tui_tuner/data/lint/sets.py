@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from tui_tuner.data.findings import MOST_LINES, Problem, Severity
+from tui_tuner.data.formprobe import EARLIER
 from tui_tuner.data.lint.facts import LintContext, RowFacts
 from tui_tuner.data.lint.near import NearDuplicates
 from tui_tuner.data.shapes import SURE
@@ -41,6 +42,7 @@ class Collected:
         given: hashes of the training answers, as written.
         words: how many training answers have so many words.
         untold: rows by split whose short answer has a number, or without numbers a word, that the question lacks.
+        roles: how many conversations each role speaks in; EARLIER counts those with several answers.
         near: texts for the search of near duplicates; of questions, with the answers of text rows.
         counts: rows by split.
     """
@@ -56,6 +58,7 @@ class Collected:
     counts: Counter[str] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     untold: Counter[str] = field(default_factory=Counter)
+    roles: Counter[str] = field(default_factory=Counter)
 
     def take(self, facts: RowFacts) -> None:
         """Keeps what the rules need of a row."""
@@ -68,6 +71,10 @@ class Collected:
         self.near.add(f"{question} {answer}" if facts.prompt else answer)
         self.counts[facts.split] += 1
         self.kinds[facts.kind] += 1
+        if facts.kind == "chat":
+            said = [str(message["role"]) for message in facts.row["messages"]]
+            self.roles.update(set(said))
+            self.roles[EARLIER] += said.count("assistant") > 1
         if facts.kind == "text":
             return
         if facts.split == "train":

@@ -10,6 +10,7 @@ from typing import Any
 from tui_tuner.config import load_experiment
 from tui_tuner.data.prepare import read_prepared
 from tui_tuner.engine.awake import kept_awake
+from tui_tuner.engine.chat_form import form_of_run
 from tui_tuner.engine.new_run import read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
@@ -60,7 +61,9 @@ def join_run(folder: RunFolder, control: JobControl, shelf: ModelShelf, place: R
         tail.poll()  # of earlier sessions
         experiment = load_experiment(folder.config)
         ranks = connect(place)
-        base = shelf.base(experiment.model.path, read_base(folder))  # now, so that what is missing is missed early
+        form = form_of_run(folder, experiment)
+        # Now, so that what is missing is missed early.
+        base = shelf.base(experiment.model.path, read_base(folder), form)
         if not _training_begins(tail, control):
             return {"status": "finished"}
         train, valid = tokenised(experiment, base, prepared := read_prepared(folder.data))

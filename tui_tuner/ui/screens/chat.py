@@ -12,9 +12,10 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
+from tui_tuner.config.reading import CHAT_TEMPLATES
 from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.errors import TunerError
-from tui_tuner.paths import resolve_model
+from tui_tuner.paths import find_local, resolve_model
 from tui_tuner.runs.view import RunView
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.format import count
@@ -174,12 +175,14 @@ class ChatScreen(WorkbenchScreen):
         if target is not None and subject is not None:
             if target.adapter is None:
                 return None
-            return Voice(self._model(subject), target.adapter, f"adapter · {clip_middle(str(target.adapter), 40)}")
+            label = f"adapter · {clip_middle(str(target.adapter), 40)}"
+            return Voice(self._model(subject), target.adapter, label, self._template(subject))
         if run is None or subject is None or not subject.is_run:
             return None
         if not (run.adapters / "adapters.safetensors").is_file():
             return None
-        return Voice(self._model(subject), run.adapters, f"adapter · {clip_middle(run.name, 40)}")
+        label = f"adapter · {clip_middle(run.name, 40)}"
+        return Voice(self._model(subject), run.adapters, label, self._template(subject))
 
     @property
     def _speaking(self) -> str:
@@ -201,10 +204,21 @@ class ChatScreen(WorkbenchScreen):
         except TunerError:
             return subject.experiment.model.path  # The engine says what is wrong with it.
 
+    def _template(self, subject: Subject) -> str:
+        """The chat template in which both voices are asked: the one that was trained with, else the chosen one."""
+        run, target = self.tuner.state.run, self.tuner.state.chat
+        trained = target.adapter if target is not None else run.adapters if run is not None and subject.is_run else None
+        if trained is not None and (trained / "chat_template.jinja").is_file():
+            return str(trained / "chat_template.jinja")
+        chosen = subject.experiment.model.chat_template
+        found = None if chosen in CHAT_TEMPLATES else find_local(chosen, subject.base)
+        return str(found or chosen)
+
     def _voices(self) -> list[Voice]:
         if self._subject is None:
             return []
-        base, adapter = Voice(self._model(self._subject), None, "base"), self._adapter
+        base = Voice(self._model(self._subject), None, "base", self._template(self._subject))
+        adapter = self._adapter
         if adapter is None or self._speaking == "base":
             return [base]
         return [adapter] if self._speaking == "adapter" else [base, adapter]

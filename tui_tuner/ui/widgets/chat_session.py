@@ -34,11 +34,13 @@ class Voice:
         model: the model's folder or hub name.
         adapter: the adapter's folder, or None for the base.
         label: what the answer is headed by.
+        template: as `model.chat_template` has it.
     """
 
     model: str
     adapter: Path | None
     label: str
+    template: str = "auto"
 
     @property
     def name(self) -> str:
@@ -124,7 +126,14 @@ class ChatSession:
         exchange = Exchange(question)
         turns = [
             ChatTurn(
-                voice.model, voice.adapter, self.messages(voice, question), max_tokens, temperature, seed, TokenSink()
+                voice.model,
+                voice.adapter,
+                self.messages(voice, question),
+                max_tokens,
+                temperature,
+                seed,
+                TokenSink(),
+                voice.template,
             )
             for voice in voices
         ]

@@ -60,7 +60,8 @@ class Subjects:
         if target is None:
             return None
         # Its data is never read: a chat takes from it only what the configuration has by default.
-        experiment = Experiment.model_validate({"model": {"path": target.model}, "data": {"source": target.model}})
+        model = {"path": target.model, "chat_template": target.template}
+        experiment = Experiment.model_validate({"model": model, "data": {"source": target.model}})
         return Subject(experiment, None, str(target.adapter or target.model), False)
 
     def of_run(self, state: WorkbenchState) -> Subject | None:
