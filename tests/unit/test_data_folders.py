@@ -47,6 +47,7 @@ from tui_tuner.errors import TunerError
         ({"train_3000__jsonl": LINES}, {"train": 2}),
         ({"part-1__jsonl": LINES, "part-2__jsonl": LINES, "part-10__jsonl": LINES}, {"": 6}),
         ({"0000__parquet": parquet(ROWS)}, {"": 2}),
+        ({"faq__csv": "a,b\n1,2\n", "LICENSE": "MIT", "README__md": "about", "package__json": "{}"}, {"": 1}),
         ({"data___0000__parquet": parquet(ROWS), "data___0001__parquet": parquet(ROWS)}, {"": 4}),
         (
             {

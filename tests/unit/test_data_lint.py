@@ -83,6 +83,7 @@ def test_sound_rows_are_left_alone(text: str) -> None:
         ("secrets", "-----BEGIN RSA PRIVATE KEY-----"),
         ("secrets", 'password = "correcthorse"'),
         ("addresses", "write to jane.doe@company.org"),
+        ("placeholders", "Hello! I am {{name}}, made by {{ author }}."),
     ],
 )
 def test_damaged_texts_are_found(code: str, text: str) -> None:

@@ -1,7 +1,8 @@
 """Which files of a folder are its train, validation and test data.
 
 In the order in which they are looked for: files or folders called after a split, shards of them as on the Hub
-(`data/train-00000-of-00002.parquet`), names that have a split in them (`squad-dev.json`), and last, shards without any.
+(`data/train-00000-of-00002.parquet`), names that have a split in them (`squad-dev.json`), and last, shards without any
+or the only file that holds data.
 Where two files could be meant, nothing is guessed.
 """
 
@@ -28,6 +29,11 @@ DATA_ENDINGS = frozenset((*JSON_ENDINGS, *TABLE_ENDINGS, *COLUMN_ENDINGS, ".txt"
 _SHARD = re.compile(r"\d+")
 _SHARDED_SPLIT = re.compile(r"^([A-Za-z]+)[-_.]\d+(?:-of-\d+)?(?:-[0-9a-f]{16})?$")
 _MOST_LOOKED_AT = 500
+_OF_A_PROGRAM = re.compile(
+    r"^(package|tsconfig|manifest|metadata|settings|index|merges|vocab|special_tokens_map|added_tokens|adapter_.*"
+    r"|.*config|.*tokenizer.*|.*results?|.*metrics|.*\.index)\.json$",
+    re.IGNORECASE,
+)
 _OF_A_SAVED_SET = ("state.json", "dataset_info.json", "dataset_dict.json")
 
 
@@ -133,10 +139,10 @@ def _pattern(path: Path) -> str:
 
 
 def _shards(files: list[Path]) -> list[Path]:
-    """Files that are parts of one set: numbered alike, or one Parquet or Arrow file; none where that isn't sure."""
+    """Files that are parts of one set: numbered alike, or a single one; none where that isn't sure."""
     columns = [path for path in files if ending(path) in COLUMN_ENDINGS]
-    parts = columns or [path for path in files if ending(path) != ".txt"]
-    if parts and len({_pattern(path) for path in parts}) == 1 and (columns or len(parts) > 1):
+    parts = columns or [path for path in files if ending(path) != ".txt" and not _OF_A_PROGRAM.search(path.name)]
+    if parts and len({_pattern(path) for path in parts}) == 1:
         return sorted(parts, key=_natural)
     return []
 

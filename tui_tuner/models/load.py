@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from tui_tuner.data.chatforms import template_text
 from tui_tuner.data.formprobe import put_template
 from tui_tuner.errors import TunerError, brief
-from tui_tuner.models.folder import check_folder, locate
+from tui_tuner.models.folder import check_folder
 from tui_tuner.models.libraries import ready
-
-if TYPE_CHECKING:
-    from tui_tuner.config import ModelSection
 
 
 @dataclass(frozen=True)
@@ -33,20 +29,6 @@ class Base:
     @property
     def layer_count(self) -> int:
         return len(self.model.layers)
-
-
-def tokenizer_of(section: ModelSection, base: Path | None = None) -> Any:
-    """The tokenizer of an experiment's model, with the chat template that the experiment chooses.
-
-    Args:
-        section: names model and template.
-        base: folder that relative paths are looked for in first.
-
-    Raises:
-        TunerError: the model cannot be found, its tokenizer cannot be read, or there is no such template.
-    """
-    template = template_text(section.chat_template, base)
-    return load_tokenizer(locate(section.path, base), template)
 
 
 def load_tokenizer(folder: Path, template: str = "") -> Any:

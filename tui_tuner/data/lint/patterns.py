@@ -20,6 +20,8 @@ LITERAL_BREAKS = re.compile(
 MOJIBAKE = re.compile(
     "[ÃÂâÐÑ][\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
 )
+# A name in double braces that somebody was to fill in; not a formula's braces or a workflow's variables.
+PLACEHOLDERS = re.compile(r"(?<![\\\w^_}${])\{\{\s*[A-Za-z][A-Za-z][\w .-]{0,30}?\s*\}\}(?!\})")
 REPLACED = "\ufffd"
 
 KEYS = re.compile(
@@ -32,7 +34,7 @@ KEYS = re.compile(
     r"|(?i:\b(?:password|passwd|secret|api[_-]?key|token)\s*[:=]\s*['\"][^\s'\"]{8,}['\"])"
 )
 ADDRESSES = re.compile(
-    r"\b[A-Za-z0-9][A-Za-z0-9._%+-]*@(?!(?:www\.)?(?:example|test|domain|email)\.)[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"
+    r"\b[A-Za-z0-9][A-Za-z0-9._%+-]*@(?!(?:www\.)?(?:example|test|domain|email)[.-])[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"
 )
 
 

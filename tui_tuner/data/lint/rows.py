@@ -115,6 +115,15 @@ def replaced(facts: RowFacts, _context: LintContext) -> Hit | None:
     return Hit() if patterns.REPLACED in facts.text else None
 
 
+def placeholders(facts: RowFacts, _context: LintContext) -> Hit | None:
+    """A name in double braces that nobody filled in; templates of programs and pages are full of them, and sound."""
+    text = facts.text
+    if "{{" not in text or "{%" in text or "```" in text or "</" in text:
+        return None
+    match = patterns.PLACEHOLDERS.search(text)
+    return Hit(match.group()) if match else None
+
+
 def secrets(facts: RowFacts, _context: LintContext) -> Hit | None:
     """What looks like a key or a password. The example is cut short, so that no report spreads it."""
     match = patterns.key_in(facts.text)
@@ -264,6 +273,15 @@ ROW_RULES: tuple[RowRule, ...] = (
         _said("holds the sign for lost characters (U+FFFD)", "hold the sign for lost characters (U+FFFD)"),
         "go back to the original file, or take these rows out",
         "drop-replaced",
+    ),
+    RowRule(
+        "placeholders",
+        "warning",
+        placeholders,
+        _said(
+            "holds a placeholder that nobody filled in ({shown})", "hold placeholders that nobody filled in ({shown})"
+        ),
+        "write what they stand for into the file",
     ),
     RowRule(
         "role-order",
