@@ -213,7 +213,8 @@ def test_every_name_of_the_validation_split(tmp_path: Path, name: str) -> None:
 
 def test_folders_without_train_or_with_two_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "rows.jsonl", lines_of(ROWS))
-    with pytest.raises(TunerError, match=r"no train file \(it has rows.jsonl\)"):
+    write(tmp_path / "others.jsonl", lines_of(ROWS))
+    with pytest.raises(TunerError, match=r"no train file \(it has others.jsonl, rows.jsonl\)"):
         read_records(str(tmp_path))
     write(tmp_path / "train.jsonl", lines_of(ROWS))
     write(tmp_path / "valid.jsonl", lines_of(ROWS))
