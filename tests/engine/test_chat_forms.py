@@ -13,7 +13,7 @@ import pytest
 from tests.support.models import make_model, make_rows, make_tokenizer
 from tui_tuner.config import Experiment, anchored
 from tui_tuner.data.chatforms import NAMES, RECORDED, suggestion, template_text
-from tui_tuner.data.formprobe import form_of, put_template
+from tui_tuner.data.formprobe import CALLS, form_of, put_template
 from tui_tuner.engine.dataset import data_facts
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import ChatTurn, RunExperiment
@@ -173,6 +173,8 @@ def test_what_a_template_does_is_found_out(
     assert form.present and form.suggested == "phi-3"
     for key, value in found.items():
         seen = getattr(form, key)
+        if key == "dropped":
+            seen -= {CALLS}  # none of these writes them
         assert value in seen if key == "refusal" and value else seen == value, (key, seen)
 
 

@@ -112,7 +112,15 @@ def test_a_preflight_names_what_would_fail(tmp_path: Path) -> None:
     good = experiment(jsonl(tmp_path / "rows.jsonl", rows(60)))
     fine = preflight(good)
     assert fine.ok and fine.disk is not None and fine.disk > 0
-    assert fine.as_json()["forecast"]["disk"] == fine.disk
+    forecast = fine.as_json()["forecast"]
+    assert forecast["disk"] == fine.disk
+    assert fine.data is not None
+    tokens = fine.data.tokens
+    assert (forecast["steps"], forecast["epochs"]) == (100, 100 / tokens["steps_per_epoch"])
+    assert forecast["tokens"] == round(forecast["epochs"] * tokens["trainable"])
+    assert (forecast["padding"], forecast["truncated"]) == (tokens["padding"]["fast"], 0)
+    twice = good.model_copy(update={"train": good.train.model_copy(update={"epochs": 2.0})})
+    assert preflight(twice).training["steps"] == 2 * tokens["steps_per_epoch"]
     wrong = good.model_copy(update={"adapter": good.adapter.model_copy(update={"targets": ["nope"]})})
     found = preflight(wrong)
     assert not found.ok and found.problems[0].code == "target-not-found"

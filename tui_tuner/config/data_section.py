@@ -119,7 +119,7 @@ class DataSection(Section):
     """Mendings applied to the rows, in order, by the names that the Data screen gives them. Take a name out to undo it;
     the file itself is never changed."""
     allow: Names = Field(default_factory=list)
-    """Problems of severity error that shall not block training, by their codes; "leakage" is the one that can be
+    """Problems of severity error that shall not block training, by their codes; "leakage" and "lost-words" can be
     trained in spite of. Allow only what you have looked at."""
     mask_prompt: Switch = True
     """Whether the loss counts the answer's tokens only. Switch it off to learn the prompt's wording too, and for rows

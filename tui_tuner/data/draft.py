@@ -303,6 +303,9 @@ def _note_recipe(made: Draft, survey: _Survey, data: DataSection) -> None:
         unused = [name for name in survey.columns if name not in used]
         if unused:
             notes.append(f"columns that are not used: {', '.join(unused[:12])}")
+        firsts = sorted({path.rpartition(".")[0] for path in used if path.endswith(".0")})
+        if firsts:
+            notes.append(f"only the first of each list is used: {', '.join(firsts)}")
         return
     for path, empty in survey.empty.items():
         if empty:

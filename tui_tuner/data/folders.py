@@ -64,6 +64,14 @@ def split_files(folder: Path, subset: str = "") -> dict[str, list[Path]]:
     raise _no_train_file(folder, entries)
 
 
+def unused_files(folder: Path, used: dict[str, list[Path]]) -> list[str]:
+    """The names of data files beside those that are used; the folder's own, and those in `data`."""
+    taken = {path for paths in used.values() for path in paths}
+    places = {path.parent for path in taken} & {folder, folder / "data"}
+    beside = [path for place in sorted(places) for path in data_inside(place) if path not in taken]
+    return [path.name for path in beside if not _OF_A_PROGRAM.search(path.name) and ending(path) != ".txt"]
+
+
 def is_data(path: Path) -> bool:
     """Whether a file's name says that it holds records, and it is no hidden file or part of a saved set's machinery."""
     name = path.name

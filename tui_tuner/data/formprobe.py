@@ -16,6 +16,8 @@ from tui_tuner.errors import brief
 ASKED, ANSWERED, SYSTEM, TOOL = "Zebrafish?", "Quokka.", "Wombat rules.", "Ibex 7."
 EARLIER = "earlier answers"
 """Stands among the dropped roles for a template that writes only the last answer."""
+CALLS = "calls of tools"
+"""Stands among them for a template that leaves out which tool the assistant calls."""
 _CONTENT = {"user": ASKED, "assistant": ANSWERED, "system": SYSTEM, "tool": TOOL}
 _LOOKS_SPECIAL = re.compile(r"<\|[^|<>\s]{1,40}\|>|<(?:start|end)_of_turn>|<｜[^｜<>]{1,40}｜>")
 System = Literal["kept", "refused", "dropped"]
@@ -29,7 +31,7 @@ class ChatForm:
         present: whether there is one.
         refusal: why a plain question with its answer cannot be rendered; empty when it can.
         system: what becomes of a system message.
-        dropped: roles whose words are not in what it writes, and perhaps `EARLIER`.
+        dropped: roles whose words are not in what it writes, and perhaps `EARLIER` and `CALLS`.
         marked: whether it marks where the answer begins, also when the model is to answer.
         fits: whether a question that waits for its answer is written as it is before one.
         strange: turn tokens that it writes and the tokenizer does not know as one token.
@@ -68,6 +70,8 @@ def form_of(tokenizer: Any) -> ChatForm:
         dropped.add(EARLIER)
     if _loses(tokenizer, TOOL, 1, "user", "assistant", "tool", "assistant"):
         dropped.add("tool")
+    if _loses_calls(tokenizer):
+        dropped.add(CALLS)
     system = _system(tokenizer)
     if system == "dropped":
         dropped.add("system")
@@ -100,6 +104,16 @@ def _loses(tokenizer: Any, words: str, times: int, *roles: str) -> bool:
     """Whether words that are said so many times get lost; a template that refuses the roles does not lose them."""
     try:
         return _rendered(tokenizer, *roles).count(words) < times
+    except Exception:
+        return False
+
+
+def _loses_calls(tokenizer: Any) -> bool:
+    """Whether the name of a tool that the assistant calls gets lost."""
+    call = {"type": "function", "function": {"name": "wolverine", "arguments": {"n": 1}}}
+    messages = [{"role": "user", "content": ASKED}, {"role": "assistant", "content": "", "tool_calls": [call]}]
+    try:
+        return "wolverine" not in str(tokenizer.apply_chat_template(messages, tokenize=False))
     except Exception:
         return False
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_tuner.config.reading import Slice
-from tui_tuner.data.folders import split_files
+from tui_tuner.data.folders import split_files, unused_files
 from tui_tuner.data.readers.options import Options
 from tui_tuner.data.readers.sniff import tables_of
 from tui_tuner.data.readers.views import Chain, Part
@@ -82,7 +82,9 @@ def _from_folder(name: str, folder: Path, options: Options) -> Source:
         for table in tables.values():
             table.close()
         raise
-    return Source(name, folder, tables, _format(tables))
+    unused = [] if options.subset else unused_files(folder, files)
+    notes = [f"files that are not used: {', '.join(unused[:12])}"] if unused else []
+    return Source(name, folder, tables, _format(tables), notes)
 
 
 def _single(path: Path, options: Options) -> Table:

@@ -20,7 +20,7 @@ from tui_tuner.data.ahead import ahead
 from tui_tuner.data.draft import PARTS, Draft, draft
 from tui_tuner.data.examples import Example, encode_many, render_many
 from tui_tuner.data.findings import Problem
-from tui_tuner.data.lint import Linter, RowFacts, allowed, texts_of
+from tui_tuner.data.lint import LintContext, Linter, RowFacts, allowed, texts_of
 from tui_tuner.data.lint.context import context_of
 from tui_tuner.data.lookup import paths_of
 from tui_tuner.data.opening import open_source
@@ -171,6 +171,9 @@ def _unsettled(experiment: Experiment, base: Path | None, error: TunerError) -> 
     records = OpenRecords(open_source(experiment.data, base))
     sample = list(islice(records.unread, SAMPLE))
     count = sum(1 for _ in records.first_pass())
+    linter = Linter(LintContext())
+    for fault in records.faults:
+        linter.fault(fault)
     nothing = np.zeros(0, np.int32)
     return Report(
         source=experiment.data.source,
@@ -180,7 +183,7 @@ def _unsettled(experiment: Experiment, base: Path | None, error: TunerError) -> 
         guess=recognise(sample),
         columns=paths_of(sample),
         notes=list(records.notes),
-        problems=[Problem(error.code, "error", count, error.message, error.fix)],
+        problems=[Problem(error.code, "error", count, error.message, error.fix), *linter.finish()],
         split=np.zeros(0, np.int8),
         number=nothing,
         lengths=nothing,

@@ -5,6 +5,7 @@ A run asks the same before its first step; `tui-tuner check` asks without runnin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,11 +27,14 @@ class Preflight:
     Attributes:
         problems: of model, adapter and data, errors first.
         data: the data set, None when it could not be read.
+        training: what follows from rows and settings alone: `steps`, `epochs`, `tokens` that the loss looks at in all
+            of them, `padding` (share of what is computed), `truncated` rows; empty when the data could not be read.
         disk: bytes that the run will write at most, for its checkpoints; None when the model could not be read.
     """
 
     problems: list[Problem] = field(default_factory=list)
     data: DataFacts | None = None
+    training: dict[str, Any] = field(default_factory=dict)
     disk: int | None = None
 
     @property
@@ -39,11 +43,11 @@ class Preflight:
         return not any(problem.severity == "error" for problem in self.problems)
 
     def as_json(self) -> dict[str, Any]:
-        """The document that `tui-tuner check --json` prints; what is not forecast is null."""
+        """The document that `tui-tuner check --json` prints."""
         return {
             "ok": self.ok,
             "problems": [problem.as_json() for problem in self.problems],
-            "forecast": {"peak_memory": None, "seconds": None, "disk": self.disk},
+            "forecast": {**self.training, "disk": self.disk},
         }
 
 
@@ -59,10 +63,34 @@ def preflight(
     try:
         found.data = data_facts(experiment, base, tell=tell)
         found.problems += found.data.report.problems
+        found.training = forecast(experiment, found.data.tokens)
     except TunerError as error:
         if not any(error.code == problem.code for problem in found.problems):  # the model's own fault is told once
             found.problems.append(as_problem(error))
     return found
+
+
+def forecast(experiment: Experiment, tokens: dict[str, Any]) -> dict[str, Any]:
+    """What training will go through, from the figures of its data. Time and memory need a measurement, so they are not
+    guessed here.
+
+    Args:
+        experiment: its training section.
+        tokens: as in `DataFacts`.
+    """
+    train = experiment.train
+    an_epoch = tokens.get("steps_per_epoch")
+    if not an_epoch:
+        return {}
+    steps = max(math.ceil(train.epochs * an_epoch), train.grad_accumulation, 1) if train.epochs else train.iters
+    epochs = steps / an_epoch
+    return {
+        "steps": steps,
+        "epochs": epochs,
+        "tokens": round(epochs * tokens["trainable"]),
+        "padding": tokens["padding"][train.mode],
+        "truncated": tokens["truncated"],
+    }
 
 
 def as_problem(error: TunerError) -> Problem:

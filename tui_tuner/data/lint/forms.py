@@ -8,7 +8,7 @@ from __future__ import annotations
 from tui_tuner.config.reading import AUTO_TEMPLATE
 from tui_tuner.data.chatforms import NAMES
 from tui_tuner.data.findings import Problem, Severity
-from tui_tuner.data.formprobe import EARLIER
+from tui_tuner.data.formprobe import CALLS, EARLIER
 from tui_tuner.data.lint.facts import LintContext
 from tui_tuner.data.lint.sets import Collected
 from tui_tuner.data.wording import many
@@ -40,16 +40,17 @@ def lost_words(found: Collected, context: LintContext) -> list[Problem]:
         if not count:
             continue
         blocks = role in ("user", "assistant", EARLIER)
-        severity: Severity = "error" if blocks else "warning"
-        what = role if role == EARLIER else f"{role} messages"
-        message = f"the model's chat template leaves out what {what} say ({many(count, 'row has', 'rows have')} some)"
+        severity: Severity = "error" if blocks or role == CALLS else "warning"
+        what = f"what {role} messages say" if role in ("user", "assistant", "system", "tool") else role
+        message = f"the model's chat template leaves out {what} ({many(count, 'row has', 'rows have')} some)"
         if role == "system":
             problems.append(Problem("lost-words", severity, count, message, "put it before the first question", FOLD))
-        else:
+        elif blocks:
             name = context.form.suggested
-            problems.append(
-                Problem("lost-words", severity, count, message, choose(name), change=change_to(name) if blocks else ())
-            )
+            problems.append(Problem("lost-words", severity, count, message, choose(name), change=change_to(name)))
+        else:
+            fix = f"take a model that knows tools, or a template of your own that writes them ({KEY})"
+            problems.append(Problem("lost-words", severity, count, message, fix))
     return problems
 
 

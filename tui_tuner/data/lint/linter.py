@@ -19,7 +19,7 @@ from tui_tuner.data.table import Fault, Place
 from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
 
-ALLOWABLE = ("leakage",)
+ALLOWABLE = ("leakage", "lost-words")
 """Errors that can be trained in spite of; with any other there would be no row, or no number, to train on."""
 _MOST_EXAMPLES = 3
 
@@ -125,10 +125,19 @@ class Linter:
 
 
 def allowed(problems: list[Problem], codes: list[str]) -> list[Problem]:
-    """The same problems with errors that a person allows by their codes turned into warnings."""
-    return [
+    """The same problems with errors that a person allows by their codes turned into warnings.
+
+    A code that cannot be allowed, of a problem that is there, is one more problem: nobody shall think it was heeded.
+    """
+    found = [
         replace(problem, severity="warning", message=f"{problem.message} (allowed by data.allow)")
         if problem.severity == "error" and problem.code in codes and problem.code in ALLOWABLE
         else problem
         for problem in problems
     ]
+    blocking = {problem.code for problem in found if problem.severity == "error"}
+    for code in dict.fromkeys(code for code in codes if code in blocking):
+        message = f'data.allow names "{code}", which cannot be trained in spite of'
+        fix = "mend it instead; " + ", ".join(ALLOWABLE) + " can be allowed"
+        found.append(Problem("not-allowable", "warning", 1, message, fix))
+    return found

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from tui_tuner.data.findings import MOST_LINES, Problem, Severity
-from tui_tuner.data.formprobe import EARLIER
+from tui_tuner.data.formprobe import CALLS, EARLIER
 from tui_tuner.data.lint.facts import LintContext, RowFacts
 from tui_tuner.data.lint.near import NearDuplicates
 from tui_tuner.data.shapes import SURE
@@ -42,7 +42,8 @@ class Collected:
         given: hashes of the training answers, as written.
         words: how many training answers have so many words.
         untold: rows by split whose short answer has a number, or without numbers a word, that the question lacks.
-        roles: how many conversations each role speaks in; EARLIER counts those with several answers.
+        roles: how many conversations each role speaks in; EARLIER counts those with several answers, CALLS
+            those that call tools.
         near: texts for the search of near duplicates; of questions, with the answers of text rows.
         counts: rows by split.
     """
@@ -75,6 +76,7 @@ class Collected:
             said = [str(message["role"]) for message in facts.row["messages"]]
             self.roles.update(set(said))
             self.roles[EARLIER] += said.count("assistant") > 1
+            self.roles[CALLS] += any(message.get("tool_calls") for message in facts.row["messages"])
         if facts.kind == "text":
             return
         if facts.split == "train":

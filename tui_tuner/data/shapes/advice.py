@@ -32,11 +32,39 @@ def unusable(guess: Guess, columns: Sequence[str], record: Mapping[str, Any]) ->
             code="unknown-shape",
             fix='set data.shape to "auto", or write templates under [data]',
         )
+    if (speechless := _without_speakers(record)) is not None:
+        return speechless
     return TunerError(
         f"it is not clear what is asked and what is answered; the columns are {shown or 'none'}",
         code="unknown-shape",
         fix=_advice(columns, record),
     )
+
+
+_CONVERSATIONS = ("messages", "conversations", "conversation", "dialog", "dialogue", "turns", "chat")
+
+
+def _without_speakers(record: Mapping[str, Any]) -> TunerError | None:
+    """The error for conversations in which nobody is named, or nobody says anything."""
+    for name, value in record.items():
+        if str(name).casefold() not in _CONVERSATIONS or not isinstance(value, list):
+            continue
+        if not value:
+            return TunerError(f'"{name}" is an empty list', code="unknown-shape", fix="fill it in or take the row out")
+        if isinstance(value[0], Mapping):
+            keys = ", ".join(map(str, value[0])) or "none"
+            return TunerError(
+                f'the messages in "{name}" do not say who speaks and what (their keys: {keys})',
+                code="unknown-shape",
+                fix='give each a "role" and a "content"',
+            )
+        if isinstance(value[0], str):
+            return TunerError(
+                f'"{name}" is a list of texts that does not say who speaks',
+                code="unknown-shape",
+                fix='write each as {"role": "user", "content": "…"}',
+            )
+    return None
 
 
 def _advice(columns: Sequence[str], record: Mapping[str, Any]) -> str:

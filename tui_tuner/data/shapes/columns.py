@@ -104,9 +104,12 @@ def _kind(value: Any) -> Kind:
     return "list" if isinstance(value, list) else "object"
 
 
+_SPEAKER_KEYS = ('"role"', '"from"', "'role'", "'from'")
+
+
 def _kind_of_text(text: str) -> Kind:
     start = text.lstrip()[:2]
-    if start in ("[{", "[ ", "[\n") and ('"role"' in text[:400] or '"from"' in text[:400]):
+    if start in ("[{", "[ ", "[\n") and any(key in text[:400] for key in _SPEAKER_KEYS):
         return "turns"
     if len(text) < 40:
         try:

@@ -5,6 +5,7 @@ Nothing is dropped: a speaker that nobody knows, or a part that is no text, make
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 from collections.abc import Mapping
@@ -20,6 +21,7 @@ _SPEAKERS = {
     "tool": "tool", "function": "tool", "observation": "tool", "tool_response": "tool", "function_response": "tool",
     "function_call": "call", "tool_call": "call",
 }  # fmt: skip
+_LONGEST_NOTATION = 1 << 20
 _WHO = ("role", "from", "speaker", "author")
 _WHAT = ("content", "value", "text", "message")
 
@@ -61,9 +63,26 @@ def tools_from(value: Any) -> list[dict[str, Any]]:
     return value
 
 
-def _from_json(text: str, what: str) -> Any:
+def from_notation(text: str) -> Any:
+    """What a text of JSON says, or of Python's notation of lists, as pandas writes them into a CSV file.
+
+    Raises:
+        ValueError: it is neither.
+    """
     try:
         return json.loads(text)
+    except ValueError as error:
+        if len(text) > _LONGEST_NOTATION or text.lstrip()[:1] not in ("[", "{"):
+            raise
+        try:
+            return ast.literal_eval(text.strip())  # reads literals only, and runs nothing
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            raise error from None
+
+
+def _from_json(text: str, what: str) -> Any:
+    try:
+        return from_notation(text)
     except ValueError as error:
         raise bad_row(f"{what} is text that is not the JSON of a list ({error})", "write the list itself") from None
 

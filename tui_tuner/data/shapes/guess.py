@@ -6,7 +6,6 @@ converts anything: what a guess means for a record is `data.recipe`'s.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +13,7 @@ from typing import Any
 from tui_tuner.data.lookup import look_up
 from tui_tuner.data.shapes import names
 from tui_tuner.data.shapes.columns import Column, columns_of
+from tui_tuner.data.shapes.conversation import from_notation
 from tui_tuner.data.shapes.pairs import as_field, instruction, question_answer
 from tui_tuner.data.shapes.trees import is_tree, tree_column
 
@@ -117,7 +117,7 @@ def _keys_of_turns(sample: Sequence[Mapping[str, Any]], path: str) -> set[str]:
         value = look_up(record, path)
         if isinstance(value, str):
             try:
-                value = json.loads(value)
+                value = from_notation(value)
             except ValueError:
                 continue
         if isinstance(value, list) and value and isinstance(value[0], Mapping):
@@ -185,10 +185,13 @@ def _text(columns: list[Column], _sample: Sequence[Mapping[str, Any]]) -> Guess 
     if text is not None and text.kind == "text" and text.filled > 0.5:
         told = any(names.is_answer(c.path) or names.is_one_of(c.path, names.TARGETS) for c in columns if c is not text)
         sure = 0.98 if len(prose) <= 1 and not told else 0.75
+        if any(names.is_one_of(c.path, names.TARGETS) and not c.is_prose and c.filled > 0.5 for c in columns):
+            sure = 0.65  # with a label beside it, the text is rather what is judged
         return Guess("text", sure, {"text": as_field(text.path)}, 'there is a column "text"')
     if (
         len(prose) == 1
         and len(columns) <= 2
+        and all(column.kind not in ("list", "object") for column in columns)
         and not names.is_question(prose[0].path)
         and not names.is_answer(prose[0].path)
     ):
@@ -211,7 +214,8 @@ def _prompts(columns: list[Column], _sample: Sequence[Mapping[str, Any]]) -> Gue
         c for c in columns if c.kind == "text" and c.filled > 0.5 and (names.is_question(c.path) or c.asking > 0.8)
     ]
     others = [c for c in columns if c.is_prose and c not in asked and (c.words >= 1.5 or names.is_answer(c.path))]
-    if not asked or others:
+    labelled = any(names.is_one_of(c.path, names.TARGETS) and c.filled > 0.5 for c in columns if c not in asked)
+    if not asked or others or labelled:
         return None
     why = f'"{asked[0].path}" holds questions, and no other column holds texts'
     return Guess("prompts", 0.85, {"prompt": as_field(asked[0].path)}, why)

@@ -37,7 +37,10 @@ ANSWERS = _names(
     "回答 答案 答 輸出 输出 解答 답변 대답 정답 جواب الجواب إجابة اجابة תשובה उत्तर जवाब উত্তর คำตอบ پاسخ",
 )
 # Weaker: what a text is turned into. Only as pairs of one from each.
-SOURCES = _names("text document article dialogue dialog source sentence content body review code context passage")
+SOURCES = _names(
+    "text document article dialogue dialog source sentence content body review code context passage",
+    "message comment tweet post sms mail email",
+)
 TARGETS = _names("summary title highlights target label category sentiment intent class translation sql headline tags")
 CONTEXTS = _names("context passage document article background kontext contexte contexto contesto input")
 SYSTEMS = _names("system system_prompt systemprompt sys persona")
