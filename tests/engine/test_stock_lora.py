@@ -25,7 +25,9 @@ MODEL = Path(resolve_model("embedded:phi3-tiny", None))
 Row = dict[str, Any]
 FORMS: dict[str, Callable[[Row], Row]] = {
     "completion": lambda row: row,
-    "messages": lambda row: {"conversations": [{"from": "human", "value": row["prompt"]}, {"from": "gpt", "value": row["completion"]}]},
+    "messages": lambda row: {
+        "conversations": [{"from": "human", "value": row["prompt"]}, {"from": "gpt", "value": row["completion"]}]
+    },
     "text": lambda row: {"text": f"{row['prompt']} {row['completion']}"},
 }  # fmt: skip
 

@@ -14,12 +14,10 @@ from tui_tuner.engine.preflight import Preflight, preflight
 
 pytestmark = pytest.mark.mlx
 
-WORDS = (
+WORDS = [
     *("river", "hill", "market", "bridge", "council", "storm", "harvest", "school"),
     *("railway", "museum", "garden", "harbour", "tower", "valley", "forest"),
-)
-    ["river", "hill", "market", "bridge", "council", "storm", "harvest", "school", "railway", "museum", "garden", "harbour", "tower", "valley", "forest"]
-)
+]
 
 
 def rows_file(path: Path, rows: list[Any]) -> Path:

@@ -272,7 +272,8 @@ def test_an_allowed_error_no_longer_blocks_where_training_is_possible() -> None:
     assert not any(problem.severity == "error" for problem in allowed(leaked, ["leakage"]))
     assert allowed(leaked, ["another"]) == leaked
     impossible = list(one(pair("q", "a"), tokens=[BOS, *[5] * 60, END], offset=60).values())
-    assert allowed(impossible, ["no-trainable-tokens"]) == impossible
+    *kept, told = allowed(impossible, ["no-trainable-tokens"])
+    assert kept == impossible and (told.code, told.severity) == ("not-allowable", "warning")
 
 
 def test_errors_come_first() -> None:

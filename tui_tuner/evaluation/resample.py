@@ -53,12 +53,13 @@ def bca_interval(values: Values, means: Values, confidence: float = 0.95) -> tup
     below = float(np.mean(means < values.mean()) + np.mean(means == values.mean()) / 2)
     centred = values - values.mean()
     squares = float(np.sum(centred**2))
-    if not 0 < below < 1 or squares <= 0:
+    cubes = squares**1.5  # nothing, where the values differ by hardly more than nothing
+    if not 0 < below < 1 or cubes <= 0:
         return _quantiles(means, tail, 1 - tail)
     normal = NormalDist()
     bias = normal.inv_cdf(below)
     # The jackknife's acceleration, which for a mean is its skewness over 6 √n.
-    acceleration = float(np.sum(centred**3)) / (6 * squares**1.5)
+    acceleration = float(np.sum(centred**3)) / (6 * cubes)
 
     def adjusted(level: float) -> float:
         z = bias + normal.inv_cdf(level)
