@@ -143,7 +143,7 @@ def _tokenizer_facts(folder: Path, problems: list[str]) -> tuple[dict[str, str],
         named = {t.get("name"): t.get("template") for t in template if isinstance(t, dict)}
         template = named.get("default") or next(iter(named.values()), "")
     if not template:
-        problems.append("the tokenizer has no chat template: only rows with a `text` field can be trained")
+        problems.append("the tokenizer has no chat template: set model.chat_template, or take rows with `text` only")
     tokens = {}
     for role in _SPECIAL:
         value = config.get(role)

@@ -163,7 +163,9 @@ def modules(facts: ModelFacts, adapter: AdapterSection | None, width: int) -> Co
 def template(facts: ModelFacts, width: int) -> Content:
     """The chat template's source, as text and nothing else."""
     if not facts.chat_template:
-        text = "There is no chat template: conversations cannot be rendered; rows with a text field can be trained."
+        text = (
+            "There is no chat template: set model.chat_template to a named one, or train rows with a text field only."
+        )
         return notice("▲", text, "$text-warning", width)
     return _jinja(visible(facts.chat_template, lines=True))
 
