@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,7 +45,9 @@ class Desk:
         self._lock = threading.Lock()
         self._places: OrderedDict[Key, _Place] = OrderedDict()
 
-    def draft(self, data: DataSection, seed: int, base: Path | None = None) -> Draft:
+    def draft(
+        self, data: DataSection, seed: int, base: Path | None = None, check: Callable[[], None] = lambda: None
+    ) -> Draft:
         """As `data.draft.draft`; what is held already is given again, and nobody may change it.
 
         Raises:
@@ -58,7 +61,7 @@ class Desk:
                 self._places.popitem(last=False)
         with place.lock:
             if place.made is None:
-                place.made = draft(data, seed, base)
+                place.made = draft(data, seed, base, check)
             return place.made
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -61,6 +61,7 @@ class Origins(Sequence[Origin]):
         return ((record, wording) for record, wording in self.pairs.tolist())
 
 
+_PORTION = 1024
 _NONE = Origins([])
 
 
@@ -132,8 +133,11 @@ class Draft:
         return {part: len(self.parts.get(part, _NONE)) for part in PARTS if self.parts.get(part) or part != "unseen"}
 
 
-def draft(data: DataSection, seed: int, base: Path | None = None) -> Draft:
+def draft(data: DataSection, seed: int, base: Path | None = None, check: Callable[[], None] = lambda: None) -> Draft:
     """Reads, renders and divides a source.
+
+    Args:
+        check: called now and then; it may raise to end the work.
 
     Raises:
         TunerError: the source cannot be read, a template does not fit its columns, or it is not clear what its records
@@ -152,7 +156,7 @@ def draft(data: DataSection, seed: int, base: Path | None = None) -> Draft:
         except TunerError:
             recipe.check_columns(records.unread, where)
         made = Draft(records, recipe, fixes)
-    usable, marks = _made(made, data, seed)
+    usable, marks = _made(made, data, seed, check)
     made.faults = list(records.faults)
     if DROP_UNUSABLE in fixes and (left_out := len(made.refused) + len(made.faults)):
         made.notes.append(f"{DROP_UNUSABLE}: {many(left_out, 'record', 'records')} left out")
@@ -270,12 +274,14 @@ def mark(rows: Sequence[Row]) -> int:
         return hash(json.dumps(rows, sort_keys=True))
 
 
-def _made(made: Draft, data: DataSection, seed: int) -> tuple[list[int], list[int]]:
+def _made(made: Draft, data: DataSection, seed: int, check: Callable[[], None]) -> tuple[list[int], list[int]]:
     """Makes the rows of all records in one pass: the numbers of those that have some, and a mark for each of them."""
     records, recipe = made.records, made.recipe
     survey, maker = _Survey(recipe, data), _Maker(made)
     kept = array("q")
     for index, record in enumerate(records.first_pass()):
+        if not index % _PORTION:
+            check()
         survey.take(record)
         if data.filter and not recipe.keeps(record):
             continue

@@ -6,7 +6,9 @@ can be shown and the pass be stopped. Nothing is written but the cache of result
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from tui_tuner.config import Experiment
 
 _PORTION = 256
+_ENCODERS = 2
 _UNSETTLED = ("unknown-shape", "no-answers", "unknown-column", "bad-template", "bad-condition", "unknown-fix")
 
 
@@ -111,7 +114,7 @@ def scan(
         TunerError: when the source cannot be read. Records of which no rows can be made are a problem of the report.
     """
     try:
-        made = make(experiment.data, experiment.run.seed, base)
+        made = make(experiment.data, experiment.run.seed, base, check)
     except TunerError as error:
         if error.code not in _UNSETTLED:
             raise
@@ -255,8 +258,8 @@ Portion = tuple[int, list[Row], list[Example | TunerError]]
 def _tokenised(made: Draft, origins: NDArray[np.int32], tokenizer: Any, *, mask_prompt: bool) -> Generator[Portion]:
     """Portions of rows with their tokens.
 
-    Encoding releases the interpreter, so it runs ahead in a thread of its own while the next rows are made in a second,
-    and the caller lints in a third.
+    Encoding releases the interpreter, so it runs ahead in threads of its own while the next rows are made in another,
+    and the caller lints.
     """
 
     def portions() -> Iterator[tuple[int, list[Row]]]:
@@ -268,7 +271,18 @@ def _tokenised(made: Draft, origins: NDArray[np.int32], tokenizer: Any, *, mask_
             yield start, rows, [Example([], 0)] * len(rows)
         return
     rendered = ((start, rows, render_many(rows, tokenizer, mask_prompt=mask_prompt)) for start, rows in portions())
-    waiting = ahead(rendered, "tui-tuner-rows")
-    encoded = ahead(((start, rows, encode_many(texts)) for start, rows, texts in waiting), "tui-tuner-tokens")
-    with closing(waiting), closing(encoded):
-        yield from encoded
+    pending: deque[tuple[int, list[Row], Future[list[Example | TunerError]]]] = deque()
+    with closing(ahead(rendered, "tui-tuner-rows")) as waiting:
+        # Encoding only reads the tokenizer, so two may encode at a time.
+        pool = ThreadPoolExecutor(_ENCODERS, "tui-tuner-tokens")
+        try:
+            for start, rows, texts in waiting:
+                pending.append((start, rows, pool.submit(encode_many, texts)))
+                if len(pending) > _ENCODERS:
+                    start, rows, examples = pending.popleft()
+                    yield start, rows, examples.result()
+            while pending:
+                start, rows, examples = pending.popleft()
+                yield start, rows, examples.result()
+        finally:
+            pool.shutdown(cancel_futures=True)

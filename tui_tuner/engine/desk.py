@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +32,9 @@ class DataDesk:
         self._lock = threading.Lock()
         self._desk: Desk | None = None
 
-    def draft(self, data: DataSection, seed: int, base: Path | None = None) -> Draft:
+    def draft(
+        self, data: DataSection, seed: int, base: Path | None = None, check: Callable[[], None] = lambda: None
+    ) -> Draft:
         """As `data.desk.Desk.draft`."""
         from tui_tuner.data.desk import Desk
 
@@ -39,7 +42,7 @@ class DataDesk:
             if self._desk is None:
                 self._desk = Desk()
             desk = self._desk
-        return desk.draft(data, seed, base)
+        return desk.draft(data, seed, base, check)
 
 
 class DataClerk:
@@ -64,12 +67,12 @@ class DataClerk:
             TypeError: the request is none about data.
         """
         if isinstance(request, PreviewData):
-            return self._preview(request)
+            return self._preview(request, check)
         if isinstance(request, FindRows):
             from tui_tuner.data.find import find_rows
 
             experiment = request.experiment
-            made = self._desk.draft(experiment.data, experiment.run.seed, request.base)
+            made = self._desk.draft(experiment.data, experiment.run.seed, request.base, check)
             return find_rows(made, request.text, check)
         if isinstance(request, ScanData):
             from tui_tuner.engine.dataset import data_facts
@@ -78,7 +81,7 @@ class DataClerk:
             return data_facts(request.experiment, request.base, tell=tell, check=check, make=self._desk.draft)
         raise TypeError(f"{type(request).__name__} asks nothing about data")
 
-    def _preview(self, request: PreviewData) -> Any:
+    def _preview(self, request: PreviewData, check: Callable[[], None]) -> Any:
         from tui_tuner.data.chatforms import template_text
         from tui_tuner.data.inspect import preview_data, preview_head
         from tui_tuner.models.folder import check_folder, locate
@@ -92,7 +95,7 @@ class DataClerk:
             form = _identity(folder), template
             held = self._held[1] if self._held is not None and self._held[0] == form else None
             return preview_head(experiment, held, base, request.limit)
-        make = self._desk.draft
+        make = partial(self._desk.draft, check=check)
         return preview_data(
             experiment, self._tokenizer(folder, template), base, request.limit, only=request.only, make=make
         )
