@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.ui.looking import shown
-from tests.ui.workshop import HOSTILE, preview, preview_of
+from tests.ui.workshop import HOSTILE, experiment, preview, preview_of
+from tui_tuner.config.data_section import DataSection
+from tui_tuner.config.model import Experiment
 from tui_tuner.data.findings import Problem
 from tui_tuner.data.scan import Report
 from tui_tuner.data.shapes import Guess
+from tui_tuner.data.sourcefacts import SourceFacts, source_facts
 from tui_tuner.data.statistics import token_figures
 from tui_tuner.engine.dataset import DataFacts
 from tui_tuner.engine.protocol import JobHandle, JobStatus
-from tui_tuner.engine.requests import FindRows, PreviewData, ScanData
+from tui_tuner.engine.requests import DescribeSource, FindRows, PreviewData, ScanData
+from tui_tuner.errors import TunerError
 from tui_tuner.ui.app import TunerApp
 from tui_tuner.ui.widgets.data_list import RowList
 
@@ -82,7 +89,7 @@ def nine_rows(facts: DataFacts, found: tuple[tuple[str, int], ...] = ()) -> Call
 
 def listed(app: TunerApp) -> list[str]:
     """Split and number of the listed rows, as they stand on the screen."""
-    region = app.screen.query_one(RowList).content_region
+    region = app.screen.query_one("#data-rows", RowList).content_region
     rows = [line[region.x : region.right] for line in shown(app).splitlines()[region.y + 1 : region.bottom]]
     return [" ".join(row.strip("▌ ").split()[:2]) for row in rows if row.strip()]
 
@@ -92,3 +99,42 @@ FIGURES: dict[str, Any] = {
     "percentiles": {"50": 55, "75": 70, "90": 132.0, "95": 216, "99": 283.2, "100": 300},
     "labels": {"distinct": 3, "short": True, "top": [["yes", 4], ["[b]no[/]", 1], ["perhaps", 1]]},
 }  # fmt: skip
+
+
+TEAMS = ["Herons", "Wolves", "Foxes", "Badgers", "Otters", "Larks", "Bears", "Moles", "Newts", "Hares"]
+RECORDS = [{"question": f"Who won game {at}?", "answer": f"The {TEAMS[at % 10]}.", "yards": at} for at in range(40)]
+
+
+@pytest.fixture
+def games(tmp_path: Path) -> Path:
+    """A file of questions and answers."""
+    path = tmp_path / "games.jsonl"
+    path.write_text("".join(json.dumps(record) + "\n" for record in RECORDS), encoding="utf-8")
+    return path
+
+
+def described(facts: SourceFacts | TunerError) -> Callable[[JobHandle], None]:
+    """Answers every question; about the source with these facts, or that it cannot be read."""
+    others = nine_rows(measured())
+
+    def answer(handle: JobHandle) -> None:
+        if not isinstance(handle.request, DescribeSource):
+            others(handle)
+        elif isinstance(facts, TunerError):
+            handle.status, handle.error = JobStatus.FAILED, facts
+        else:
+            handle.status, handle.result = JobStatus.DONE, facts
+
+    return answer
+
+
+def about(path: Path, **keys: Any) -> tuple[Experiment, SourceFacts]:
+    """An experiment on a file, and the facts of that file."""
+    data = DataSection(source=str(path), **keys)
+    return experiment().model_copy(update={"data": data}), source_facts(data)
+
+
+def set_up(drive: Any) -> DataSection:
+    """The data section of the experiment that is set up."""
+    assert drive.state.experiment is not None
+    return drive.state.experiment.data  # type: ignore[no-any-return]

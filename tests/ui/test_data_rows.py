@@ -25,8 +25,8 @@ async def test_only_rows_in_sight_are_asked_for(drive: Drive, engine: FakeEngine
     engine.answer = answering(preview(counts={"train": 1_000_000, "valid": 500, "test": 500}))
     async with drive() as (app, pilot):
         await open_mode(pilot, "data", made=experiment())
-        rows = app.screen.query_one(RowList)
-        await until(pilot, lambda: rows.count == 1_001_000 and "Report game 27." in shown(app))
+        rows = app.screen.query_one("#data-rows", RowList)
+        await until(pilot, lambda: rows.count == 1_001_000 and "Report game 7." in shown(app))
         await pilot.press("g", *"700000", "enter")
         await until(pilot, lambda: "Train │game │700000." in shown(app))
         await pilot.press("end")
@@ -80,7 +80,7 @@ async def test_b_orders_by_length(drive: Drive, engine: FakeEngine) -> None:
         await until(pilot, lambda: "longest first" in shown(app))
         assert listed(app)[:4] == ["train 3", "train 1", "valid 1", "train 4"]
         await pilot.press("g", *"valid 1", "enter")
-        await until(pilot, lambda: app.screen.query_one(RowList).cursor == 2)
+        await until(pilot, lambda: app.screen.query_one("#data-rows", RowList).cursor == 2)
         await pilot.press("b")
         await until(pilot, lambda: "shortest first" in shown(app))
         assert listed(app)[:3] == ["train 2", "valid 0", "test 0"]
@@ -225,7 +225,7 @@ async def test_f_shows_the_figures_and_leads_back(drive: Drive, engine: FakeEngi
         await pilot.press("escape")
         await until(pilot, lambda: browser.display and not figures.display)
         await pilot.press("f", "f")
-        await until(pilot, lambda: app.screen.query_one(RowList).has_focus)
+        await until(pilot, lambda: app.screen.query_one("#data-rows", RowList).has_focus)
 
 
 async def test_wide_windows_show_the_figures_beside_the_row(drive: Drive, engine: FakeEngine) -> None:

@@ -67,7 +67,7 @@ async def test_enter_on_a_problem_shows_its_rows_and_escape_leads_back(drive: Dr
     async with drive() as (app, pilot):
         await open_mode(pilot, "data", made=experiment())
         await pilot.press("o", "enter")
-        rows = app.screen.query_one(RowList)
+        rows = app.screen.query_one("#data-rows", RowList)
         await until(pilot, lambda: rows.count == 2 and "Rows: leakage" in str(rows.border_title))
         await until(pilot, lambda: "Test game 1." in shown(app) and "Test game 4." in shown(app))
         await pilot.press("escape")
@@ -222,7 +222,7 @@ async def test_g_goes_to_a_row_and_says_when_there_is_none(drive: Drive, engine:
     engine.answer = answering(preview())
     async with drive() as (app, pilot):
         await open_mode(pilot, "data", made=experiment())
-        pane, rows = app.screen.query_one("#data-row", TextPane), app.screen.query_one(RowList)
+        pane, rows = app.screen.query_one("#data-row", TextPane), app.screen.query_one("#data-rows", RowList)
         await pilot.press("g", *"valid 3", "enter")
         await until(pilot, lambda: "valid 3 " in str(pane.border_title))
         assert rows.has_focus

@@ -7,6 +7,7 @@ of all rows are given where there are few enough to count at once; else the scan
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,12 +61,24 @@ def preview_data(
     shower = _Shower(experiment, tokenizer, [row_kind(row) for row in first_rows if row is not None], notes)
     if only:
         rows = ((part, number, made.row(part, number)) for part, number in only)
-        return shower.preview(counts, [(part, number, row) for part, number, row in rows if row is not None])
+        found = shower.preview(counts, [(part, number, row) for part, number, row in rows if row is not None])
+        return _with_records(found, made)
     if sum(counts.values()) <= COUNTED:
-        return shower.whole({part: made.rows(part) for part in PARTS if part in counts}, limit)
+        return _with_records(shower.whole({part: made.rows(part) for part in PARTS if part in counts}, limit), made)
     chosen = [(part, number) for part in PARTS for number in range(min(limit, counts.get(part, 0)))]
     shown = ((part, number, made.row(part, number)) for part, number in chosen)
-    return shower.preview(counts, [(part, number, row) for part, number, row in shown if row is not None])
+    found = shower.preview(counts, [(part, number, row) for part, number, row in shown if row is not None])
+    return _with_records(found, made)
+
+
+def _with_records(preview: DataPreview, made: Draft) -> DataPreview:
+    """The same with the records that the rows were made of."""
+
+    def whole(row: PreviewRow) -> PreviewRow:
+        record = made.parts[row.split][row.index][0]
+        return replace(row, record=made.records[record], line=made.records.place(record).line)
+
+    return replace(preview, rows=[whole(row) for row in preview.rows])
 
 
 def preview_head(experiment: Experiment, tokenizer: Any, base: Path | None = None, limit: int = 200) -> DataPreview:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -19,6 +19,8 @@ class PreviewRow:
             tokenizer is not read yet.
         offset: tokens before this position are not trained on.
         truncated: tokens lost to the maximum length.
+        record: the record as it was read; empty where it is not known.
+        line: the line of its file that the record starts on; 0 where that is not known.
     """
 
     index: int
@@ -28,6 +30,8 @@ class PreviewRow:
     tokens: list[tuple[int, str]]
     offset: int
     truncated: int
+    record: dict[str, Any] = field(default_factory=dict)
+    line: int = 0
 
 
 @dataclass(frozen=True)

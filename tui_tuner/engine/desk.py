@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui_tuner.engine.requests import FindRows, PreviewData, Request, ScanData
+from tui_tuner.engine.requests import DescribeSource, FindRows, PreviewData, Request, ScanData
 
 if TYPE_CHECKING:
     from tui_tuner.config import DataSection
@@ -74,6 +74,10 @@ class DataClerk:
             experiment = request.experiment
             made = self._desk.draft(experiment.data, experiment.run.seed, request.base, check)
             return find_rows(made, request.text, check)
+        if isinstance(request, DescribeSource):
+            from tui_tuner.data.sourcefacts import source_facts
+
+            return source_facts(request.experiment.data, request.base)
         if isinstance(request, ScanData):
             from tui_tuner.engine.dataset import data_facts
 

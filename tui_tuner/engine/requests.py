@@ -113,6 +113,22 @@ class FindRows:
         return f"find in {self.experiment.data.source}"
 
 
+@dataclass(frozen=True)
+class DescribeSource:
+    """Looks at the first records of an experiment's source, whether rows can be made of them or not.
+
+    Result: `SourceFacts`.
+    """
+
+    experiment: Experiment
+    base: Path | None = None
+    lane: ClassVar[Lane] = "side"
+
+    @property
+    def title(self) -> str:
+        return f"describe {self.experiment.data.source}"
+
+
 class Progress:
     """How far a job is: rows done and in all. Written by the worker, read by whoever shows it."""
 
@@ -164,4 +180,4 @@ class ChatTurn:
         return "chat"
 
 
-Request = RunExperiment | JoinRun | DescribeModel | PreviewData | FindRows | ScanData | ChatTurn
+Request = RunExperiment | JoinRun | DescribeModel | PreviewData | FindRows | DescribeSource | ScanData | ChatTurn

@@ -14,11 +14,13 @@ from textual.containers import Horizontal
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from tui_tuner.config.describe import in_toml
-from tui_tuner.config.overrides import with_overrides
+from tui_tuner.config.model import Experiment
 from tui_tuner.engine.results import DataPreview
 from tui_tuner.ui.actions import bindings
+from tui_tuner.ui.mapping import MappingEditor, change
+from tui_tuner.ui.recents import remember_source
 from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.sourcedialog import SourceDialog
 from tui_tuner.ui.text import visible
 from tui_tuner.ui.widgets import data_figures, data_problems, data_summary
 from tui_tuner.ui.widgets.config_subject import Subject, Subjects
@@ -26,24 +28,33 @@ from tui_tuner.ui.widgets.data_browser import DataBrowser
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.data_pane import TextPane, lines, notice
 from tui_tuner.ui.widgets.data_questions import Questions
+from tui_tuner.ui.widgets.data_source import SourcePane
 from tui_tuner.ui.widgets.data_zoom import unzoom, zoom
 
-FIGURES_BESIDE = 140
-"""Columns from which on the figures stand beside the row."""
+SOURCE_BESIDE, FIGURES_BESIDE = 120, 140
+"""Columns from which on source and mapping, and the figures, stand beside the rows."""
+
+
+_TRIAL_MODEL = "embedded:phi3-tiny"
+"""Shows data where no model was chosen yet."""
 
 
 class DataScreen(WorkbenchScreen):
     """Shows the data of the experiment, or of the run being looked at."""
 
     MODE = "data"
-    EMPTY = "There is no data to look at yet.\n\nChoose a preset on Home (0), or open a run (7)."
+    EMPTY = (
+        "There is no data to look at yet.\n\nChoose a preset on Home (0), or open a run (7).\n"
+        "Or press l to open data of your own; a file can be dropped here, too."
+    )
     INTRO = (
-        "What the model will really see. A row has three forms: the record as prepared, the conversation as the chat "
-        "template writes it, and its tokens. Bold underlined tokens are trained on; dim ones are only context. "
-        "Meanwhile the linter looks at every row: o lists what it found, f shows the figures of all rows."
+        "What the model will really see. A row has three forms: the record as read and prepared, the conversation as "
+        "the chat template writes it, and its tokens. Bold underlined tokens are trained on; dim ones only context. "
+        "The linter looks at every row: o lists what it found. f shows the figures of all rows, m what the source was "
+        "taken for and how rows are made of it, to change it."
     )
     CSS_PATH = "data.tcss"
-    AUTO_FOCUS = "RowList"
+    AUTO_FOCUS = "#data-rows"
     BINDINGS = bindings("data")
 
     def __init__(self) -> None:
@@ -60,12 +71,17 @@ class DataScreen(WorkbenchScreen):
         yield Static("", id="data-head", markup=False)
         yield Input(id="data-go", compact=True)
         with Horizontal(id="data-panes"):
+            yield SourcePane(id="data-source")
             yield DataBrowser(self._questions, id="data-browser")
             yield TextPane("Figures", id="data-figures")
 
     @property
     def browser(self) -> DataBrowser:
         return self.query_one(DataBrowser)
+
+    @property
+    def source(self) -> SourcePane:
+        return self.query_one(SourcePane)
 
     @property
     def figures(self) -> TextPane:
@@ -87,6 +103,7 @@ class DataScreen(WorkbenchScreen):
         self.set_interval(0.5, self._while_linting)
 
     def on_resize(self, event: events.Resize) -> None:
+        self.set_class(event.size.width >= SOURCE_BESIDE, "-roomy")
         self.set_class(event.size.width >= FIGURES_BESIDE, "-spacious")
         preview = self._questions.preview
         if preview is not None:
@@ -136,6 +153,43 @@ class DataScreen(WorkbenchScreen):
         """Goes to the figures of all rows, and back to the list."""
         self._show_view("" if self.figures.has_focus else "-figures")
 
+    def action_mapping(self) -> None:
+        """Goes to source and mapping, and back to the list."""
+        self._show_view("" if self.source.has_focus else "-source")
+
+    def action_open_source(self) -> None:
+        self._ask_source("")
+
+    def on_paste(self, event: events.Paste) -> None:
+        """A file that is dropped on the terminal, or a path that is pasted, is opened."""
+        event.stop()
+        if event.text.strip():
+            self._ask_source(event.text)
+
+    def _ask_source(self, text: str) -> None:
+        state = self.tuner.state
+        current = state.experiment.data.source if state.experiment is not None else ""
+        self.app.push_screen(SourceDialog(current, state.base, text), self._open_source)
+
+    def _open_source(self, source: str | None) -> None:
+        """Makes another source the experiment's; what was said of the old one's columns does not hold for it."""
+        if source is None:
+            return
+        from tui_tuner.config.data_section import DataSection
+
+        remember_source(source)
+        state, self._at = self.tuner.state, 0
+        before = state.experiment
+        if before is not None and before.data.source == source:
+            self._look(again=True)
+            return
+        if before is None:
+            made = Experiment.model_validate({"model": {"path": _TRIAL_MODEL}, "data": {"source": source}})
+            self.tuner.notice("It is shown with the embedded tiny model; a preset or --set names yours.")
+        else:
+            made = before.model_copy(update={"data": DataSection(source=source)})
+        self.tuner.set_experiment(made, preset=state.preset, base=state.base, edited=True)
+
     def action_subject(self) -> None:
         self._at += 1
         self._look()
@@ -158,11 +212,8 @@ class DataScreen(WorkbenchScreen):
             changes: dict[str, object] = {"data.fixes": kept if problem.step in fixes else [*fixes, problem.step]}
         else:
             changes = dict(problem.change)
-        told = [f"{key}={in_toml(value)}" for key, value in changes.items()]
-        changed = with_overrides(subject.experiment, told)
-        state = self.tuner.state
-        self.tuner.set_experiment(changed, preset=state.preset, base=state.base, edited=True)
-        self.tuner.notice(f"{', '.join(told)}: the file stays as it is, and the rows are read again.")
+        told = change(self.tuner, subject.experiment, changes)
+        self.tuner.notice(f"{told}: the file stays as it is, and the rows are read again.")
 
     def go_back(self) -> bool:
         if self.has_class("-going"):
@@ -170,7 +221,7 @@ class DataScreen(WorkbenchScreen):
             return True
         if unzoom(self):
             return True
-        if self.figures.has_focus:
+        if self.figures.has_focus or self.source.has_focus:
             self._show_view("")
             return True
         return self.browser.go_back() or super().go_back()
@@ -190,24 +241,41 @@ class DataScreen(WorkbenchScreen):
             return self._questions.preview is not None and not self.browser.problems_listed
         if action in ("row", "zoom", "figures"):
             return self._questions.preview is not None
+        if action == "mapping":
+            return self._questions.preview is not None or self._questions.source is not None
         if action == "again":
             return self._subject is not None
         return super().check_action(action, parameters)
 
-    def on_row_list_chosen(self, _event: RowList.Chosen) -> None:
-        if self.browser.problems_listed:
+    def on_row_list_chosen(self, event: RowList.Chosen) -> None:
+        if event.row_list is self.source:
+            self._edit(self.source.key)
+        elif self.browser.problems_listed:
             self.browser.show_hits()
-            return
-        self.browser.pane.focus()
-        zoom(self, self.browser.pane)
+        else:
+            self.browser.pane.focus()
+            zoom(self, self.browser.pane)
+
+    def _edit(self, key: str) -> None:
+        """Asks for another value of a line of the mapping."""
+        subject, facts = self._subject, self._questions.source
+        if key == "data.source":
+            self._ask_source("")
+        elif subject is not None and subject.is_run:
+            self.tuner.notice("A run's data is as it was trained on. s leads to the experiment, whose data can change.")
+        elif subject is not None and facts is not None:
+            row = self.browser.row
+            MappingEditor(self.tuner, subject.experiment, facts, row.record if row is not None else {}).edit(key)
 
     # -- what is shown ------------------------------------------------------------------------------------------
 
     def _show_view(self, view: str) -> None:
         """Shows one of the panes that narrow windows have no room for beside the rows, or the rows (empty)."""
         unzoom(self)
-        self.set_class(view == "-figures", "-figures")
-        (self.figures if view else self.browser.row_list).focus()
+        for name in ("-figures", "-source"):
+            self.set_class(view == name, name)
+        target = {"-figures": self.figures, "-source": self.source}.get(view, self.browser.row_list)
+        target.focus()
 
     def _enter_input(self, title: str, hint: str, asked: Callable[[str], None]) -> None:
         """Asks for a line of text and hands it on."""
@@ -231,8 +299,10 @@ class DataScreen(WorkbenchScreen):
             self.query_one("#data-empty", Static).update(Content(visible(text, lines=True)))
             return
         self._questions.ask(self.tuner.engine, subject, self.tuner.state.run, again=again)
+        self._draw_source()
         preview = self._questions.preview
         self.set_class(preview is None, "-nothing")
+        self.set_class(preview is None and self._questions.source is None, "-waiting")
         if preview is None:
             self._draw_waiting(subject)
             return
@@ -248,10 +318,16 @@ class DataScreen(WorkbenchScreen):
         parts = [Content.styled(visible(subject.experiment.data.source), "bold"), Content("")]
         if self._questions.problem:
             parts.append(notice("✗", self._questions.problem, "bold $text-error", width))
-            parts.append(Content.styled("  Mend the data or its keys and press r to read it again.", "$text-muted"))
+            mend = "  Mend the data and press r, change what is made of it (m), or open other data (l)."
+            parts.append(Content.styled(mend, "$text-muted"))
         else:
             parts.append(Content.styled("◌ reading the rows and counting their tokens …", "$text-muted"))
         self.query_one("#data-head", Static).update(lines(parts))
+
+    def _draw_source(self) -> None:
+        questions = self._questions
+        if questions.experiment is not None:
+            self.source.tell(questions.experiment, questions.source, questions.source_problem)
 
     def _while_linting(self) -> None:
         preview = self._questions.preview

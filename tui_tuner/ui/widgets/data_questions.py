@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 from tui_tuner.config.data_section import DataSection
 from tui_tuner.config.model import Experiment
-from tui_tuner.engine.requests import PreviewData, ScanData
+from tui_tuner.engine.requests import DescribeSource, PreviewData, ScanData
 from tui_tuner.engine.results import DataPreview
 from tui_tuner.ui.widgets.data_lookup import Lookup
 
 if TYPE_CHECKING:
+    from tui_tuner.data.sourcefacts import SourceFacts
     from tui_tuner.engine.dataset import DataFacts
     from tui_tuner.engine.protocol import Engine
     from tui_tuner.runs.folder import RunFolder
@@ -35,7 +36,7 @@ class Questions:
         self.engine: Engine | None = None
         self.experiment: Experiment | None = None
         self.base: Path | None = None
-        self._first, self._whole, self._linting = Lookup(), Lookup(), Lookup()
+        self._first, self._whole, self._linting, self._source = Lookup(), Lookup(), Lookup(), Lookup()
 
     def ask(self, engine: Engine, subject: Subject, run: RunFolder | None, *, again: bool = False) -> None:
         """Asks what is not known yet of a subject; what the same settings were asked for is kept.
@@ -46,13 +47,16 @@ class Questions:
         self.engine, self.base = engine, subject.base
         self.experiment = experiment = _as_prepared(subject, run)
         key = (
-            experiment.data.model_dump_json(), experiment.model.path, experiment.run.seed,
+            experiment.data.model_dump_json(), experiment.model.model_dump_json(), experiment.run.seed,
             experiment.train.max_seq_length, subject.base,
         )  # fmt: skip
         before = self._first.handle
         self._first.ask(engine, key, PreviewData(experiment, subject.base, first=True), again=again)
         if self._first.handle is not before:
             self._whole.forget()
+        if not self._first.waiting:
+            # Also where no row can be made: that is when a person has to say what the records are.
+            self._source.ask(engine, key, DescribeSource(experiment, subject.base), again=again)
         first = self._first.result
         if isinstance(first, DataPreview):
             if not first.complete:
@@ -66,6 +70,17 @@ class Questions:
         """The rows at a glance, as far as they were read."""
         found = self._whole.result or self._first.result
         return found if isinstance(found, DataPreview) else None
+
+    @property
+    def source(self) -> SourceFacts | None:
+        """What the source is."""
+        found = self._source.result
+        return found if found is not None and hasattr(found, "guesses") else None  # type: ignore[return-value]
+
+    @property
+    def source_problem(self) -> str:
+        """Why nothing is known of the source, as a sentence; empty when that is not so."""
+        return self._source.problem
 
     @property
     def reading_problem(self) -> str:

@@ -107,14 +107,23 @@ class View:
 
     def _form_of(self, row: PreviewRow, width: int) -> Content:
         if self.form == "record":
-            return record(row.row, width)
+            return _both(row, width)
         if self.form == "conversation":
             return conversation(row)
         return token_table(row, width) if self.ids else tokens(row, width)
 
 
+def _both(row: PreviewRow, width: int) -> Content:
+    """The record as it was read, and the row that was made of it; one of them where they are the same."""
+    if not row.record or row.record == row.row:
+        return record(row.row, width)
+    where = f"line {count(row.line)} of the file" if row.line else "the record"
+    heads = [Content.styled(f"── {text}", "$text-muted") for text in (f"{where}, as read", "the row made of it")]
+    return lines([heads[0], record(row.record, width), Content(""), heads[1], record(row.row, width)])
+
+
 def record(row: dict[str, Any], width: int) -> Content:
-    """The prepared row, key by key, with its values as they are (long texts wrapped under their key)."""
+    """A record or a prepared row, key by key, with its values as they are (long texts wrapped under their key)."""
     out: list[Content] = []
     for key, value in row.items():
         if out:
