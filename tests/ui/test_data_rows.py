@@ -64,6 +64,7 @@ async def test_the_first_rows_are_there_before_the_rest(drive: Drive, engine: Fa
     async with drive() as (app, pilot):
         await open_mode(pilot, "data", made=experiment())
         await until(pilot, lambda: "Head 4." in shown(app) and "reading the rest" in shown(app))
+        assert "train …   valid …   test …" in shown(app)
         await pilot.press("g", "3", "enter")
         await until(pilot, lambda: any("still being read" in text for text in notices(app)))
         rest = next(h for h in engine.handles() if isinstance(h.request, PreviewData) and not h.request.first)

@@ -26,7 +26,8 @@ def counts(preview: DataPreview, width: int) -> Content:
     parts: list[str | Content | tuple[str, str]] = []
     for split in SPLITS:
         rows = preview.counts.get(split, 0)
-        parts.extend([(f"{split} ", _SPLIT_STYLE[split]), (f"{count(rows)}", "bold"), "   "])
+        known = count(rows) if rows or preview.complete else "…"
+        parts.extend([(f"{split} ", _SPLIT_STYLE[split]), (known, "bold"), "   "])
     head = Content.assemble(*parts, (_KINDS.get(preview.kind, preview.kind), "$text-muted"))
     room = width - head.cell_length - 3
     return head if room < 10 else Content.assemble(head, "   ", bar(preview.counts, min(room, 48)))
