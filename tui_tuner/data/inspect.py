@@ -117,6 +117,7 @@ class _Shower:
         # Prompts cannot be told from answers in bare texts: they are shown unmasked, and the linter says so.
         self._masked = experiment.data.mask_prompt and "text" not in kinds
         self._failed = False
+        self._texts: dict[int, str] = {}  # of tokens; a few thousand make up all rows
 
     def whole(self, splits: Mapping[str, list[Row]], limit: int) -> DataPreview:
         """The first rows of each split, and the figures of all."""
@@ -160,12 +161,14 @@ class _Shower:
 
     def _row(self, index: int, split: str, row: Row, example: Example) -> PreviewRow:
         kept = example.tokens[: self._longest]
+        for token in set(kept) - self._texts.keys():
+            self._texts[token] = self._tokenizer.decode([token])
         return PreviewRow(
             index=index,
             split=split,
             row=dict(row),
             rendered=self._tokenizer.decode(example.tokens),
-            tokens=[(token, self._tokenizer.decode([token])) for token in kept],
+            tokens=[(token, self._texts[token]) for token in kept],
             offset=max(example.offset, 1),
             truncated=len(example.tokens) - len(kept),
         )

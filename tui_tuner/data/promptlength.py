@@ -69,13 +69,17 @@ def _encoded(backend: Any, prompts: list[str]) -> list[int]:
 
 
 def _anchor(backend: Any, prompt: str, ids: Sequence[int]) -> _Anchor | None:
-    """The last added token of a prompt, if it is one that is found in the text as it is and takes nothing around it."""
+    """The last added token of a prompt, if it is one that is found in the text as it is."""
     added = backend.get_added_tokens_decoder()
     at = next((number for number in reversed(range(len(ids))) if ids[number] in added), None)
     if at is None:
         return None
     token = added[ids[at]]
     start = prompt.rfind(token.content)
-    if start < 0 or token.normalized or token.lstrip or token.rstrip or token.single_word:
+    if start < 0 or token.normalized or token.single_word:
         return None
-    return _Anchor(ids[at], token.content, prompt[start:], len(ids) - at - 1)
+    ending, behind = prompt[start:], len(ids) - at - 1
+    # A token that takes the blanks behind it takes more of them in the whole, where the answer may begin with some.
+    if token.rstrip and (behind or ending[len(token.content) :].strip()):
+        return None
+    return _Anchor(ids[at], token.content, ending, behind)

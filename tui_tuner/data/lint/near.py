@@ -39,8 +39,8 @@ class NearDuplicates:
         self._digits: list[int] = []
 
     def add(self, text: str) -> None:
-        """Takes one more text; its number is the count of those before it."""
-        words = _WORD.findall(text.casefold())
+        """Takes one more text, its case folded already; its number is the count of those before it."""
+        words = _WORD.findall(text)
         self._words.append(np.fromiter(map(self._ids.__getitem__, words), np.int32, len(words)))
         # Digits are word characters, so every number stands within a word.
         self._digits.append(hash(tuple(_NUMBERED.findall(" ".join(filterfalse(str.isalpha, words))))))

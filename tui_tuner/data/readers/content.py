@@ -16,6 +16,9 @@ from tui_tuner.errors import TunerError
 from tui_tuner.runs.files import read_failure
 
 _LARGEST_READ = 1 << 30  # macOS refuses to read 2 GiB at once
+HELD = 64 << 20
+"""The largest file, in bytes, that is held in memory once many small pieces of it were asked for."""
+_MANY_READS = 256
 
 
 class Content(Protocol):
@@ -94,6 +97,7 @@ class FileContent:
         self._identity = identity(path)
         self.size = self._identity[2]
         self.complete = True
+        self._reads, self._whole = 0, b""
         with self._lock:
             self._open()
 
@@ -101,7 +105,17 @@ class FileContent:
         """A plain file is there as a whole."""
 
     def read(self, start: int, stop: int) -> bytes:
+        """Some bytes; a file of which many small pieces are asked for is held, as it was at that moment."""
         stop = min(stop, self.size)
+        if whole := self._whole:
+            return whole[start:stop]
+        self._reads += 1
+        if self._reads > _MANY_READS and 0 < self.size <= HELD:
+            self._whole = self._read(0, self.size)
+            return self._whole[start:stop]
+        return self._read(start, stop)
+
+    def _read(self, start: int, stop: int) -> bytes:
         parts: list[bytes] = []
         with self._lock:
             descriptor = self._open()
@@ -129,6 +143,7 @@ class FileContent:
     def rest(self) -> None:
         with self._lock:
             descriptor, self._descriptor = self._descriptor, -1
+            self._reads, self._whole = 0, b""
         if descriptor >= 0:
             os.close(descriptor)
 

@@ -39,6 +39,10 @@ _TRIAL_MODEL = "embedded:phi3-tiny"
 """Shows data where no model was chosen yet."""
 
 
+_HEAD_START = 0.15
+"""Seconds that the first rows get to be drawn in, before large libraries are imported to look at all of them."""
+
+
 class DataScreen(WorkbenchScreen):
     """Shows the data of the experiment, or of the run being looked at."""
 
@@ -299,6 +303,8 @@ class DataScreen(WorkbenchScreen):
             self.query_one("#data-empty", Static).update(Content(visible(text, lines=True)))
             return
         self._questions.ask(self.tuner.engine, subject, self.tuner.state.run, again=again)
+        if self._questions.has_more_to_ask:
+            self.set_timer(_HEAD_START, self._questions.ask_more)
         self._draw_source()
         preview = self._questions.preview
         self.set_class(preview is None, "-nothing")

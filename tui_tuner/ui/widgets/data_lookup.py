@@ -25,11 +25,15 @@ class Lookup:
         Args:
             again: ask even if the question is the same.
         """
-        if self.handle is not None and self._key == key and not again:
+        if self.asked(key) and not again:
             return
         self.forget()
         self._key = key
         self.handle = engine.submit(request)
+
+    def asked(self, key: Hashable) -> bool:
+        """Whether this question was the last one."""
+        return self.handle is not None and self._key == key
 
     def forget(self) -> None:
         """Gives the question up."""

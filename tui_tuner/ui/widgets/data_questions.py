@@ -6,6 +6,7 @@ row. It only asks and remembers: nothing here may draw, or wait for an answer.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,33 +38,58 @@ class Questions:
         self.experiment: Experiment | None = None
         self.base: Path | None = None
         self._first, self._whole, self._linting, self._source = Lookup(), Lookup(), Lookup(), Lookup()
+        self._key: Hashable = None
 
     def ask(self, engine: Engine, subject: Subject, run: RunFolder | None, *, again: bool = False) -> None:
-        """Asks what is not known yet of a subject; what the same settings were asked for is kept.
+        """Asks for the first rows of a subject; what the same settings were asked for is kept.
 
         Args:
             again: ask everything anew.
         """
         self.engine, self.base = engine, subject.base
         self.experiment = experiment = _as_prepared(subject, run)
-        key = (
+        self._key = (
             experiment.data.model_dump_json(), experiment.model.model_dump_json(), experiment.run.seed,
             experiment.train.max_seq_length, subject.base,
         )  # fmt: skip
         before = self._first.handle
-        self._first.ask(engine, key, PreviewData(experiment, subject.base, first=True), again=again)
+        self._first.ask(engine, self._key, PreviewData(experiment, subject.base, first=True), again=again)
         if self._first.handle is not before:
             self._whole.forget()
-        if not self._first.waiting:
-            # Also where no row can be made: that is when a person has to say what the records are.
-            self._source.ask(engine, key, DescribeSource(experiment, subject.base), again=again)
+        if again:
+            self._linting.forget()
+            self._source.forget()
+
+    @property
+    def has_more_to_ask(self) -> bool:
+        """Whether the first question was answered, and the others were not asked yet."""
+        return self._first.handle is not None and not self._first.waiting and not self._asked_more()
+
+    def _asked_more(self) -> bool:
+        experiment = self.experiment
+        if experiment is None or not self._source.asked(self._key):
+            return False
+        return not isinstance(self._first.result, DataPreview) or self._linting.asked(self._all_rows(experiment))
+
+    def _all_rows(self, experiment: Experiment) -> Hashable:
+        """What the linter's findings depend on: batches tell of padding, and whether there are too few rows for one."""
+        return self._key, (experiment.train.batch_size, experiment.train.mode)
+
+    def ask_more(self) -> None:
+        """Asks what takes longer, once the first rows are there and somebody had time to draw them.
+
+        What answers it imports large libraries, and would keep the first rows from being drawn.
+        """
+        engine, experiment, key = self.engine, self.experiment, self._key
+        if engine is None or experiment is None or self._first.waiting:
+            return
+        # Also where no row can be made: that is when a person has to say what the records are.
+        self._source.ask(engine, key, DescribeSource(experiment, self.base))
         first = self._first.result
         if isinstance(first, DataPreview):
             if not first.complete:
-                self._whole.ask(engine, key, PreviewData(experiment, subject.base))
-            # Batches tell of padding, and whether there are too few rows for one.
-            batches = experiment.train.batch_size, experiment.train.mode
-            self._linting.ask(engine, (key, batches), ScanData(experiment, subject.base), again=again)
+                self._whole.ask(engine, key, PreviewData(experiment, self.base))
+            self._linting.ask(engine, self._all_rows(experiment), ScanData(experiment, self.base))
 
     @property
     def preview(self) -> DataPreview | None:
