@@ -6,6 +6,7 @@ can be shown and the pass be stopped. Nothing is written but the cache of result
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,12 +25,14 @@ from tui_tuner.data.examples import Example, encode_many, render_many
 from tui_tuner.data.findings import Problem
 from tui_tuner.data.lint import LintContext, Linter, RowFacts, allowed, texts_of
 from tui_tuner.data.lint.context import context_of
+from tui_tuner.data.lint.portions import Found, Lint, lint_of
 from tui_tuner.data.lookup import paths_of
 from tui_tuner.data.opening import open_source
 from tui_tuner.data.openrecords import OpenRecords
 from tui_tuner.data.rows import Row, row_kind
 from tui_tuner.data.shapes import Guess, recognise
 from tui_tuner.data.shapes.guess import SAMPLE
+from tui_tuner.data.table import Place
 from tui_tuner.errors import TunerError
 
 if TYPE_CHECKING:
@@ -132,21 +135,24 @@ def scan_draft(
     check: Callable[[], None] = lambda: None,
 ) -> Report:
     """As `scan`, for rows that are made already."""
-    linter = Linter(context_of(experiment, tokenizer, made.recipe))
-    for fault in made.faults:
-        linter.fault(fault)
-    for index, error in made.refused:
-        linter.refusal(made.records.place(index), error)
-    pass_ = _Pass(made, linter)
     mask = experiment.data.mask_prompt
     texts = "text" in made.kinds
-    # Closed whatever happens, so that no thread goes on after a pass that was ended.
-    with closing(_tokenised(made, pass_.origins, tokenizer, mask_prompt=mask and not texts)) as portions:
+    pass_ = _Pass(made)
+    # Closed whatever happens, so that no thread and no process goes on after a pass that was ended.
+    with (
+        closing(lint_of(context_of(experiment, tokenizer, made.recipe), pass_.total)) as lint,
+        closing(_tokenised(made, pass_.origins, tokenizer, mask_prompt=mask and not texts)) as portions,
+    ):
+        lint.faults(made.faults)
+        lint.refusals([(made.records.place(index), error) for index, error in made.refused])
         for start, rows, examples in portions:
-            pass_.take(start, rows, examples)
+            pass_.take(start, rows, examples, lint)
             tell(start + len(rows), pass_.total)
             check()
-    problems = pass_.problems()
+        found = lint.finish()
+    problems = found.problems
+    if (wrong := made.undivided) is not None:
+        problems.insert(0, Problem(wrong.code, "error", 1, wrong.message, wrong.fix))
     if mask and texts:
         problems.insert(0, _masked_texts(pass_.total))
     problems = allowed(problems, list(experiment.data.allow))
@@ -164,8 +170,8 @@ def scan_draft(
         lengths=pass_.lengths,
         offsets=pass_.offsets,
         lines=pass_.lines,
-        hits={code: np.array(found, np.int32) for code, found in pass_.hits.items()},
-        answers=linter.answers(),
+        hits={code: np.array(numbers, np.int32) for code, numbers in pass_.hits(found).items()},
+        answers=found.answers,
     )
 
 
@@ -207,10 +213,10 @@ def _masked_texts(count: int) -> Problem:
 
 
 class _Pass:
-    """One pass over the rows of a draft: arrays that fill up, and the linter."""
+    """One pass over the rows of a draft: arrays that fill up, while a linter looks at the rows."""
 
-    def __init__(self, made: Draft, linter: Linter) -> None:
-        self.made, self.linter = made, linter
+    def __init__(self, made: Draft) -> None:
+        self.made = made
         held = [(PARTS.index(part), made.parts[part].pairs) for part in PARTS if part in made.parts]
         self.origins = np.concatenate([np.zeros((0, 2), np.int32), *(pairs for _, pairs in held)])
         self.total = total = len(self.origins)
@@ -222,34 +228,34 @@ class _Pass:
         )
         self.lengths, self.offsets = np.zeros(total, np.int32), np.zeros(total, np.int32)
         self.lines = np.zeros(total, np.int32)
-        self.hits: dict[str, list[int]] = {}
+        self._refused: dict[str, list[int]] = {}
 
-    def take(self, start: int, rows: list[Row], examples: list[Example | TunerError]) -> None:
-        """Lints a portion and notes its lengths."""
+    def take(self, start: int, rows: list[Row], examples: list[Example | TunerError], lint: Lint) -> None:
+        """Notes the lengths of a portion, and hands it to the linter."""
+        known: list[tuple[int, RowFacts]] = []
+        refused: list[tuple[Place, TunerError]] = []
         for at, (row, example) in enumerate(zip(rows, examples, strict=True), start):
             place = self.made.records.place(int(self.origins[at, 0]))
             self.lines[at] = place.line
             if isinstance(example, TunerError):
-                self.linter.refusal(place, TunerError(example.message, code=example.code, fix=example.fix))
-                self.hits.setdefault(example.code, []).append(at)
+                refused.append((place, TunerError(example.message, code=example.code, fix=example.fix)))
+                self._refused.setdefault(example.code, []).append(at)
                 continue
             kind = row_kind(row)
             prompt, answer = texts_of(row, kind)
+            # An array of ids goes to another process as bytes.
             facts = RowFacts(
                 PARTS[self.split[at]], int(self.number[at]), place.line, row, kind, prompt, answer,
-                example.tokens, example.offset,
+                array("i", example.tokens), example.offset,
             )  # fmt: skip
             self.lengths[at], self.offsets[at] = len(example.tokens), example.offset
-            for code in self.linter.take(facts):
-                self.hits.setdefault(code, []).append(at)
+            known.append((at, facts))
+        lint.refusals(refused)
+        lint.rows(known)
 
-    def problems(self) -> list[Problem]:
-        """What the linter found, and that the records cannot be divided as asked."""
-        problems = self.linter.finish()
-        wrong = self.made.undivided
-        if wrong is not None:
-            problems.insert(0, Problem(wrong.code, "error", 1, wrong.message, wrong.fix))
-        return problems
+    def hits(self, found: Found) -> dict[str, list[int]]:
+        """The rows that each rule hits, and those that could not be rendered."""
+        return {**self._refused, **found.hits}
 
 
 Portion = tuple[int, list[Row], list[Example | TunerError]]
