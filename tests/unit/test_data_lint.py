@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,8 @@ def facts(
 ) -> RowFacts:
     kind = row_kind(row)
     prompt, answer = texts_of(row, kind)
-    return RowFacts(split, number, number + 1, row, kind, prompt, answer, tokens or [BOS, 5, 6, 7, END], offset)
+    ids = tuple(tokens or [BOS, 5, 6, 7, END])
+    return RowFacts(split, number, number + 1, row, kind, prompt, answer, len(ids), offset, ids[:2], ids[-3:])
 
 
 def pair(prompt: str, completion: str) -> Row:
@@ -294,5 +296,22 @@ def test_any_text_can_be_linted(prompt: str, answer: str) -> None:
 def test_the_same_words_are_always_like_each_other(words: list[str]) -> None:
     found = NearDuplicates()
     found.add(" ".join(words))
-    found.add("  ".join(words).upper())
+    found.add("  ".join(words))
     assert list(found.pairs()) == [(1, 0)]
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from(["a", "é", "x1", "12", "7", "_", "…", "\x00", "b\x00c"]), max_size=30), max_size=40
+    )
+)
+def test_words_and_numbers_are_found_in_portions_as_one_by_one(texts: list[list[str]]) -> None:
+    together, alone = NearDuplicates(), NearDuplicates()
+    for words in texts:
+        together.add(" ".join(words))
+        alone.add(" ".join(words))
+        alone.settle()
+    together.settle()
+    assert [ids.tolist() for ids in together.words] == [ids.tolist() for ids in alone.words]
+    numbers = [re.findall(r"\d+", " ".join(re.findall(r"\w+", " ".join(words)))) for words in texts]
+    assert [list(found) for found in together.numbers] == numbers

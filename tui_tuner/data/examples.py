@@ -149,6 +149,10 @@ def tokenise_many(rows: Sequence[Row], tokenizer: Any, *, mask_prompt: bool) -> 
 def render_many(rows: Sequence[Row], tokenizer: Any, *, mask_prompt: bool) -> Rendered:
     """The first half of `tokenise_many`: what is Python's work, and holds the interpreter."""
     made = Rendered(_backend(tokenizer), [], [])
+    if made.backend is not None and (written := _rendered_together(rows, tokenizer, mask_prompt=mask_prompt)):
+        made.found = [Example([], 0)] * len(rows)
+        made.texts = [(number, full, prompt) for number, (full, prompt) in enumerate(written)]
+        return made
     for number, row in enumerate(rows):
         try:
             if made.backend is None or row_kind(row) == "text":
@@ -190,6 +194,28 @@ def _rendered(row: Row, tokenizer: Any, *, mask_prompt: bool) -> tuple[str, str 
         return full, None
     answered = messages[-1].get("role") == "assistant"
     return full, _apply(tokenizer, messages[:-1], tools, tokenize=False, add_generation_prompt=answered)
+
+
+def _rendered_together(
+    rows: Sequence[Row], tokenizer: Any, *, mask_prompt: bool
+) -> list[tuple[str, str | None]] | None:
+    """What `_rendered` gives for each row, by one call for all; None where one of them needs a call of its own."""
+    if any(row_kind(row) == "text" or row.get("tools") for row in rows):
+        return None
+    conversations = [messages_of(row) for row in rows]
+    answered = {messages[-1].get("role") == "assistant" for messages in conversations}
+    # What a template makes of no message at all is asked of it row by row.
+    if len(answered) != 1 or any(len(messages) < 2 for messages in conversations):
+        return None
+    try:
+        full = tokenizer.apply_chat_template(conversations, tokenize=False)
+        if not mask_prompt:
+            return [(text, None) for text in full]
+        before = [messages[:-1] for messages in conversations]
+        prompts = tokenizer.apply_chat_template(before, tokenize=False, add_generation_prompt=answered.pop())
+        return list(zip(full, prompts, strict=True))
+    except Exception:  # one by one it is found out which row it is, and what can be done about it
+        return None
 
 
 def opening_tokens(text: str, tokenizer: Any) -> list[int]:

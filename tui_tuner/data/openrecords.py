@@ -13,6 +13,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_tuner.data.readers.indexed import Starts
 from tui_tuner.data.readers.refusals import no_rows
 from tui_tuner.data.source import refuse
 from tui_tuner.data.splitnames import SPLITS
@@ -88,6 +92,16 @@ class OpenRecords:
         shelf, number = self._find(index)
         return shelf.table.place(shelf.position(number))
 
+    def lines_of(self, indices: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The lines that some records begin on, (n,) numbers → (n,) lines, 0 for none: as `place` tells, for many."""
+        found = np.zeros(len(indices), np.int32)
+        shelves = np.searchsorted(self._ends, indices, side="right")
+        for number, (_, shelf) in enumerate(self._shelves):
+            chosen = np.flatnonzero(shelves == number)
+            if len(chosen):
+                found[chosen] = shelf.lines(indices[chosen] - (self._ends[number - 1] if number else 0))
+        return found
+
     def where(self, index: int) -> str:
         """File, line and row (from 1, within its file) of a record, for messages."""
         return str(self.place(index))
@@ -139,6 +153,13 @@ class _Shelf:
 
     def position(self, number: int) -> int:
         return number if self._positions is None else self._positions[number]
+
+    def lines(self, numbers: NDArray[np.int32]) -> list[int] | NDArray[np.uint32]:
+        positions = numbers if self._positions is None else np.array(self._positions, np.int64)[numbers]
+        starts = getattr(self.table, "starts", None)
+        if isinstance(starts, Starts):
+            return starts.lines(np.asarray(positions, np.int64))
+        return [self.table.place(position).line for position in positions.tolist()]
 
     def record(self, number: int) -> Record:
         """

@@ -6,7 +6,6 @@ can be shown and the pass be stopped. Nothing is written but the cache of result
 
 from __future__ import annotations
 
-from array import array
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -234,19 +233,20 @@ class _Pass:
         """Notes the lengths of a portion, and hands it to the linter."""
         known: list[tuple[int, RowFacts]] = []
         refused: list[tuple[Place, TunerError]] = []
-        for at, (row, example) in enumerate(zip(rows, examples, strict=True), start):
-            place = self.made.records.place(int(self.origins[at, 0]))
-            self.lines[at] = place.line
+        portion = slice(start, start + len(rows))
+        lines = self.lines[portion] = self.made.records.lines_of(self.origins[portion, 0])
+        places = zip(self.split[portion].tolist(), self.number[portion].tolist(), lines.tolist(), strict=True)
+        for at, (row, example, (split, number, line)) in enumerate(zip(rows, examples, places, strict=True), start):
             if isinstance(example, TunerError):
+                place = self.made.records.place(int(self.origins[at, 0]))
                 refused.append((place, TunerError(example.message, code=example.code, fix=example.fix)))
                 self._refused.setdefault(example.code, []).append(at)
                 continue
             kind = row_kind(row)
             prompt, answer = texts_of(row, kind)
-            # An array of ids goes to another process as bytes.
             facts = RowFacts(
-                PARTS[self.split[at]], int(self.number[at]), place.line, row, kind, prompt, answer,
-                array("i", example.tokens), example.offset,
+                PARTS[split], number, line, row, kind, prompt, answer,
+                len(example.tokens), example.offset, tuple(example.tokens[:2]), tuple(example.tokens[-3:]),
             )  # fmt: skip
             self.lengths[at], self.offsets[at] = len(example.tokens), example.offset
             known.append((at, facts))

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tui_tuner.data.opening import open_source
 from tui_tuner.data.readers.refusals import no_rows
 from tui_tuner.data.readers.sniff import json_lines
@@ -49,6 +52,10 @@ class Records:
     def place(self, index: int) -> Place:
         """Where one of `rows` stands."""
         return self.places[index] if self.places else Place(self.path, self.lines[index], index)
+
+    def lines_of(self, indices: NDArray[np.int32]) -> NDArray[np.int32]:
+        """The lines that some of `rows` start on: (n,) numbers → (n,) lines."""
+        return np.array([self.place(index).line for index in indices.tolist()], np.int32)
 
     def where(self, index: int) -> str:
         """File, line and row (from 1, within its file) of one of `rows`, for messages."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -70,8 +69,10 @@ class RowFacts:
         row: as prepared.
         kind: of the row.
         prompt, answer: its texts; of a text row only the answer.
-        tokens: ids of the whole row, not cut.
+        length: tokens of the whole row, not cut.
         offset: how many of them are prompt.
+        start: ids of the first two.
+        end: ids of the last three.
     """
 
     split: str
@@ -81,8 +82,10 @@ class RowFacts:
     kind: RowKind
     prompt: str
     answer: str
-    tokens: Sequence[int] = ()
+    length: int = 0
     offset: int = 0
+    start: tuple[int, ...] = ()
+    end: tuple[int, ...] = ()
 
     @cached_property
     def text(self) -> str:

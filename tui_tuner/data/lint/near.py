@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterator
-from itertools import count, filterfalse
+from itertools import count
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +20,10 @@ LIKE = 0.85
 _HASHES, _BAND = 32, 4
 _BANDS = _HASHES // _BAND
 _FEWEST = 8  # words; shorter texts have too few triples for a share to mean much
-_CHUNK = 2000
 _COMPARED = 4  # members of a bucket that a newcomer is compared with
-_WORD = re.compile(r"\w+")
+_BETWEEN = "\x00"
+_WORD_OR_BETWEEN = re.compile(r"\w+|\x00")
+_TOGETHER = 256  # texts
 _NUMBERED = re.compile(r"\d+")
 _random = np.random.RandomState(20260101)
 _FACTORS = _random.randint(1, 2**31 - 1, _HASHES).astype(np.uint64) | np.uint64(1)
@@ -30,23 +31,65 @@ _SUMMANDS = _random.randint(0, 2**31 - 1, _HASHES).astype(np.uint64)
 
 
 class NearDuplicates:
-    """Collects texts, then tells which are nearly the same as an earlier one."""
+    """Collects texts, then tells which are nearly the same as an earlier one.
+
+    Attributes:
+        words: of each settled text the numbers of its words.
+        numbers: of each settled text the runs of digits in it, in their order.
+    """
 
     def __init__(self) -> None:
         # A number for every word; a new word gets the next one without a line of Python being run.
         self._ids: defaultdict[str, int] = defaultdict(count().__next__)
-        self._words: list[NDArray[np.int32]] = []
-        self._digits: list[int] = []
+        self._between = self._ids[_BETWEEN]
+        self._numbered = np.zeros(1, np.bool_)  # by word
+        self._digits: dict[int, tuple[str, ...]] = {}
+        self._waiting: list[str] = []
+        self._long: list[int] = []  # texts that are long enough to be compared, and their bands
+        self._bands: list[NDArray[np.uint64]] = [np.zeros((0, _BANDS), np.uint64)]
+        self.words: list[NDArray[np.int32]] = []
+        self.numbers: list[tuple[str, ...]] = []
 
     def add(self, text: str) -> None:
         """Takes one more text, its case folded already; its number is the count of those before it."""
-        words = _WORD.findall(text)
-        self._words.append(np.fromiter(map(self._ids.__getitem__, words), np.int32, len(words)))
-        # Digits are word characters, so every number stands within a word.
-        self._digits.append(hash(tuple(_NUMBERED.findall(" ".join(filterfalse(str.isalpha, words))))))
+        self._waiting.append(text)
+        if len(self._waiting) >= _TOGETHER:
+            self.settle()
+
+    def settle(self) -> None:
+        """Cuts the texts that wait into words, all at once: that takes half the time of one by one."""
+        if not self._waiting:
+            return
+        texts, self._waiting = self._waiting, []
+        found = _WORD_OR_BETWEEN.findall(_BETWEEN.join(text.replace(_BETWEEN, " ") for text in texts))
+        before, settled = len(self._ids), len(self.words)
+        ids = np.fromiter(map(self._ids.__getitem__, found), np.int32, len(found))
+        self._learn(found, ids, before)
+        with_numbers = self._numbered[ids]
+        for part in np.split(np.arange(len(ids)), np.flatnonzero(ids == self._between)):
+            # Every part but the first begins with what stands between.
+            part = part[1:] if len(part) and ids[part[0]] == self._between else part
+            some = ids[part]
+            self.words.append(some)
+            told = some[with_numbers[part]].tolist()
+            self.numbers.append(tuple(number for word in told for number in self._digits[word]))
+        long = [number for number in range(settled, len(self.words)) if len(self.words[number]) >= _FEWEST]
+        if long:
+            self._long += long
+            self._bands.append(_bands(_signatures([self.words[number] for number in long])))
+
+    def _learn(self, words: list[str], ids: NDArray[np.int32], before: int) -> None:
+        """Notes the numbers in words that were not met before."""
+        self._numbered = np.concatenate([self._numbered, np.zeros(len(self._ids) - before, np.bool_)])
+        for at in np.flatnonzero(ids >= before).tolist():
+            # Digits are word characters, so every number stands within a word.
+            if not words[at].isalpha() and (numbers := _NUMBERED.findall(words[at])):
+                self._digits[int(ids[at])] = tuple(numbers)
+                self._numbered[ids[at]] = True
 
     def pairs(self) -> Iterator[tuple[int, int]]:
         """(number, number of an earlier text that it is like); at most one for each text, equal texts included."""
+        self.settle()
         buckets: dict[int, list[int]] = defaultdict(list)
         numbers, shared = self._shared()
         for number, keys in zip(numbers.tolist(), shared.tolist(), strict=True):
@@ -67,11 +110,7 @@ class NearDuplicates:
 
         A text that is alone in all its buckets can be like none, so most need no bucket at all.
         """
-        long = np.array([number for number, ids in enumerate(self._words) if len(ids) >= _FEWEST], np.int64)
-        keys = np.empty((len(long), _BANDS), np.uint64)
-        for start in range(0, len(long), _CHUNK):
-            chunk = long[start : start + _CHUNK]
-            keys[start : start + _CHUNK] = _bands(_signatures([self._words[number] for number in chunk.tolist()]))
+        long, keys = np.array(self._long, np.int64), np.concatenate(self._bands)
         buckets = np.full(keys.shape, -1, np.int64)
         for band in range(_BANDS):
             _, found, counts = np.unique(keys[:, band], return_inverse=True, return_counts=True)
@@ -81,9 +120,9 @@ class NearDuplicates:
         return long[some], buckets[some]
 
     def _alike(self, a: int, b: int) -> bool:
-        if a == b or self._digits[a] != self._digits[b]:
+        if a == b or self.numbers[a] != self.numbers[b]:
             return False
-        one, other = _triples(self._words[a]), _triples(self._words[b])
+        one, other = _triples(self.words[a]), _triples(self.words[b])
         common = len(np.intersect1d(one, other))
         return common >= LIKE * (len(np.unique(one)) + len(np.unique(other)) - common)
 

@@ -42,14 +42,14 @@ class RowRule:
 
 def no_trainable_tokens(facts: RowFacts, context: LintContext) -> Hit | None:
     """Nothing of the row is left for the loss to look at: the sum over no token divided by none is no number."""
-    if not facts.tokens or max(facts.offset, 1) < min(len(facts.tokens), context.max_length):
+    if not facts.length or max(facts.offset, 1) < min(facts.length, context.max_length):
         return None
     return Hit(amount=facts.offset)
 
 
 def truncated(facts: RowFacts, context: LintContext) -> Hit | None:
     """The row is longer than the cut, so the end of its answer, and its end token, are never learned."""
-    lost = len(facts.tokens) - context.max_length
+    lost = facts.length - context.max_length
     if lost <= 0 or no_trainable_tokens(facts, context) is not None:
         return None
     return Hit(amount=lost)
@@ -57,16 +57,14 @@ def truncated(facts: RowFacts, context: LintContext) -> Hit | None:
 
 def missing_end(facts: RowFacts, context: LintContext) -> Hit | None:
     """The row does not end with a token that ends an answer (a line break may follow it): the model never stops."""
-    if not context.ends or not facts.tokens or len(facts.tokens) > context.max_length:
+    if not context.ends or not facts.length or facts.length > context.max_length:
         return None
-    return None if not context.ends.isdisjoint(facts.tokens[-3:]) else Hit()
+    return None if not context.ends.isdisjoint(facts.end) else Hit()
 
 
 def doubled_start(facts: RowFacts, context: LintContext) -> Hit | None:
     """The row begins with two start tokens: its text brings one, the tokenizer adds another."""
-    tokens = facts.tokens
-    doubled = context.bos is not None and len(tokens) > 1 and tokens[0] == tokens[1] == context.bos
-    return Hit() if doubled else None
+    return Hit() if context.bos is not None and facts.start == (context.bos, context.bos) else None
 
 
 # -- texts ------------------------------------------------------------------------------------------------------------

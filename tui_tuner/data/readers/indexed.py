@@ -77,6 +77,15 @@ class Starts:
         block, offset = self._find(index)
         return int(self._lines[block][offset])
 
+    def lines(self, indices: npt.NDArray[np.int64]) -> npt.NDArray[np.uint32]:
+        """The lines that many records start on: (n,) numbers → (n,) lines."""
+        blocks = np.searchsorted(self._ends, indices, side="right")
+        found = np.zeros(len(indices), np.uint32)
+        for block in np.unique(blocks).tolist():
+            chosen = blocks == block
+            found[chosen] = self._lines[block][indices[chosen] - (self._ends[block - 1] if block else 0)]
+        return found
+
     def some(self, index: int, count: int) -> tuple[list[int], list[int]]:
         """Positions and lines of `count` records at most from `index` on, no further than one block."""
         block, offset = self._find(index)
