@@ -37,6 +37,7 @@ LOOK = 0.01
 MEMORY_LOOK = 2.0  # looking through all processes takes some 30 ms of the thread that is measured
 FIRST, ALL, LAG, MEMORY, AGAIN, FIRST_OF_MANY, ANY_ROW = 0.5, 25.0, 30.0, 400.0, 2.0, 1.0, 0.5
 PATIENCE = 900.0
+SETTLED = 3.0
 
 
 def real_rows(folder: Path) -> list[dict[str, str]]:
@@ -59,6 +60,8 @@ def write_instructions(path: Path, rows: list[dict[str, str]], count: int, seed:
             row["output"] = " ".join(words)
             row["instruction"] += f" ({number})"
             stream.write(json.dumps(row) + "\n")
+    # The hash of a file that was written this very moment is not kept; those that people choose are older.
+    time.sleep(SETTLED)
     return path
 
 
