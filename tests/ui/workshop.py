@@ -25,6 +25,7 @@ from tui_tuner.engine.requests import DescribeModel, PreviewData
 from tui_tuner.engine.results import DataPreview, ModelFacts, PreviewRow
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.app import TunerApp
+from tui_tuner.ui.screens.data import DataScreen
 from tui_tuner.ui.widgets.chat_input import ChatInput
 
 SIZES = [(80, 24), (120, 40)]
@@ -174,6 +175,15 @@ async def open_mode(
     app.go(mode)
     await until(pilot, lambda: app.current_mode == mode and app.screen.query("#body"), f"{mode} is shown")
     await pilot.pause()
+    if mode == "data":
+        await asked_all(pilot)
+
+
+async def asked_all(pilot: Pilot[Any]) -> None:
+    """Waits until the Data screen, which draws first rows before it asks for more, has asked all there is."""
+    screen = pilot.app.screen
+    assert isinstance(screen, DataScreen)
+    await until(pilot, lambda: not screen._questions.has_more_to_ask, "all was asked")
 
 
 @pytest.fixture

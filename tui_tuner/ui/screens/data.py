@@ -304,7 +304,7 @@ class DataScreen(WorkbenchScreen):
             return
         self._questions.ask(self.tuner.engine, subject, self.tuner.state.run, again=again)
         if self._questions.has_more_to_ask:
-            self.set_timer(_HEAD_START, self._questions.ask_more)
+            self.set_timer(_HEAD_START, self._ask_more)
         self._draw_source()
         preview = self._questions.preview
         self.set_class(preview is None, "-nothing")
@@ -317,6 +317,12 @@ class DataScreen(WorkbenchScreen):
         self._draw_figures(subject)
         if self.focused is None:
             self.browser.row_list.focus()
+
+    def _ask_more(self) -> None:
+        """Asks about all rows, and shows what was known already."""
+        if self._questions.has_more_to_ask:
+            self._questions.ask_more()
+            self.call_hook("engine")
 
     def _draw_waiting(self, subject: Subject) -> None:
         """Says that the rows are being read, or why they cannot be."""
