@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tui_tuner.config import Experiment
+from tui_tuner.data.inspect import preview_data
 from tui_tuner.data.scan import scan
 from tui_tuner.engine.dataset import data_facts
 from tui_tuner.engine.preflight import preflight
@@ -242,3 +243,15 @@ def test_the_first_preview_waits_for_no_tokenizer_and_uses_one_that_is_there(tmp
     clerk.answer(PreviewData(made), lambda: None)
     again = clerk.answer(PreviewData(made, first=True), lambda: None)
     assert not again.complete and again.rows[0].tokens and again.rows[0].split == ""
+
+
+def test_the_tokenizer_says_which_tokens_are_special(tmp_path: Path, tokenizer: Any) -> None:
+    source = jsonl(
+        tmp_path / "rows.jsonl", [{"prompt": "What is <|nothing|> for?", "completion": "<b>Nothing.</b>"}] * 12
+    )
+    row = preview_data(experiment(source), tokenizer).rows[0]
+    assert row.special is not None
+    texts = {text.strip() for token, text in row.tokens if token in row.special}
+    assert {"<|user|>", "<|end|>", "<|assistant|>"} <= texts
+    assert not any("nothing" in text or "b>" in text for text in texts)
+    assert dict(row.tokens).keys() > row.special

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -179,8 +180,11 @@ def test_boundaries_line_breaks_and_cut_tokens_are_visible() -> None:
     ("piece", "special"),
     [("<|end|>", True), ("</s>", True), ("[INST]", True), ("<|im_start|>", True), ("<b>", False), ("a <|end|>", False)],
 )
-def test_special_tokens_are_told_by_their_spelling(piece: str, special: bool) -> None:
-    assert data_row.is_special(piece) is special
+def test_special_tokens_are_told_by_their_spelling_where_nobody_else_says(piece: str, special: bool) -> None:
+    row = PreviewRow(0, "train", {}, piece, [(7, piece)], 1, 0)
+    assert data_row.is_special(row, 7, piece) is special
+    for told in (frozenset({7}), frozenset[int]()):
+        assert data_row.is_special(replace(row, special=told), 7, piece) is bool(told)
 
 
 def test_conversations_and_nested_values_are_shown_in_full() -> None:

@@ -117,6 +117,7 @@ class _Shower:
         # Prompts cannot be told from answers in bare texts: they are shown unmasked, and the linter says so.
         self._masked = experiment.data.mask_prompt and "text" not in kinds
         self._failed = False
+        self._special = special_ids(tokenizer)
         self._texts: dict[int, str] = {}  # of tokens; a few thousand make up all rows
 
     def whole(self, splits: Mapping[str, list[Row]], limit: int) -> DataPreview:
@@ -171,7 +172,14 @@ class _Shower:
             tokens=[(token, self._texts[token]) for token in kept],
             offset=max(example.offset, 1),
             truncated=len(example.tokens) - len(kept),
+            special=self._special.intersection(kept),
         )
+
+
+def special_ids(tokenizer: Any) -> frozenset[int]:
+    """Ids of the tokens that a tokenizer takes whole out of a text: start, end, and what parts the turns."""
+    added = getattr(tokenizer, "added_tokens_decoder", None) or {}
+    return frozenset(map(int, added)) | frozenset(getattr(tokenizer, "all_special_ids", None) or ())
 
 
 def _lengths(lengths: list[int]) -> dict[str, int]:

@@ -21,6 +21,8 @@ class PreviewRow:
         truncated: tokens lost to the maximum length.
         record: the record as it was read; empty where it is not known.
         line: the line of its file that the record starts on; 0 where that is not known.
+        special: which of the ids are tokens with a meaning of their own (start, end, roles); None where the tokenizer
+            was not asked.
     """
 
     index: int
@@ -32,6 +34,7 @@ class PreviewRow:
     truncated: int
     record: dict[str, Any] = field(default_factory=dict)
     line: int = 0
+    special: frozenset[int] | None = None
 
 
 @dataclass(frozen=True)

@@ -34,9 +34,9 @@ BOUNDARY = ("│", "$foreground 30%")
 _SPECIAL = re.compile(r"<\|[^|<>\s]{1,60}\|>|</?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn)>|\[/?INST\]|<</?SYS>>")
 
 
-def is_special(piece: str) -> bool:
-    """Whether a token's text looks like a special token: the preview does not say, its spelling does."""
-    return _SPECIAL.fullmatch(piece.strip()) is not None
+def is_special(row: PreviewRow, token: int, piece: str) -> bool:
+    """Whether a token is a special one: the tokenizer says, and where it was not asked, the spelling does."""
+    return token in row.special if row.special is not None else _SPECIAL.fullmatch(piece.strip()) is not None
 
 
 def trained_count(row: PreviewRow) -> int:
@@ -183,7 +183,7 @@ def token_table(row: PreviewRow, width: int) -> Content:
     for at, (number, piece) in enumerate(row.tokens[:MOST_TOKENS]):
         trained = at >= max(row.offset, 1)
         style = TRAINED if trained else CONTEXT
-        special = is_special(piece)
+        special = is_special(row, number, piece)
         text = clip(piece.replace("\n", "↵"), max(width - 20, 4)) or "∅"
         out.append(
             Content.assemble(
@@ -199,10 +199,10 @@ def token_table(row: PreviewRow, width: int) -> Content:
 def tokens(row: PreviewRow, width: int) -> Content:
     """Every token, with its boundaries, and the loss mask in colour and in weight."""
     parts: list[tuple[str, str]] = []
-    for at, (_id, piece) in enumerate(row.tokens[:MOST_TOKENS]):
+    for at, (number, piece) in enumerate(row.tokens[:MOST_TOKENS]):
         trained = at >= max(row.offset, 1)
         style = TRAINED if trained else CONTEXT
-        if is_special(piece):
+        if is_special(row, number, piece):
             style = f"{style} {SPECIAL}"
         if at and parts[-1][0] != "\n":  # A broken line parts tokens well enough.
             parts.append(BOUNDARY)
