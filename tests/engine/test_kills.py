@@ -110,10 +110,10 @@ MORE_MOMENTS: dict[str, Moments] = {
         ("after meta.json", 1),
         ("half event plan", 1),
         ("half adapter_config.json", 1),
-        ("half event stage", 10),
         ("half event train", 5),
         ("before adapters.safetensors", 14),
-        ("half event train", 10),
+        ("half event train", 1),
+        ("half event stage", 10),  # the verdict's last, of those that are left
         ("before summary.json", 1),
         ("half report.md", 1),
         ("half event run_finished", 1),

@@ -137,14 +137,15 @@ def _finish(
         lines.append(json.dumps(record, ensure_ascii=False))
     path = folder / f"{label}.jsonl"
     write_atomic(path, "\n".join(lines) + "\n")
-    (folder / f"{label}.partial.jsonl").unlink(missing_ok=True)
+    _forget_partial(folder, label)
     return BenchmarkResult(label, _as_json(scores), scores, path)
 
 
 def read_result(folder: Path, label: str, metrics: Sequence[str]) -> BenchmarkResult | None:
     """A finished benchmark of a run folder, or None; scores are computed again from the stored texts.
 
-    A file that cannot be read counts as none: its rows are answered again.
+    A file that cannot be read counts as none: its rows are answered again. Of one that can, the rows that landed while
+    it was made are of no use any more; a kill may have left them.
     """
     path = folder / f"{label}.jsonl"
     try:
@@ -155,8 +156,14 @@ def read_result(folder: Path, label: str, metrics: Sequence[str]) -> BenchmarkRe
         return None
     if not records:
         return None
+    _forget_partial(folder, label)
     scores = row_scores(predictions, references, metrics)
     return BenchmarkResult(label, _as_json(scores), scores, path)
+
+
+def _forget_partial(folder: Path, label: str) -> None:
+    with contextlib.suppress(OSError):  # in the way of nothing
+        (folder / f"{label}.partial.jsonl").unlink(missing_ok=True)
 
 
 def _as_json(scores: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, float]]:
