@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from pathlib import Path
@@ -11,9 +12,15 @@ import pytest
 
 from tests.support.models import make_rows, make_tokenizer, sentence
 from tui_tuner.config import Experiment
-from tui_tuner.data.examples import conversation_tokens, prompt_tokens, tokenise, tokenise_all, tokenise_many
-from tui_tuner.data.inspect import preview_prepared
-from tui_tuner.data.prepare import Prepared
+from tui_tuner.data.examples import (
+    _rendered_together,
+    conversation_tokens,
+    prompt_tokens,
+    tokenise,
+    tokenise_all,
+    tokenise_many,
+)
+from tui_tuner.data.inspect import preview_data
 from tui_tuner.errors import TunerError
 
 pytestmark = pytest.mark.mlx
@@ -190,10 +197,12 @@ def test_a_text_of_a_single_token_has_nothing_to_train(tokenizer_of: Callable[[s
 
 def test_a_preview_shows_what_is_trained(tokenizer_of: Callable[[str], Any], tmp_path: Path) -> None:
     tokenizer, rows = tokenizer_of("phi3"), make_rows(9, low=1, high=20)
+    for name, part in (("train", rows[:6]), ("valid", rows[6:8]), ("test", rows[8:])):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in part), encoding="utf-8")
     experiment = Experiment.model_validate(
-        {"model": {"path": "m"}, "data": {"source": "d"}, "train": {"max_seq_length": 40}}
+        {"model": {"path": "m"}, "data": {"source": str(tmp_path)}, "train": {"max_seq_length": 40}}
     )
-    preview = preview_prepared(Prepared(rows[:6], rows[6:8], rows[8:], []), experiment, tokenizer, limit=4)
+    preview = preview_data(experiment, tokenizer, limit=4)
     assert preview.counts == {"train": 6, "valid": 2, "test": 1}
     assert [(row.split, row.index) for row in preview.rows] == [
         *(("train", i) for i in range(4)), ("valid", 0), ("valid", 1), ("test", 0)
@@ -224,6 +233,33 @@ def test_many_together_become_what_they_become_one_by_one(
             assert isinstance(found, TunerError) and str(found) == str(error)
         else:
             assert found == alone
+
+
+@pytest.mark.parametrize("mask", [True, False])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_that_are_rendered_in_one_call_are_no_others(
+    family: str, mask: bool, tokenizer_of: Callable[[str], Any]
+) -> None:
+    tokenizer, rows = tokenizer_of(family), make_rows(30)
+    assert _rendered_together(rows, tokenizer, mask_prompt=mask) is not None
+    alone = [tokenise(row, tokenizer, mask_prompt=mask) for row in rows]
+    assert tokenise_many(rows, tokenizer, mask_prompt=mask) == alone
+
+
+@pytest.mark.parametrize("form", ["truncation", "padding"])
+def test_a_tokenizer_s_own_cutting_and_filling_is_not_applied(form: str, tmp_path: Path) -> None:
+    """A `tokenizer.json` may bring both, as sentence encoders do; transformers takes them off before it encodes."""
+    from mlx_lm.tokenizer_utils import load
+
+    make_tokenizer(tmp_path / "phi3", "phi3")
+    tokenizer, plain, rows = load(tmp_path / "phi3"), load(tmp_path / "phi3"), make_rows(9)
+    expected = [tokenise(row, plain, mask_prompt=True) for row in rows]
+    backend = tokenizer._tokenizer.backend_tokenizer
+    if form == "truncation":
+        backend.enable_truncation(6)
+    else:
+        backend.enable_padding(length=200)
+    assert tokenise_many(rows, tokenizer, mask_prompt=True) == expected
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -6,9 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from tui_tuner.cli.app import run
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,3 +39,20 @@ def process(*arguments: str | Path, **options: Any) -> subprocess.Popen[str]:
         text=True,
         **options,
     )
+
+
+Tuner = Callable[..., Said]
+
+
+@pytest.fixture
+def tuner(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tuner:
+    """Calls a command in this process, with runs in `tmp_path`."""
+    monkeypatch.setenv("TUI_TUNER_RUNS", str(tmp_path))
+    monkeypatch.setenv("TUI_TUNER_CONFIG", str(tmp_path / "settings"))
+
+    def call(*arguments: str | Path) -> Said:
+        capfd.readouterr()
+        status = run([str(argument) for argument in arguments])
+        return Said(status, *capfd.readouterr())
+
+    return call

@@ -4,34 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.commands import Said
+from tests.support.commands import Tuner, tuner
 from tests.ui.fakes import RunBuilder
-from tui_tuner.cli.app import run
 from tui_tuner.cli.steering import Wish
 from tui_tuner.config import Experiment, dump_experiment, load_experiment
 from tui_tuner.runs.lock import RunLock
 from tui_tuner.runs.requests import KINDS
 
-Tuner = Callable[..., Said]
-
-
-@pytest.fixture
-def tuner(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tuner:
-    monkeypatch.setenv("TUI_TUNER_RUNS", str(tmp_path))
-    monkeypatch.setenv("TUI_TUNER_CONFIG", str(tmp_path / "settings"))
-
-    def call(*arguments: str | Path) -> Said:
-        capfd.readouterr()
-        status = run([str(argument) for argument in arguments])
-        return Said(status, *capfd.readouterr())
-
-    return call
+__all__ = ["tuner"]
 
 
 @pytest.fixture

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.commands import Said
+from tests.support.commands import Tuner, tuner
 from tests.ui.fakes import RunBuilder
-from tui_tuner.cli.app import run
 from tui_tuner.runs.probes import timeline
 from tui_tuner.runs.view import RunView
 from tui_tuner.ui import probetext
 from tui_tuner.ui.worddiff import changes
 
-Tuner = Callable[..., Said]
+__all__ = ["tuner"]
 Event = dict[str, Any]
 
 
@@ -104,17 +102,6 @@ def test_the_track_keeps_the_chosen_step_in_sight() -> None:
 
 
 # -- the command ------------------------------------------------------------------------------------------------------
-@pytest.fixture
-def tuner(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Tuner:
-    monkeypatch.setenv("TUI_TUNER_RUNS", str(tmp_path))
-    monkeypatch.setenv("TUI_TUNER_CONFIG", str(tmp_path / "settings"))
-
-    def call(*arguments: str | Path) -> Said:
-        capfd.readouterr()
-        status = run([str(argument) for argument in arguments])
-        return Said(status, *capfd.readouterr())
-
-    return call
 
 
 def test_the_command_tells_every_answer(tuner: Tuner, tmp_path: Path) -> None:

@@ -179,11 +179,18 @@ def encode_many(made: Rendered) -> list[Example | TunerError]:
 
 
 def _backend(tokenizer: Any) -> Any:
-    """The library's own tokenizer behind mlx-lm's wrapper, when conversations are rendered by a Jinja template."""
+    """The library's own tokenizer behind mlx-lm's wrapper, when conversations are rendered by a Jinja template.
+
+    None also for one that comes with truncation or padding of its own: transformers takes them off in the first call
+    that encodes one by one, and the library would cut and fill rows unasked.
+    """
     inner = getattr(tokenizer, "_tokenizer", tokenizer)
     if getattr(tokenizer, "_chat_template", None) is not None or not getattr(inner, "is_fast", False):
         return None
-    return getattr(inner, "backend_tokenizer", None)
+    backend = getattr(inner, "backend_tokenizer", None)
+    if backend is None or backend.truncation is not None or backend.padding is not None:
+        return None
+    return backend
 
 
 def _rendered(row: Row, tokenizer: Any, *, mask_prompt: bool) -> tuple[str, str | None]:
@@ -200,7 +207,7 @@ def _rendered_together(
     rows: Sequence[Row], tokenizer: Any, *, mask_prompt: bool
 ) -> list[tuple[str, str | None]] | None:
     """What `_rendered` gives for each row, by one call for all; None where one of them needs a call of its own."""
-    if any(row_kind(row) == "text" or row.get("tools") for row in rows):
+    if any(row_kind(row) == "text" or row.get("tools") is not None for row in rows):
         return None
     conversations = [messages_of(row) for row in rows]
     answered = {messages[-1].get("role") == "assistant" for messages in conversations}

@@ -17,7 +17,7 @@ from tui_tuner.config import Experiment
 from tui_tuner.data.draft import PARTS, Draft, draft
 from tui_tuner.data.examples import TOGETHER, Example, tokenise_many
 from tui_tuner.data.head import read_head
-from tui_tuner.data.prepare import Prepared, Row, prepared_of, row_kind
+from tui_tuner.data.prepare import Row, prepared_of, row_kind
 from tui_tuner.data.preview import DataPreview, PreviewRow
 from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
@@ -97,14 +97,6 @@ def preview_head(experiment: Experiment, tokenizer: Any, base: Path | None = Non
         plain = [PreviewRow(number, split, dict(row), "", [], 0, 0) for split, number, row in head.rows]
         return DataPreview(counts, kinds[0] if kinds else "empty", plain, head.notes, _lengths([]), 0, complete=False)
     return _Shower(experiment, tokenizer, kinds, head.notes).preview(counts, head.rows, complete=False)
-
-
-def preview_prepared(prepared: Prepared, experiment: Experiment, tokenizer: Any, limit: int = 200) -> DataPreview:
-    """As `preview_data`, for rows that are prepared already."""
-    splits = {"train": prepared.train, "valid": prepared.valid, "test": prepared.test, "unseen": prepared.unseen}
-    kinds = [row_kind(rows[0]) for rows in splits.values() if rows]
-    held = {split: rows for split, rows in splits.items() if rows or split != "unseen"}
-    return _Shower(experiment, tokenizer, kinds, list(prepared.notes)).whole(held, limit)
 
 
 class _Shower:

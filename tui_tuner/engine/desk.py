@@ -1,7 +1,8 @@
 """Answers what is asked about data: the engine's lanes share what was read, and each has a tokenizer of its own.
 
-A fast tokenizer must not be used by two threads at once, while a draft may. Importing this is cheap; what reads data or
-models is imported by the question that needs it.
+What transformers does around encoding changes a tokenizer, so two lanes must not share one, while a draft may be
+shared. (A scan encodes in two threads: it calls the library underneath, which only reads.) Importing this is cheap;
+what reads data or models is imported by the question that needs it.
 """
 
 from __future__ import annotations

@@ -25,9 +25,8 @@ from tui_tuner.training.step import Loss, StockLoss
 
 T = TypeVar("T")
 _FRAME = 128  # numbers of the first message of `lead`: a length, and as many bytes as usually suffice
-_IDLE = (
-    0.5  # seconds between two looks of ranks that have nothing to do; inside a collective they would keep a core busy
-)
+_IDLE = 0.5
+"""Seconds between two looks of ranks that have nothing to do; inside a collective they would keep a core busy."""
 _GROUP_BYTES = 32 << 20
 _BACKENDS = ("[ring]", "[jaccl]", "[nccl]", "[mpi]")
 
