@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from docs import keys
-from docs.screenshots import self_contained
+from docs.svg import self_contained
 from tui_tuner.cli.app import app
 from tui_tuner.cli.steering import Wish
 from tui_tuner.runs.requests import KINDS

@@ -63,8 +63,8 @@ def split_advice(
     return SplitAdvice(
         "grouped",
         (path,),
-        f'"{path}" repeats ({different:,} different in {filled:,} records): rows about the same one should not '
-        "straddle training and test.",
+        f'"{path}" repeats ({different:,} different in {filled:,} records): if that is what a record is about, '
+        "its rows belong on one side of training and test.",
     )
 
 
