@@ -1,32 +1,34 @@
-"""Before against after: every metric with its interval and verdict, and every row with what changed in its answer.
+"""Did it help? The verdict on two results, their rows, and what else was measured of a run.
 
-Figures come from the run's events, answers from its evaluation folder. Long files are read in a thread; nothing is
-measured or judged here.
+Figures come from the run's events and files. Long files are read in a thread; what takes a model is asked of the
+engine. Nothing is measured or judged here.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from textual import events
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.content import Content
-from textual.widgets import Static
+from textual.widget import Widget
+from textual.widgets import Input, Static
 
 from tui_tuner.runs.state import RunState
 from tui_tuner.runs.view import RunView
 from tui_tuner.ui.actions import bindings
-from tui_tuner.ui.format import count
 from tui_tuner.ui.screens.base import WorkbenchScreen
-from tui_tuner.ui.text import visible
-from tui_tuner.ui.widgets import benchmark_rows as answers
-from tui_tuner.ui.widgets import benchmark_table as drawn
-from tui_tuner.ui.widgets.benchmark_rows import Pair, Pairs
+from tui_tuner.ui.widgets.benchmark_answers import AnswersPane
+from tui_tuner.ui.widgets.benchmark_store import BenchmarkStore, Reading, Side
+from tui_tuner.ui.widgets.benchmark_verdict import VerdictPane
 from tui_tuner.ui.widgets.data_list import RowList
-from tui_tuner.ui.widgets.data_pane import TextPane, lines, notice
+from tui_tuner.ui.widgets.data_pane import TextPane, notice
 from tui_tuner.ui.widgets.data_zoom import unzoom, zoom
+
+TABS = {"verdict": "Verdict", "results": "Results", "rows": "Rows"}
+_OF_ROWS = ("order", "filter", "search", "split", "compare", "row", "metric")
 
 
 class BenchmarkScreen(WorkbenchScreen):
@@ -38,135 +40,226 @@ class BenchmarkScreen(WorkbenchScreen):
         "Start one with f5, or open a finished one on Runs (7)."
     )
     INTRO = (
-        "Each metric before and after with its 95 % interval, the difference, and whether it is more than luck. The "
-        "rows below can be ordered by what they gained or lost; the pane beside shows one of them in full."
+        "Each metric before and after with its 95 % interval, the difference, and whether it is more than luck; v "
+        "leads to the rows, which can be ordered by what they gained or lost, and filtered. The metric under the "
+        "cursor is the one that rows are ordered by."
     )
     CSS_PATH = "benchmark.tcss"
-    AUTO_FOCUS = "RowList"
+    AUTO_FOCUS = "#benchmark-metrics"
     BINDINGS = bindings("benchmark")
 
     def __init__(self) -> None:
         super().__init__()
-        self._pairs = Pairs()
-        self._rows: list[Pair] = []
-        self._read: tuple[Path, object] | None = None
-        self._problem = ""
-        self._order = 0
-        self._metric = 0
-        self._against_reference = False
+        self._store = BenchmarkStore()
+        self._tab = "verdict"
 
     def compose_body(self) -> ComposeResult:
         yield Static(self.empty_text, classes="empty", id="benchmark-empty", markup=False)
-        yield Static("", id="benchmark-head", markup=False)
-        with Horizontal(id="benchmark-panes"):
-            yield RowList("Rows", id="benchmark-rows")
-            yield TextPane("Row", id="benchmark-row")
+        yield Static("", id="benchmark-tabs", markup=False)
+        yield Input(id="benchmark-search", compact=True)
+        yield VerdictPane(id="benchmark-verdict")
+        yield AnswersPane(id="benchmark-answers")
+
+    def on_mount(self) -> None:
+        self._show_tab(self._tab)
+
+    @property
+    def verdict(self) -> VerdictPane:
+        return self.query_one(VerdictPane)
+
+    @property
+    def answers(self) -> AnswersPane:
+        return self.query_one(AnswersPane)
+
+    @property
+    def metric(self) -> str:
+        """The metric that was chosen."""
+        names, at = self._store.metrics, self.verdict.metrics.cursor
+        return names[at] if at < len(names) else ""
 
     # -- hooks --------------------------------------------------------------------------------------------------
 
     def on_run_changed(self, view: RunView | None) -> None:
-        run = self.tuner.state.run
-        empty = run is None or view is None or not (view.evaluations or any(map(_size, answers.files(run.evaluation))))
+        store, run = self._store, self.tuner.state.run
+        new = store.look(run, view)
+        empty = run is None or view is None or store.board.empty
         self.set_class(empty, "-empty")
-        if empty or run is None or view is None:
-            self._forget()
+        if empty:
             self.query_one("#benchmark-empty", Static).update(Content(self._why_empty(view)))
             return
-        self._draw_head(view)
-        seen = (run.evaluation, answers.fingerprint(run.evaluation))
-        if self._read is None or self._read[0] != seen[0]:
-            self._forget()
-        if self._read != seen:
-            self._read = seen
-            self._fetch(run.evaluation)
+        self._fetch()
+        if new:
+            self._draw()
 
     def on_resize(self, event: events.Resize) -> None:
-        view = self.view
-        if view is not None and not self.has_class("-empty"):
-            self._draw_head(view)
+        if not self.has_class("-empty"):
+            self._draw()
 
     # -- actions ------------------------------------------------------------------------------------------------
 
+    def action_tab(self, step: int) -> None:
+        names = list(TABS)
+        self._show_tab(names[(names.index(self._tab) + step) % len(names)])
+
     def action_order(self) -> None:
-        self._order = (self._order + 1) % len(answers.ORDERS)
+        self.answers.step_order()
+        self._fill(cursor=0)
+
+    def action_filter(self) -> None:
+        self.answers.step_filter()
+        self._fill(cursor=0)
+
+    def action_split(self) -> None:
+        self.answers.step_split(self._store.reading.pairs.splits)
+        self._fill(cursor=0)
+
+    def action_search(self) -> None:
+        field = self.query_one("#benchmark-search", Input)
+        field.border_title, field.placeholder = "Search", "a text in prompt, reference or answer; nothing for all rows"
+        field.value = self.answers.choice.text
+        self.add_class("-searching")
+        field.focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        self.answers.choice = replace(self.answers.choice, text=event.value.strip())
+        self._leave_search()
         self._fill(cursor=0)
 
     def action_metric(self) -> None:
-        self._metric += 1
-        self._fill()
-        if self.view is not None:
-            self._draw_head(self.view)
+        metrics = self.verdict.metrics
+        metrics.cursor = (metrics.cursor + 1) % max(metrics.count, 1)
 
     def action_compare(self) -> None:
-        self._against_reference = not self._against_reference
-        self._draw_row()
+        self.answers.against_reference = not self.answers.against_reference
+        self.answers.show_row()
 
     def action_row(self, step: int) -> None:
-        self.query_one(RowList).cursor += step
+        self.answers.listed.cursor += step
 
     def action_zoom(self) -> None:
         if not unzoom(self):
-            rows = self.query_one(RowList)
-            zoom(self, rows if self.focused is rows else self.query_one("#benchmark-row"))
+            focused = self.focused
+            zoom(self, focused if isinstance(focused, RowList | TextPane) else self._main)
 
     def go_back(self) -> bool:
-        return unzoom(self) or super().go_back()
+        if self.has_class("-searching"):
+            self._leave_search()
+            return True
+        if unzoom(self):
+            return True
+        choice = self.answers.choice
+        if self._tab == "rows" and choice.told:
+            self.answers.choice = replace(choice, filter="all", split="", text="")
+            self._fill(cursor=0)
+            return True
+        return super().go_back()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        if action in ("order", "metric", "compare", "row", "zoom"):
-            return bool(self._rows)
+        if not self.is_mounted:
+            return super().check_action(action, parameters)
+        if action == "split":
+            return len(self._store.reading.pairs.splits) > 1 and self._rows_shown
+        if action in _OF_ROWS:
+            return bool(self._store.reading.pairs.rows) and (self._rows_shown or action == "metric")
+        if action in ("tab", "zoom"):
+            return not self.has_class("-empty")
         return super().check_action(action, parameters)
 
-    def on_row_list_highlighted(self, _event: RowList.Highlighted) -> None:
-        self._draw_row()
+    def on_row_list_highlighted(self, event: RowList.Highlighted) -> None:
+        if event.row_list is self.answers.listed:
+            self.answers.show_row()
+        elif event.row_list is self.verdict.metrics:
+            self.verdict.show_metric(self._store)
+            self._fill(cursor=0)
 
-    def on_row_list_chosen(self, _event: RowList.Chosen) -> None:
-        self.query_one("#benchmark-row").focus()
-        zoom(self, self.query_one("#benchmark-row"))
+    def on_row_list_chosen(self, event: RowList.Chosen) -> None:
+        answers = self.answers
+        if event.row_list is answers.listed:
+            answers.pane.focus()
+            zoom(self, answers.pane)
+        elif event.row_list is self.verdict.metrics:
+            self._show_tab("rows")
+        elif event.row_list is self.verdict.results:
+            self._compare_with(list(self._store.board.results)[event.index])
 
-    # -- reading ------------------------------------------------------------------------------------------------
+    # -- what is compared ---------------------------------------------------------------------------------------
 
-    def _forget(self) -> None:
-        self._pairs, self._rows, self._read, self._problem = Pairs(), [], None, ""
-
-    def _fetch(self, folder: Path) -> None:
-        """Reads the answers: at once when there is little, in a thread when there is much."""
-        if sum(map(_size, answers.files(folder))) <= answers.LARGE:
-            self._take(folder, *_read(folder))
+    def _compare_with(self, label: str) -> None:
+        """Makes a result of this run the second side; what is the second already becomes the first."""
+        run, (first, second) = self.tuner.state.run, self._store.sides
+        if run is None or first is None or second is None:
             return
-        self.query_one(RowList).border_subtitle = "reading the answers …"
-        self.run_worker(partial(self._fetch_aside, folder), thread=True, exit_on_error=False, group="answers")
+        chosen = Side(run.path, label)
+        self._compare(*((second, first) if chosen == second else (first, chosen)))
 
-    def _fetch_aside(self, folder: Path) -> None:
-        pairs, problem = _read(folder)
-        self.app.call_from_thread(self._take, folder, pairs, problem)
+    def _compare(self, first: Side, second: Side) -> None:
+        self._store.compare(first, second)
+        self._fetch()
+        self._draw()
 
-    def _take(self, folder: Path, pairs: Pairs, problem: str) -> None:
-        if self._read is None or self._read[0] != folder:
-            return  # Another run was selected meanwhile.
-        self._pairs, self._problem = pairs, problem
-        self._fill()
-        if self.view is not None:
-            self._draw_head(self.view)
-        if self.focused is None and self._rows:
-            self.query_one(RowList).focus()
+    def _fetch(self) -> None:
+        """Reads the answers: at once when there is little to do, in a thread when there is much."""
+        store = self._store
+        read = store.due()
+        if read is None:
+            return
+        if not store.large:
+            self._take(store.ticket, read())
+            return
+        self.run_worker(
+            partial(self._fetch_aside, store.ticket, read), thread=True, exit_on_error=False, group="answers"
+        )
+
+    def _fetch_aside(self, ticket: object, read: Callable[[], Reading]) -> None:
+        reading = read()
+        self.app.call_from_thread(self._take, ticket, reading)
+
+    def _take(self, ticket: object, reading: Reading) -> None:
+        if self._store.take(ticket, reading):
+            self._draw()
+            self.refresh_bars()
+            if self.focused is None:
+                self._main.focus()
 
     # -- what is shown ------------------------------------------------------------------------------------------
 
     @property
-    def _metrics(self) -> list[str]:
-        """Metrics of the events, then those that only the answers have, in order."""
-        view = self.view
-        seen: dict[str, None] = {}
-        for label in ("before", "after"):
-            seen.update(dict.fromkeys((view.evaluations.get(label) or {}) if view is not None else {}))
-        seen.update(dict.fromkeys(self._pairs.metrics))
-        return list(seen)
+    def _main(self) -> Widget:
+        """The list of the present tab."""
+        lists = {"rows": self.answers.listed, "results": self.verdict.results}
+        return lists.get(self._tab, self.verdict.metrics)
 
     @property
-    def _chosen_metric(self) -> str:
-        metrics = self._metrics
-        return metrics[self._metric % len(metrics)] if metrics else ""
+    def _rows_shown(self) -> bool:
+        return bool(self.answers.display)
+
+    def _show_tab(self, name: str) -> None:
+        unzoom(self)
+        self._tab = name
+        for tab in TABS:
+            self.set_class(tab == name, f"-{tab}")
+        self._draw_tabs()
+        self.call_after_refresh(self._main.focus)
+        self.refresh_bars()
+
+    def _draw_tabs(self) -> None:
+        parts = [(f" {title} ", "reverse" if name == self._tab else "$text-muted") for name, title in TABS.items()]
+        first, second = self._store.names
+        against = f"   {first} → {second}" if not self._store.usual else ""
+        self.query_one("#benchmark-tabs", Static).update(Content.assemble(*parts, (against, "bold $text-primary")))
+
+    def _draw(self) -> None:
+        self._draw_tabs()
+        self.verdict.show(self._store, self._remark())
+        self._fill()
+
+    def _fill(self, cursor: int | None = None) -> None:
+        self.answers.show(self._store, self.metric, cursor)
+        self.answers.show_row()
+
+    def _leave_search(self) -> None:
+        self.remove_class("-searching")
+        self._main.focus()
 
     def _why_empty(self, view: RunView | None) -> str:
         """What is missing and what brings it, for the run at hand."""
@@ -184,83 +277,19 @@ class BenchmarkScreen(WorkbenchScreen):
             "Set evaluation.enabled=true and start again with f5."
         )
 
-    def _draw_head(self, view: RunView) -> None:
-        width = max(self.size.width - 4, 40)
-        before, after = view.evaluations.get("before") or {}, view.evaluations.get("after") or {}
-        verdict = view.verdict or {}
-        told = verdict.get("metrics") or {}
-        parts: list[Content] = []
-        if verdict.get("sentence"):
-            parts.append(drawn.sentence(str(verdict["sentence"]), width))
-        else:
-            parts.append(notice("◌", self._waiting_for(bool(before), bool(after)), "$text-accent", width))
-        if self.size.height >= 30:
-            parts.append(Content(""))
-        parts.append(drawn.table(self._metrics, before, after, told, width, self._chosen_metric))
-        if self.size.height >= 30 and told:
-            parts.append(drawn.metric_line(told.get(self._chosen_metric), width))
-        if self._problem:
-            parts.append(notice("✗", self._problem, "bold $text-error", width))
-        if self._pairs.damaged:
-            parts.append(notice("▲", f"{count(self._pairs.damaged)} lines of the answers could not be read.",
-                                "bold $text-warning", width))  # fmt: skip
-        self.query_one("#benchmark-head", Static).update(lines(parts))
-
-    def _waiting_for(self, before: bool, after: bool) -> str:
-        follower = self.tuner.state.follower
+    def _remark(self) -> Content | None:
+        """What to say while there is no verdict."""
+        store, follower = self._store, self.tuner.state.follower
+        if store.waiting:
+            return notice("◌", "Reading the answers …", "$text-accent", 80)
+        results = store.board.results
         active = follower is not None and follower.active
-        if before and after:
-            return "Both sides are measured; the verdict is " + ("being worked out." if active else "missing.")
-        if active:
-            return "Measured before training; the other side follows when training is done."
-        return "Only one side was measured: the run ended before the other. Resume it on Runs (7) to have a verdict."
-
-    def _fill(self, cursor: int | None = None) -> None:
-        metric = self._chosen_metric
-        order = answers.ORDERS[self._order]
-        self._rows = answers.ordered(self._pairs.rows, order, metric)
-        rows = self.query_one(RowList)
-        rows.show(
-            len(self._rows), lambda at, width: drawn.row_line(self._rows[at], metric, width),
-            header=drawn.row_header, cursor=cursor,
-        )  # fmt: skip
-        rows.border_title = Content(f"Rows by {drawn.label(metric)}{self._outcome(metric)}" if metric else "Rows")
-        rows.border_subtitle = Content(f"{count(len(self._rows))} rows, {answers.ORDER_NAMES[order]}")
-        self._draw_row()
-
-    def _outcome(self, metric: str) -> str:
-        """How the comparison on the metric went, in numbers."""
-        verdict = (self.view.verdict or {}) if self.view is not None else {}
-        told = (verdict.get("metrics") or {}).get(metric)
-        return f" · {drawn.outcome(told)}" if told else ""
-
-    def _draw_row(self) -> None:
-        pane = self.query_one("#benchmark-row", TextPane)
-        at = self.query_one(RowList).cursor
-        if at >= len(self._rows):
-            pane.draw(lambda _width: Content.styled("No answers were stored.", "$text-muted"))
-            return
-        row = self._rows[at]
-        pane.border_title = Content(f"Row {row.index}")
-        marks = "shared with the reference" if self._against_reference else "what changed"
-        pane.border_subtitle = Content(f"marked: {visible(marks)}")
-        pane.draw(partial(_detail, row, self._against_reference, self.size.height < 34))
-
-
-def _detail(row: Pair, against_reference: bool, tight: bool, width: int) -> Content:
-    return drawn.detail(row, width, against_reference=against_reference, tight=tight)
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
-
-
-def _read(folder: Path) -> tuple[Pairs, str]:
-    """The answers, and why they could not be read."""
-    try:
-        return answers.read_pairs(folder), ""
-    except OSError as error:
-        return Pairs(), f"The answers in {folder} cannot be read ({error.strerror or error})."
+        if not store.usual:
+            return None
+        if "before" in results and "after" in results:
+            text = "Both sides are measured; the verdict is " + ("being worked out." if active else "missing.")
+        elif active:
+            text = "Measured before training; the other side follows when training is done."
+        else:
+            text = "Only one side was measured: the run ended before the other. Resume it on Runs (7) for a verdict."
+        return notice("◌", text, "$text-accent", max(self.size.width - 4, 40))

@@ -1,7 +1,7 @@
-"""Draws the before/after table, the verdict, and one row's answers with what changed. Pure functions to text.
+"""Draws figures of a benchmark: a line per metric, a line per result, and what a verdict says. Pure functions to text.
 
-Numbers come from the run's events as they are: nothing is computed here but where a bar starts and ends. A verdict is
-told by sign and word, never by colour alone.
+Numbers come from the run's files and events as they are: nothing is computed here but where a bar starts and ends. A
+verdict is told by sign and word, never by colour alone.
 """
 
 from __future__ import annotations
@@ -11,19 +11,27 @@ from typing import Any
 
 from textual.content import Content
 
-from tui_tuner.ui.format import count
+from tui_tuner.evaluation.board import Result
+from tui_tuner.evaluation.stored import Pair
+from tui_tuner.ui.format import count, share
 from tui_tuner.ui.status import VERDICTS
-from tui_tuner.ui.text import visible
-from tui_tuner.ui.widgets.benchmark_rows import Answer, Pair
+from tui_tuner.ui.text import clip, clip_middle, visible
+from tui_tuner.ui.widgets.benchmark_rows import DUST
 from tui_tuner.ui.widgets.data_list import cell
 from tui_tuner.ui.widgets.data_pane import lines, notice, wrap
-from tui_tuner.ui.worddiff import word_diff
 
-_LABELS = {"exact_match": "Exact match", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L"}
+_LABELS = {
+    "exact_match": "Exact match", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L",
+    "rougeLsum": "ROUGE-Lsum", "bleu": "BLEU", "chrf": "chrF", "token_f1": "Token F1", "f1": "Token F1",
+    "numeric": "Right number", "perplexity": "Perplexity", "loss": "Loss", "truncated": "Cut off", "empty": "Empty",
+    "repetition": "Repetition", "length": "Length",
+}  # fmt: skip
 _OUTCOMES = (("wins", "won"), ("ties", "tied"), ("losses", "lost"))
 MINUS = "−"
-WIDE = 112
+WIDE = 106
 """Cells from which the table has room for p, wins and the verdict in words."""
+_NAME, _SIDE, _GAP, _P, _WINS = 12, 18, 22, 8, 12
+_UNJUDGED = ("·", "", "$text-muted")
 
 
 def label(metric: str) -> str:
@@ -32,16 +40,19 @@ def label(metric: str) -> str:
 
 
 def score(value: object) -> str:
-    """A score between 0 and 1 with three decimals."""
-    return f"{value:.3f}" if isinstance(value, (int, float)) else "–"
+    """A score with three decimals; fewer where it is far from 1."""
+    if not isinstance(value, (int, float)):
+        return "–"
+    size = abs(value)
+    return f"{value:.3f}" if size < 9.9995 else f"{value:.2f}" if size < 99.995 else f"{value:,.0f}"
 
 
 def signed(value: object) -> str:
     """A difference with its sign; 0 has none."""
     if not isinstance(value, (int, float)):
         return "–"
-    text = f"{abs(value):.3f}"
-    return text if float(text) == 0 else f"{'+' if value > 0 else MINUS}{text}"
+    text = score(abs(value))
+    return text if float(text.replace(",", "")) == 0 else f"{'+' if value > 0 else MINUS}{text}"
 
 
 def p_value(value: object) -> str:
@@ -74,83 +85,81 @@ def verdict_of(figures: Mapping[str, Any] | None) -> tuple[str, str, str]:
     """Sign, word and style of a metric's verdict."""
     word = str((figures or {}).get("verdict", ""))
     if word not in VERDICTS:
-        return "·", "", "$text-muted"
+        return _UNJUDGED
     sign, style = VERDICTS[word]
     return sign, word, f"bold {style}"
 
 
-def table(
-    metrics: Sequence[str],
-    before: Mapping[str, Any],
-    after: Mapping[str, Any],
-    verdict: Mapping[str, Any],
-    width: int,
-    selected: str = "",
+# -- a line per metric --------------------------------------------------------------------------------------------
+
+
+def metric_header(names: tuple[str, str], width: int) -> Content:
+    """The heading of the table of metrics; `names` are those of the two sides."""
+    a, b = (clip(name, _SIDE - 1) for name in names)
+    change = f"{a} → {b}" if names != ("before", "after") else "after − before"
+    titles = [("metric", _NAME), (a, _SIDE), (b, _SIDE), (clip(change, _GAP - 1), _GAP)]
+    titles += [("p", _P), ("won/tie/lost", _WINS)] if width >= WIDE else []
+    head = [cell(title, cells) for title, cells in titles]
+    if bars := _bars(width):
+        head += [Content("0" + f"○ {a}  ● {b}".center(bars - 2) + "1"), Content("  ")]
+    return Content.assemble(*head)
+
+
+def metric_line(
+    metric: str, a: Mapping[str, Any] | None, b: Mapping[str, Any] | None, told: Mapping[str, Any] | None, width: int
 ) -> Content:
-    """A line per metric: both sides with intervals, the difference, and what it means.
+    """One metric: both sides with intervals, the difference, and what it means.
 
     Args:
-        before, after: metric → `{"value", "low", "high"}`.
-        verdict: metric → the `verdict` event's entry.
+        a, b: {"value", "low", "high"} of both sides.
+        told: the verdict's entry.
         width: cells; see `WIDE`; still wider, there are bars of the intervals.
-        selected: the metric that the list of rows is ordered by; it carries a mark.
     """
-    wide = width >= WIDE
-    bars = min(width - WIDE - 2, 60) if width >= WIDE + 24 else 0
-    muted = "bold $text-muted"
-    titles = [("", 2), ("metric", 12), ("before", 18), ("after", 18), ("after − before", 21)]
-    titles += [("p", 9), ("won/tied/lost", 15)] if wide else []
-    head = [cell(title, cells, style=muted) for title, cells in titles]
-    if bars:
-        head += [_axis(bars), Content("  ")]
-    out = [Content.assemble(*head)]
-    for metric in metrics:
-        told = verdict.get(metric)
-        sign, word, style = verdict_of(told)
-        chosen = metric == selected
-        parts = [
-            Content.styled("▸ ", "bold $text-accent") if chosen else Content("  "),
-            cell(label(metric), 12, style="bold" if chosen else ""),
-            interval(before.get(metric), 18), interval(after.get(metric), 18), gap(told, 21),
-        ]  # fmt: skip
-        if wide:
-            parts += [cell(p_value((told or {}).get("p")), 9), cell(wins(told), 15)]
-        if bars:
-            parts += [interval_bars(before.get(metric), after.get(metric), bars), Content("  ")]
-        room = width - sum(part.cell_length for part in parts)
-        parts.append(Content.styled(f"{sign} {word}" if room >= len(word) + 2 else sign, style))
-        out.append(Content.assemble(*parts))
-    return lines(out)
+    sign, word, style = verdict_of(told)
+    parts = [cell(label(metric), _NAME, style="bold"), interval(a, _SIDE), interval(b, _SIDE), gap(told, _GAP)]
+    if width >= WIDE:
+        parts += [cell(p_value((told or {}).get("p")), _P), cell(wins(told), _WINS)]
+    if bars := _bars(width):
+        parts += [interval_bars(a, b, bars), Content("  ")]
+    room = width - sum(part.cell_length for part in parts)
+    parts.append(Content.styled(f"{sign} {word}" if room >= len(word) + 2 else sign, style))
+    return Content.assemble(*parts)
 
 
-def _axis(width: int) -> Content:
-    return Content.styled("0" + "○ before  ● after".center(width - 2) + "1", "$text-muted")
+def _bars(width: int) -> int:
+    """Cells of the bars; 0 where there is no room for them."""
+    room = min(width - 118, 60)
+    return room if room >= 20 else 0
 
 
 def wins(figures: Mapping[str, Any] | None) -> str:
-    """Wins, ties and losses of after against before."""
+    """Wins, ties and losses of the second side against the first."""
     if not figures or figures.get("wins") is None:
         return "–"
     return f"{count(figures['wins'])}/{count(figures['ties'])}/{count(figures['losses'])}"
 
 
-def interval_bars(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None, width: int) -> Content:
-    """Both intervals on one axis from 0 to 1: before as a thin line with ○, after as a thick one with ●."""
+def interval_bars(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None, width: int) -> Content:
+    """Both intervals on one axis from 0 to 1: the first as a thin line with ○, the second as a thick one with ●.
+
+    Figures beyond that axis are not drawn.
+    """
     cells: list[tuple[str, str]] = [("·", "$foreground 20%")] * width
-    for figures, line, dot, style in ((before, "─", "○", "$text-muted"), (after, "━", "●", "bold $text-primary")):
-        if not figures or figures.get("value") is None:
+    for figures, line, dot, style in ((a, "─", "○", "$text-muted"), (b, "━", "●", "bold $text-primary")):
+        ends = [(figures or {}).get(key) for key in ("value", "low", "high")]
+        value, low, high = (_place(end, width) for end in (ends[0], ends[1] or ends[0], ends[2] or ends[0]))
+        if value is None or low is None or high is None:
             continue
-        value = _place(figures["value"], width)
-        low, high = (_place(figures.get(end, figures["value"]), width) for end in ("low", "high"))
         for at in range(low, high + 1):
             cells[at] = (line, style)
         cells[value] = (dot, style)
     return Content.assemble(*cells)
 
 
-def _place(value: object, width: int) -> int:
-    number = float(value) if isinstance(value, (int, float)) else 0.0
-    return min(max(round(number * (width - 1)), 0), width - 1)
+def _place(value: object, width: int) -> int | None:
+    if not isinstance(value, (int, float)) or not -1e-9 <= value <= 1 + 1e-9:
+        return None
+    return min(max(round(float(value) * (width - 1)), 0), width - 1)
 
 
 def outcome(figures: Mapping[str, Any]) -> str:
@@ -160,110 +169,147 @@ def outcome(figures: Mapping[str, Any]) -> str:
     return f"p {p if p.startswith('<') else f'= {p}'} · {rows}"
 
 
-def metric_line(figures: Mapping[str, Any] | None, width: int) -> Content:
-    """What the selected metric's verdict says, in words."""
-    sign, _, style = verdict_of(figures)
-    return notice(sign, str((figures or {}).get("sentence") or ""), style, width)
+# -- one metric in full -------------------------------------------------------------------------------------------
 
 
-def row_header(width: int) -> Content:
-    """The heading of the list of rows."""
+def metric_detail(
+    metric: str,
+    told: Mapping[str, Any] | None,
+    meant: Mapping[str, Any],
+    splits: Sequence[tuple[str, Mapping[str, Any]]],
+    width: int,
+) -> Content:
+    """What the verdict on a metric says, the parts apart, and what the metric is.
+
+    Args:
+        told: the verdict's entry; None when it was not judged.
+        meant: what the metric is: `definition`, `options`, `version`, `higher_is_better`.
+        splits: part → {"n", "a", "b", "told"} where results tell the parts apart.
+    """
+    parts: list[Content] = []
+    sign, _, style = verdict_of(told)
+    if told:
+        parts.append(notice(sign, str(told.get("sentence") or ""), style, width))
+        parts.append(_wrapped(f"{outcome(told)} · {_size(told)}", width))
+    elif meant.get("judged") is False:
+        parts.append(_wrapped("It describes the answers, and is not judged to be better or worse.", width))
+    else:
+        parts.append(_wrapped("Not judged: it takes two results over the same rows.", width))
+    if splits:
+        parts += [Content(""), split_table(splits, width)]
+    parts += [Content(""), _definition(metric, meant, width)]
+    return lines(parts)
+
+
+def _size(told: Mapping[str, Any]) -> str:
+    effect, rows = told.get("effect"), told.get("rows_to_settle")
+    size = "effect –" if not isinstance(effect, (int, float)) else f"effect {signed(effect)} standard deviations"
+    return size if not isinstance(rows, (int, float)) else f"{size} · about {count(rows)} rows would settle it"
+
+
+def split_table(splits: Sequence[tuple[str, Mapping[str, Any]]], width: int) -> Content:
+    """The parts of the test rows, each judged by itself."""
+    name = min(max(len(visible(split)) for split, _ in splits) + 2, 20)
+    wide = width >= name + 7 + 2 * _SIDE + _GAP + 4
+    titles = [("part", name), ("rows", 7), *([("first", _SIDE), ("second", _SIDE)] if wide else []), ("change", _GAP)]
+    out = [Content.assemble(*(cell(title, cells, style="bold $text-muted") for title, cells in titles))]
+    for split, found in splits:
+        told = found.get("told")
+        sign, word, style = verdict_of(told)
+        sides = [interval(found.get("a"), _SIDE), interval(found.get("b"), _SIDE)] if wide else []
+        out.append(
+            Content.assemble(
+                cell(clip(split, name - 1), name), cell(count(found.get("n")), 7), *sides, gap(told, _GAP),
+                (f"{sign} {word}" if width >= name + 7 + len(sides) * _SIDE + _GAP + len(word) + 2 else sign, style),
+            )
+        )  # fmt: skip
+    return lines(out)
+
+
+def _definition(metric: str, meant: Mapping[str, Any], width: int) -> Content:
+    better = "higher is better" if meant.get("higher_is_better", True) else "lower is better"
+    direction = "" if meant.get("judged") is False else f" · {better}"
+    head = Content.assemble((label(metric), "bold $text-primary"), (direction, "$text-muted"))
+    found = [head]
+    if meant.get("definition"):
+        found.append(_wrapped(str(meant["definition"]), width))
+    options = meant.get("options")
+    told = [f"{key} {value}" for key, value in options.items()] if isinstance(options, Mapping) else []
+    told += [f"version {meant['version']}"] if meant.get("version") else []
+    if told:
+        found.append(_wrapped(" · ".join(told), width))
+    return lines(found)
+
+
+def _wrapped(text: str, width: int) -> Content:
+    return lines(Content.styled(line, "$text-muted") for line in wrap(visible(text), width))
+
+
+# -- a line per result --------------------------------------------------------------------------------------------
+
+
+def result_header(metrics: Sequence[str], width: int) -> Content:
+    """The heading of the table of results."""
+    parts = [cell("", 3), cell("result", 18), cell("rows", 6, right=True), Content("  ")]
+    return Content.assemble(*parts, *(cell(label(metric), _SIDE + 1) for metric in fitting(metrics, width)))
+
+
+def fitting(metrics: Sequence[str], width: int) -> Sequence[str]:
+    """As many metrics as have room with their intervals."""
+    return metrics[: max((width - 29) // (_SIDE + 1), 1)]
+
+
+def result_line(result: Result, metrics: Sequence[str], sides: tuple[str, str], width: int) -> Content:
+    """One model or adapter: which side of the comparison it is, its rows, and its metrics with their intervals."""
+    mark = {sides[0]: "○", sides[1]: "●"}.get(result.label, "")
+    figures = [interval(result.metrics.get(metric), _SIDE + 1) for metric in fitting(metrics, width)]
     return Content.assemble(
-        cell("row", 6, right=True), cell("before", 9, right=True), cell("after", 8, right=True),
+        cell(mark, 3, style="bold $text-primary"), cell(clip_middle(result.label, 17), 18, style="bold"),
+        cell(count(result.n or None), 6, right=True, style="$text-muted"), "  ", *figures,
+    )  # fmt: skip
+
+
+# -- a line per row -----------------------------------------------------------------------------------------------
+
+
+def row_header(names: tuple[str, str], width: int) -> Content:
+    """The heading of the list of rows."""
+    a, b = names
+    return Content.assemble(
+        cell("row", 6, right=True), " ", cell(clip(a, 8), 8, right=True), cell(clip(b, 7), 8, right=True),
         cell("change", 10, right=True), "  ", cell("prompt", max(width - 35, 4)),
     )  # fmt: skip
 
 
-def row_line(pair: Pair, metric: str, width: int) -> Content:
+def row_line(pair: Pair, metric: str, width: int, higher_is_better: bool = True) -> Content:
     """One row of the list: its scores on the metric and the start of its prompt."""
     difference = pair.difference(metric)
-    if difference is None or abs(difference) < 5e-4:
+    if difference is None or abs(difference) < DUST:
         sign, style = (" ", "$text-muted") if difference is None else ("=", "$text-muted")
     else:
-        sign, style = ("▲", "$text-success") if difference > 0 else ("▼", "$text-error")
+        gained = (difference > 0) == higher_is_better
+        sign, style = ("▲", "$text-success") if gained else ("▼", "$text-error")
+    notes = ("✂" if pair.capped else "") + ("∅" if pair.empty else "")
     room = max(width - 35, 4)
+    prompt = visible(pair.prompt)
     return Content.assemble(
         cell(str(pair.index), 6, right=True, style="$text-muted"),
-        cell(score(pair.before.scores.get(metric)) if pair.before else "–", 9, right=True),
-        cell(score(pair.after.scores.get(metric)) if pair.after else "–", 8, right=True),
+        cell(score(pair.a.scores.get(metric)) if pair.a else "–", 9, right=True),
+        cell(score(pair.b.scores.get(metric)) if pair.b else "–", 8, right=True),
         cell(f"{signed(difference)} {sign}", 10, right=True, style=style), "  ",
-        cell(visible(pair.prompt), room),
+        cell(f"{notes} {prompt}" if notes else prompt, room),
     )  # fmt: skip
-
-
-LABEL = 11
-"""Cells of the label column of the row in full."""
-
-
-def detail(pair: Pair, width: int, *, against_reference: bool, tight: bool = False) -> Content:
-    """The row in full. Words that the other text lacks are struck out (before) or bold and underlined (after).
-
-    Args:
-        against_reference: mark in both answers what the reference has too, instead of what changed between them.
-        tight: without blank lines between the parts.
-    """
-    first, second = pair.before, pair.after
-    texts: list[Content | None] = [None, None]
-    remark = ""
-    if against_reference:
-        texts = [_found(first, pair.reference), _found(second, pair.reference)]
-        remark = "Underlined: words that the reference has too."
-    elif first is not None and second is not None:
-        changed = word_diff(visible(first.prediction, lines=True), visible(second.prediction, lines=True))
-        if changed is None:
-            remark = "The answers are too long to compare word by word."
-        elif first.prediction == second.prediction:
-            remark = "= Both answers are the same."
-        else:
-            texts = [_styled(changed[0], "strike $text-error"), _styled(changed[1], "bold underline $text-success")]
-    parts = [
-        _part("Prompt", Content(visible(pair.prompt, lines=True)), width),
-        _part("Reference", Content.styled(visible(pair.reference, lines=True), "italic"), width),
-        *_answer("Before", first, texts[0], width),
-        *_answer("After", second, texts[1], width),
-    ]
-    if remark:
-        parts.append(Content.styled(remark, "$text-muted"))
-    return (Content("\n") if tight else Content("\n\n")).join(parts)
-
-
-def _found(answer: Answer | None, reference: str) -> Content | None:
-    if answer is None:
-        return None
-    pieces = word_diff(visible(answer.prediction, lines=True), visible(reference, lines=True))
-    if pieces is None:
-        return None
-    return Content.assemble(
-        *((text, "underline $text-success" if same and text.strip() else "$text-muted") for text, same in pieces[0])
-    )
-
-
-def _styled(pieces: Sequence[tuple[str, bool]], style: str) -> Content:
-    return Content.assemble(*((text, "" if same else style) for text, same in pieces))
-
-
-def _answer(title: str, answer: Answer | None, marked: Content | None, width: int) -> list[Content]:
-    if answer is None:
-        return [_part(title, Content.styled("not answered yet", "$text-muted"), width)]
-    notes = " · ".join(f"{label(name)} {score(value)}" for name, value in answer.scores.items())
-    if answer.tokens:
-        notes += f" · {count(answer.tokens)} tokens"
-    if answer.finish == "length":
-        notes += " · ▲ cut off at the token limit"
-    body = marked if marked is not None else Content(visible(answer.prediction, lines=True))
-    if not answer.prediction:
-        body = Content.styled("(an empty answer)", "italic $text-muted")
-    return [lines([_part(title, body, width), _part("", Content.styled(notes, "$text-muted"), width)])]
-
-
-def _part(title: str, body: Content, width: int) -> Content:
-    """A label and its text, wrapped under itself."""
-    rows = [row for line in body.split("\n", allow_blank=True) for row in line.wrap(max(width - LABEL, 12))]
-    first, *rest = rows or [Content("")]
-    head = Content.assemble((title.ljust(LABEL), "bold $text-primary"), first)
-    return lines([head, *(Content.assemble(" " * LABEL, row) for row in rest)])
 
 
 def sentence(text: str, width: int) -> Content:
     """The overall verdict, wrapped."""
     return lines(Content.styled(line, "bold") for line in wrap(visible(text), width))
+
+
+def rate(figures: Mapping[str, Any] | None, width: int) -> Content:
+    """A share with its 95 % interval: `83 % 61 %–94 %`."""
+    if not figures or not isinstance(figures.get("rate"), (int, float)):
+        return cell("–", width, style="$text-muted")
+    low, high = figures.get("low"), figures.get("high")
+    between = f" {share(low)}–{share(high)}" if isinstance(low, float | int) and isinstance(high, float | int) else ""
+    return cell(Content.assemble((share(figures["rate"]), "bold"), (between, "$text-muted")), width)
