@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tui_tuner.errors import TunerError
-from tui_tuner.evaluation.metrics import METRICS, score_rows
+from tui_tuner.evaluation.metrics import score_rows
 from tui_tuner.evaluation.score import Comparison, intervals, row_scores, summarise, verdict
 from tui_tuner.evaluation.significance import mean_interval, paired
 
@@ -17,12 +17,13 @@ RIGHT = ["a b c", "a c", "y"] * 10
 
 
 def test_summaries_are_the_intervals_of_the_rows() -> None:
-    summary = summarise(SAID, RIGHT, list(METRICS))
-    assert list(summary) == list(METRICS)
+    names = ["exact_match", "rouge1", "bleu", "token_f1"]
+    summary = summarise(SAID, RIGHT, names)
+    assert list(summary) == names
     assert summary["exact_match"].value == pytest.approx(1 / 3)
     assert summary["rouge1"].value == pytest.approx(0.5)
     assert summary["rouge1"] == mean_interval(score_rows("rouge1", SAID, RIGHT))
-    assert intervals(row_scores(SAID, RIGHT, list(METRICS))) == summary
+    assert intervals(row_scores(SAID, RIGHT, names)) == summary
     assert all(one.low <= one.value <= one.high for one in summary.values())
 
 
@@ -42,6 +43,10 @@ def test_the_verdict_is_corrected_over_the_metrics() -> None:
     after = {**before, "exact_match": np.array([1.0] * 6 + [0.0] * 54)}
     alone = verdict({"exact_match": before["exact_match"]}, after)
     assert (alone["exact_match"].p, alone["exact_match"].verdict) == (2 / 64, "better")
+    # Metrics that no row differs in are not tested, and do not count.
+    assert verdict(before, after)["exact_match"].p == 2 / 64
+    swapped = {name: np.r_[values[1], values[0], values[2:]] for name, values in before.items()}
+    after = {**swapped, "exact_match": after["exact_match"]}
     among = verdict(before, after)
     assert list(among) == list(before)
     assert among["exact_match"].p == pytest.approx(6 / 64)

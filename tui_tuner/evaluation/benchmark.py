@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from tui_tuner.data.examples import prompt_tokens
 from tui_tuner.data.prepare import Row, reference_of
 from tui_tuner.evaluation.generate import greedy_answers
+from tui_tuner.evaluation.metrics import Scored
 from tui_tuner.evaluation.score import intervals, row_scores
 from tui_tuner.runs.control import JobControl
 from tui_tuner.runs.files import write_all, write_atomic, write_failure
@@ -33,13 +31,13 @@ class BenchmarkResult:
     Attributes:
         label: such as `before` or `after`.
         metrics: {name: {"value", "low", "high"}} with 95 % intervals.
-        scores: {name: (n,) float array}, one value a row in the test set's order.
+        scores: per metric one value a row in the test set's order.
         path: the per-row file.
     """
 
     label: str
     metrics: dict[str, dict[str, float]]
-    scores: dict[str, NDArray[np.float64]]
+    scores: dict[str, Scored]
     path: Path
 
 
@@ -166,7 +164,7 @@ def _forget_partial(folder: Path, label: str) -> None:
         (folder / f"{label}.partial.jsonl").unlink(missing_ok=True)
 
 
-def _as_json(scores: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, float]]:
+def _as_json(scores: dict[str, Scored]) -> dict[str, dict[str, float]]:
     return {name: {"value": i.value, "low": i.low, "high": i.high} for name, i in intervals(scores).items()}
 
 

@@ -1,5 +1,8 @@
 """Resampling, vectorised: bootstrap means, intervals from them, and the sign-flip test.
 
+What holds for means holds for figures of added-up counts (BLEU, a token-weighted loss) too: the counts of the drawn
+rows are added up, and the figure is computed of the sums.
+
 Arrays in, numbers out; every function is given its generator and never touches numpy's global one. Values that occur
 often (0 and 1, or −1, 0 and 1 as differences) are drawn as counts, which has the same distribution as drawing rows and
 costs next to nothing; anything else goes through index matrices in pieces of bounded size.
@@ -8,12 +11,15 @@ costs next to nothing; anything else goes through index matrices in pieces of bo
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
 
 Values = NDArray[np.float64]
+Figure = Callable[[Values], Values]
+"""Sums of counts (…, k) → values (…)."""
 
 _PIECE = 1_000_000
 """Largest number of drawn cells held at once (8 MB of float64)."""
@@ -39,34 +45,66 @@ def bootstrap_means(values: Values, resamples: int, generator: np.random.Generat
     return means
 
 
+def bootstrap_figures(counts: Values, figure: Figure, resamples: int, generator: np.random.Generator) -> Values:
+    """Figures of `resamples` samples of rows drawn with replacement: counts (n, k) → (resamples,)."""
+    size = len(counts)
+    found = np.empty(resamples)
+    step = max(1, _PIECE // size)
+    for start in range(0, resamples, step):
+        rows = min(step, resamples - start)
+        picked = generator.integers(0, size, size=(rows, size), dtype=np.int32)
+        picked += (np.arange(rows, dtype=np.int32) * size)[:, None]
+        often = np.bincount(picked.reshape(-1), minlength=rows * size).reshape(rows, size)
+        found[start : start + rows] = figure(often.astype(np.float64) @ counts)
+    return found
+
+
+def jackknife(counts: Values, figure: Figure) -> Values:
+    """The figure without each of the rows: counts (n, k), n at least 2 → (n,)."""
+    return figure(counts.sum(axis=0) - counts)
+
+
 def bca_interval(values: Values, means: Values, confidence: float = 0.95) -> tuple[float, float]:
     """Bias-corrected and accelerated interval of the mean (Efron 1987), or the percentile interval without one.
-
-    There is none when all resampled means lie on one side of the mean, or all rows are alike.
 
     Args:
         values: the rows, shape (n,).
         means: bootstrap means of them, shape (resamples,).
         confidence: share of intervals that shall hold the true mean.
     """
+    # Leaving a row out moves a mean by that row's distance from it, over n − 1.
+    return bca(float(values.mean()), means, values - values.mean(), confidence)
+
+
+def bca(point: float, drawn: Values, influence: Values, confidence: float = 0.95) -> tuple[float, float]:
+    """Bias-corrected and accelerated interval (Efron 1987), or the percentile interval without one.
+
+    There is none when all resampled figures lie on one side of the point, or all rows are alike.
+
+    Args:
+        point: the figure of all rows.
+        drawn: its bootstrap figures, shape (resamples,).
+        influence: how each row moves the figure, centred, in any unit, shape (n,); the jackknife's
+            mean − figure without the row.
+        confidence: share of intervals that shall hold the true figure.
+    """
     tail = (1 - confidence) / 2
-    below = float(np.mean(means < values.mean()) + np.mean(means == values.mean()) / 2)
-    centred = values - values.mean()
-    squares = float(np.sum(centred**2))
+    below = float(np.mean(drawn < point) + np.mean(drawn == point) / 2)
+    squares = float(np.sum(influence**2))
     cubes = squares**1.5  # nothing, where the values differ by hardly more than nothing
     if not 0 < below < 1 or cubes <= 0:
-        return _quantiles(means, tail, 1 - tail)
+        return _quantiles(drawn, tail, 1 - tail)
     normal = NormalDist()
     bias = normal.inv_cdf(below)
     # The jackknife's acceleration, which for a mean is its skewness over 6 √n.
-    acceleration = float(np.sum(centred**3)) / (6 * cubes)
+    acceleration = float(np.sum(influence**3)) / (6 * cubes)
 
     def adjusted(level: float) -> float:
         z = bias + normal.inv_cdf(level)
         return normal.cdf(bias + z / (1 - acceleration * z)) if acceleration * z < 1 else level
 
     low, high = adjusted(tail), adjusted(1 - tail)
-    return _quantiles(means, low, high) if low < high else _quantiles(means, tail, 1 - tail)
+    return _quantiles(drawn, low, high) if low < high else _quantiles(drawn, tail, 1 - tail)
 
 
 def _quantiles(means: Values, low: float, high: float) -> tuple[float, float]:
@@ -166,8 +204,44 @@ def _random_half_sums(sizes: Values, resamples: int, generator: np.random.Genera
     step = max(1, _PIECE // sizes.size)
     for start in range(0, resamples, step):
         rows = min(step, resamples - start)
-        bits = np.unpackbits(
-            generator.integers(0, 256, size=(rows, -(-sizes.size // 8)), dtype=np.uint8), axis=1, count=sizes.size
-        )
-        sums[start : start + rows] = bits.astype(np.float64) @ sizes
+        sums[start : start + rows] = _coins(rows, sizes.size, generator).astype(np.float64) @ sizes
     return sums
+
+
+def swap_p(first: Values, second: Values, figure: Figure, resamples: int, generator: np.random.Generator) -> float:
+    """Two-sided p of the paired randomisation test of a figure of sums: rows change sides by fair coins.
+
+    For a mean this is `sign_flip_p`. Rows that are alike on both sides change nothing and are left out of the draw; up
+    to 12 others all ways are enumerated.
+
+    Args:
+        first: counts of one side, shape (n, k).
+        second: of the other, the same rows.
+        figure: of sums.
+    """
+    moved = second - first
+    moved = moved[(moved != 0).any(axis=1)]
+    if not len(moved):
+        return 1.0
+    start, end = first.sum(axis=0), second.sum(axis=0)
+    seen = abs(float(figure(end) - figure(start)))
+    seen -= 1e-9 * max(abs(float(figure(end))), abs(float(figure(start))))
+
+    def extreme(swapped: Values) -> int:
+        shift = swapped @ moved
+        return int(np.count_nonzero(np.abs(figure(end - shift) - figure(start + shift)) >= seen))
+
+    if len(moved) <= EXACT_UP_TO:
+        ways = (np.arange(2 ** len(moved))[:, None] >> np.arange(len(moved))) & 1
+        return extreme(ways.astype(np.float64)) / len(ways)
+    found, step = 0, max(1, _PIECE // len(moved))
+    for begin in range(0, resamples, step):
+        rows = min(step, resamples - begin)
+        found += extreme(_coins(rows, len(moved), generator).astype(np.float64))
+    return (1 + found) / (1 + resamples)
+
+
+def _coins(rows: int, columns: int, generator: np.random.Generator) -> NDArray[np.uint8]:
+    """Fair coins, 0 or 1, shape (rows, columns)."""
+    drawn = generator.integers(0, 256, size=(rows, -(-columns // 8)), dtype=np.uint8)
+    return np.unpackbits(drawn, axis=1, count=columns)

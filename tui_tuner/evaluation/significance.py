@@ -17,18 +17,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_tuner.errors import TunerError
+from tui_tuner.evaluation.metrics.scored import Scored
 from tui_tuner.evaluation.resample import (
+    Figure,
     Values,
+    bca,
     bca_interval,
+    bootstrap_figures,
     bootstrap_means,
     expanded,
+    jackknife,
     paired_share_interval,
     sign_flip_p,
+    swap_p,
     wilson_interval,
 )
 
 Verdict = Literal["better", "worse", "no measurable change"]
-RowValues = Sequence[float] | NDArray[Any]
+RowValues = Scored | Sequence[float] | NDArray[Any]
+"""One value a row; of a metric that is no mean, with the counts behind it."""
 
 ALPHA = 0.05
 CONFIDENCE = 0.95
@@ -56,12 +63,13 @@ class Paired:
     """Two results over the same rows, b against a.
 
     Attributes:
-        a: mean before.
-        b: mean after.
+        a: value before.
+        b: value after.
         difference: b - a, with `low` and `high` its 95 % interval.
         p: two-sided p of the paired randomisation test, corrected when several metrics were tested at once.
         wins: rows on which b is better than a; `ties` and `losses` likewise.
-        effect: difference over the standard deviation of the rows' differences (Cohen's d_z); None when undefined.
+        effect: difference over the standard deviation of the rows' differences (Cohen's d_z), of a metric that is no
+            mean over that of the rows' pseudo-values; None when undefined.
         verdict: "better", "worse" or "no measurable change".
         sentence: the same for a person.
         rows_to_settle: rows after which a difference of this size would be found in 8 of 10 cases; None when it is
@@ -70,6 +78,7 @@ class Paired:
         n: rows.
         higher_is_better: the metric's direction.
         p_uncorrected: p of this metric alone.
+        a_interval: 95 % interval of `a` by itself; `b_interval` likewise.
     """
 
     a: float
@@ -89,21 +98,26 @@ class Paired:
     n: int
     higher_is_better: bool
     p_uncorrected: float
+    a_interval: tuple[float, float]
+    b_interval: tuple[float, float]
 
     def as_json(self) -> dict[str, Any]:
         """The comparison as `--json` documents and events give it."""
         keys = ("a", "b", "difference", "low", "high", "p", "wins", "ties", "losses", "effect", "verdict", "sentence")
-        return {key: getattr(self, key) for key in (*keys, "rows_to_settle")}
+        sides = {"a_low": self.a_interval[0], "a_high": self.a_interval[1]}
+        sides |= {"b_low": self.b_interval[0], "b_high": self.b_interval[1]}
+        more = ("rows_to_settle", "p_uncorrected", "n")
+        return {key: getattr(self, key) for key in (*keys, *more)} | sides
 
 
 def mean_interval(values: RowValues, resamples: int = 10_000, seed: int = 0) -> Interval:
-    """The mean of per-row values and its 95 % interval.
+    """The value of a metric, for most the mean of its rows, and its 95 % interval.
 
     Wilson's interval where all values are 0 or 1, else a bias-corrected bootstrap. One row alone says nothing about
-    others: its interval is all of 0 to 1.
+    others: its interval is all that the metric can be.
 
     Args:
-        values: one value per row, shape (rows,).
+        values: one value per row, shape (rows,); a `Scored` with counts is resampled as the figure that it is.
         resamples: bootstrap samples.
         seed: of the bootstrap.
 
@@ -111,13 +125,19 @@ def mean_interval(values: RowValues, resamples: int = 10_000, seed: int = 0) -> 
         TunerError: no rows, or a value that is no finite number.
     """
     rows = _checked(values, "the values")
+    bounds = values.spec.bounds if isinstance(values, Scored) else (0.0, 1.0)
+    generator = np.random.default_rng(seed)
+    if isinstance(values, Scored) and values.counts is not None and values.figure is not None:
+        value = values.value
+        low, high = _figure_interval(values.counts, values.figure, bounds, resamples, generator)
+        return Interval(value, min(low, value), max(high, value))
     mean = float(rows.mean())
-    if _are_shares(rows):
+    if bounds == (0.0, 1.0) and _are_shares(rows):
         low, high = wilson_interval(int(rows.sum()), rows.size)
     elif rows.size == 1:
-        low, high = min(0.0, mean), max(1.0, mean)
+        low, high = bounds[0], math.inf if bounds[1] is None else bounds[1]
     else:
-        low, high = _bootstrap_interval(rows, resamples, np.random.default_rng(seed))
+        low, high = _bootstrap_interval(rows, resamples, generator)
     return Interval(mean, min(low, mean), max(high, mean))
 
 
@@ -134,7 +154,8 @@ def paired(
 
     Args:
         a: values before, shape (rows,).
-        b: values after, the same rows in the same order.
+        b: values after, the same rows in the same order. Where both are `Scored` with counts, what is compared is the
+            figure of the added-up counts, and the rows' own values only tell wins from losses.
         name: the metric, for the sentence.
         higher_is_better: whether a rise is an improvement.
         resamples: samples of the bootstrap, and of the randomisation test.
@@ -143,6 +164,7 @@ def paired(
     Raises:
         TunerError: no rows, different numbers of rows, or a value that is no finite number.
     """
+    a, b = _both_counted(a, b)
     before, after = _checked(a, f"{name} before"), _checked(b, f"{name} after")
     if before.size != after.size:
         raise TunerError(
@@ -153,32 +175,93 @@ def paired(
     difference = after - before
     # Means of three digits differ in the last bit of a float; such dust is no difference.
     difference[np.abs(difference) < 1e-12] = 0.0
-    mean = float(difference.mean())
     bootstrap, flips = np.random.default_rng(seed).spawn(2)
-    low, high = _difference_interval(before, after, difference, resamples, bootstrap)
-    p = sign_flip_p(difference, resamples, flips)
+    if isinstance(a, Scored) and isinstance(b, Scored) and a.counts is not None and b.counts is not None:
+        change = _figures_change(a, b, resamples, bootstrap, flips)
+    else:
+        change = _means_change(before, after, difference, resamples, bootstrap, flips)
     gain = difference if higher_is_better else -difference
-    spread = float(difference.std(ddof=1)) if difference.size > 1 else 0.0
+    sides = [mean_interval(side, resamples, seed) for side in (a, b)]
     result = Paired(
-        a=float(before.mean()),
-        b=float(after.mean()),
-        difference=mean,
-        low=min(low, mean),
-        high=max(high, mean),
-        p=p,
+        a=sides[0].value,
+        b=sides[1].value,
+        difference=change.size,
+        low=min(change.low, change.size),
+        high=max(change.high, change.size),
+        p=change.p,
         wins=int(np.count_nonzero(gain > 0)),
         ties=int(np.count_nonzero(gain == 0)),
         losses=int(np.count_nonzero(gain < 0)),
-        effect=mean / spread if spread > 1e-12 else None,
+        effect=change.size / change.spread if change.spread > 1e-12 else None,
         verdict="no measurable change",
         sentence="",
         rows_to_settle=None,
         name=name,
         n=int(difference.size),
         higher_is_better=higher_is_better,
-        p_uncorrected=p,
+        p_uncorrected=change.p,
+        a_interval=(sides[0].low, sides[0].high),
+        b_interval=(sides[1].low, sides[1].high),
     )
-    return decided(result, p)
+    return decided(result, change.p)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A difference, its interval, its p, and the standard deviation of what the rows add to it."""
+
+    size: float
+    low: float
+    high: float
+    p: float
+    spread: float
+
+
+def _means_change(
+    before: Values,
+    after: Values,
+    difference: Values,
+    resamples: int,
+    bootstrap: np.random.Generator,
+    flips: np.random.Generator,
+) -> _Change:
+    low, high = _difference_interval(before, after, difference, resamples, bootstrap)
+    p = sign_flip_p(difference, resamples, flips)
+    spread = float(difference.std(ddof=1)) if difference.size > 1 else 0.0
+    return _Change(float(difference.mean()), low, high, p, spread)
+
+
+def _figures_change(
+    a: Scored, b: Scored, resamples: int, bootstrap: np.random.Generator, flips: np.random.Generator
+) -> _Change:
+    """The same for a figure of added-up counts: rows are drawn, and swapped, with the counts of both sides."""
+    first, second, figure = a.counts, b.counts, a.figure
+    assert first is not None and second is not None and figure is not None
+    width = first.shape[1]
+
+    def change(sums: Values) -> Values:
+        return figure(sums[..., width:]) - figure(sums[..., :width])
+
+    both = np.concatenate([first, second], axis=1)
+    low, high = _figure_interval(both, change, (-math.inf, None), resamples, bootstrap)
+    size, n = float(change(both.sum(axis=0))), len(both)
+    if abs(size) < 1e-12:
+        size = 0.0
+    # Tukey's pseudo-values, n θ − (n − 1) θ without the row: for a mean they are the rows themselves.
+    spread = float((jackknife(both, change) * (n - 1)).std(ddof=1)) if n > 1 else 0.0
+    return _Change(size, low, high, swap_p(first, second, figure, resamples, flips), spread)
+
+
+def _figure_interval(
+    counts: Values, figure: Figure, bounds: tuple[float, float | None], resamples: int, generator: np.random.Generator
+) -> tuple[float, float]:
+    """The bootstrap's interval of a figure of added-up counts, corrected and widened as that of a mean."""
+    if len(counts) == 1:
+        return bounds[0], math.inf if bounds[1] is None else bounds[1]
+    drawn = bootstrap_figures(counts, figure, resamples, generator)
+    without = jackknife(counts, figure)
+    point = float(figure(counts.sum(axis=0)))
+    return bca(point, drawn, without.mean() - without, expanded(CONFIDENCE, len(counts)))
 
 
 def decided(result: Paired, p: float) -> Paired:
@@ -203,8 +286,19 @@ def holm(ps: Sequence[float]) -> list[float]:
     return corrected
 
 
+def _both_counted(a: RowValues, b: RowValues) -> tuple[RowValues, RowValues]:
+    """Both over the rows that have a value on both sides."""
+    if not isinstance(a, Scored) or not isinstance(b, Scored) or len(a) != len(b):
+        return a, b
+    marks = [side.counted for side in (a, b) if side.counted is not None]
+    if not marks:
+        return a, b
+    kept = np.logical_and.reduce(marks)
+    return a.part(kept), b.part(kept)
+
+
 def _checked(values: RowValues, what: str) -> Values:
-    rows = np.array(values, dtype=np.float64).reshape(-1)
+    rows = np.array(values.kept if isinstance(values, Scored) else values, dtype=np.float64).reshape(-1)
     if not rows.size:
         raise TunerError(f"there are no rows for {what}", code="no-rows", fix="score at least one row")
     if not np.isfinite(rows).all():
@@ -225,12 +319,11 @@ def _are_shares(rows: Values) -> bool:
 def _difference_interval(
     before: Values, after: Values, difference: Values, resamples: int, generator: np.random.Generator
 ) -> tuple[float, float]:
-    """The bootstrap's interval; where all rows changed alike and it would have no width, a more honest one."""
-    if not np.ptp(difference):
-        if _are_shares(before) and _are_shares(after):
-            return paired_share_interval(before, after)
-        if difference.size == 1:
-            return min(-1.0, float(difference[0])), max(1.0, float(difference[0]))
+    """Newcombe's interval for shares, for which the bootstrap's is too short where few rows differ; else that."""
+    if _are_shares(before) and _are_shares(after):
+        return paired_share_interval(before, after)
+    if difference.size == 1:
+        return min(-1.0, float(difference[0])), max(1.0, float(difference[0]))
     return _bootstrap_interval(difference, resamples, generator)
 
 
