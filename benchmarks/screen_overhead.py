@@ -1,16 +1,18 @@
-"""What watching costs: steps/s of a run in the full app ÷ the same run without a screen, in alternation.
+"""What watching costs: steps/s of a run in the full app ÷ the same run without a screen, in short turns.
 
 The app is the real one on a pseudo-terminal of 160×50, with its Train screen and all panels in sight, and nobody
 presses a key. Without a screen it is `tui-tuner run`. Both train the same rows in the same order and report every step,
-which is the most there can be to draw. The speed is taken between the second report and the last but one, so neither
-start-up nor validation counts. Choose `--hidden` so that a step takes 50 to 500 ms: what the app takes is then what a
-person's run would feel. With TUI_TUNER_BLAS=off both compute on one core only, and the app has the other.
+which is the most there can be to draw. Choose `--hidden` so that a step takes 50 to 500 ms: what the app takes is then
+what a person's run would feel. With TUI_TUNER_BLAS=off both compute on one core only, and the app has the other.
 
-Beside the ratio, the processor time of the app's own thread is told, as a share of one core, where the system tells it.
+Both processes are started once. Then one is let run for a few seconds while the other is stopped (SIGSTOP), in turns
+A B B A …, so that a machine whose speed drifts from minute to minute gives both the same. A turn's speed is taken
+between its first report after half a second and its last one. Told are the ratio (geometric mean over pairs of turns)
+with a 95 % interval, and the processor time of the app's own thread as a share of one core, where the system tells it.
 
-    python benchmarks/screen_overhead.py [--pairs 5] [--steps 120] [--hidden 256] [--json]
+    python benchmarks/screen_overhead.py [--pairs 40] [--seconds 4] [--hidden 256] [--json]
 
-Exits 0 when the bar is met, 1 when not.
+Exits 0 when the bar is met, 1 when not, 2 when the interval reaches too far to both sides of it to say.
 """
 
 from __future__ import annotations
@@ -18,21 +20,26 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import math
 import os
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
-from common import ROOT, app_on_terminal, run_python, verdict, write_preset, write_rows
+from common import ROOT, app_on_terminal, run_python, wait_for, write_preset, write_rows
 
 BAR = 0.97
 COLUMNS, ROWS = 160, 50
+SETTLE = 0.5  # seconds of a turn that do not count: pages and caches come back
+WARM_UP = 20  # reports before the first turn
+TELLING = 0.03  # half an interval wider than this cannot tell 3 %
 
 MODEL = """
 import sys
@@ -42,15 +49,6 @@ make_model(Path(sys.argv[1]), hidden=int(sys.argv[2]), layers=4, intermediate=2 
 """
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A run: steps a second, and shares of one core that the process and its main thread took (None: not told)."""
-
-    speed: float
-    process: float
-    main_thread: float | None
-
-
 def main_thread_seconds(process: psutil.Process) -> float | None:
     """Processor time of a process's first thread, where the system tells it."""
     with contextlib.suppress(psutil.Error, NotImplementedError):
@@ -58,38 +56,57 @@ def main_thread_seconds(process: psutil.Process) -> float | None:
     return None
 
 
-def watched(runs: Path, steps: int, pid: int, alive: Callable[[], bool]) -> Measured:
-    """Follows the only run of a folder to its end.
+@dataclass
+class Side:
+    """A run that is let go on in turns.
 
-    Raises:
-        RuntimeError: when it ends as anything but finished.
+    Attributes:
+        speeds: steps a second, one for each turn.
+        main_thread: share of one core that the process's first thread took in the turns; None: not told.
     """
-    from tui_tuner.runs import EventTail
 
-    process, samples = psutil.Process(pid), []
-    tail: EventTail | None = None
-    marks: list[tuple[int, float]] = []
-    deadline = time.monotonic() + 1800
-    while True:
-        if time.monotonic() > deadline or not alive():
-            raise RuntimeError("the measured process ended, or took longer than half an hour")
-        if tail is None and (logs := list(runs.glob("*/events.jsonl"))):
-            tail = EventTail(logs[0])
-        for event in tail.poll() if tail is not None else ():
+    pid: int
+    runs: Path
+    speeds: list[float] = field(default_factory=list)
+    main_thread: list[float | None] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        from tui_tuner.runs import EventTail
+
+        self._process = psutil.Process(self.pid)
+        wait_for(lambda: any(self.runs.glob("*/events.jsonl")), 120, "a run to begin")
+        self._tail = EventTail(next(self.runs.glob("*/events.jsonl")))
+        self._reports: list[float] = []
+
+    def reports(self) -> list[float]:
+        """The moments of the reports so far, in seconds since the epoch.
+
+        Raises:
+            RuntimeError: when the run has ended.
+        """
+        for event in self._tail.poll():
             if event["type"] == "train":
-                marks.append((event["step"], event["t"]))
-                if event["step"] in (2, steps - 1):
-                    cpu = process.cpu_times()
-                    samples.append((time.monotonic(), cpu.user + cpu.system, main_thread_seconds(process)))
+                self._reports.append(event["t"])
             elif event["type"] == "run_finished":
-                if event["status"] != "finished":
-                    raise RuntimeError(f"the run ended as {event['status']}: {event['reason']}")
-                (begun, all_before, main_before), (ended, all_after, main_after) = samples
-                (first, first_at), (last, last_at) = marks[1], marks[-2]
-                wall = ended - begun
-                main = (main_after - main_before) / wall if main_before is not None and main_after is not None else None
-                return Measured((last - first) / (last_at - first_at), (all_after - all_before) / wall, main)
-        time.sleep(0.05)
+                raise RuntimeError(f"the run ended as {event['status']}: {event['reason']}")
+        return self._reports
+
+    def hold(self) -> None:
+        self._process.suspend()
+
+    def turn(self, seconds: float) -> None:
+        """Lets the run go on for a while, and takes its speed."""
+        busy = main_thread_seconds(self._process)
+        begun = time.time()
+        self._process.resume()
+        time.sleep(seconds)
+        self.hold()
+        counted = [t for t in self.reports() if begun + SETTLE <= t]
+        if len(counted) < 3:
+            raise RuntimeError("too few steps in a turn: make turns longer (--seconds) or the model smaller (--hidden)")
+        self.speeds.append((len(counted) - 1) / (counted[-1] - counted[0]))
+        after = main_thread_seconds(self._process)
+        self.main_thread.append(None if busy is None or after is None else (after - busy) / seconds)
 
 
 @contextlib.contextmanager
@@ -101,38 +118,44 @@ def headless(preset: Path, runs: Path, environment: dict[str, str]) -> Iterator[
     try:
         yield process
     finally:
-        process.kill()
+        process.send_signal(signal.SIGKILL)
         process.wait()
 
 
-def measure(side: str, preset: Path, runs: Path, steps: int, environment: dict[str, str]) -> Measured:
-    """One run, in the app (`screen`) or without a screen (`headless`)."""
-    runs.mkdir()
-    if side == "headless":
-        with headless(preset, runs, environment) as process:
-            # A poll would reap it before its last events are read.
-            return watched(runs, steps, process.pid, lambda: process.returncode is None)
-    arguments = ["--preset", str(preset), "--start", "--runs-dir", str(runs)]
-    with app_on_terminal(arguments, columns=COLUMNS, rows=ROWS, environment=environment) as terminal:
-        measured = watched(runs, steps, terminal.pid, lambda: psutil.pid_exists(terminal.pid))
-        if b"tokens/s" not in terminal.drawn():
-            raise RuntimeError("the Train screen was not in sight")
-        return measured
+@dataclass(frozen=True)
+class Ratio:
+    """A ratio of speeds with its 95 % interval (Student's t on the logarithms of the pairs' ratios)."""
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, over: list[float], under: list[float]) -> Ratio:
+        logs = [math.log(a / b) for a, b in zip(over, under, strict=True)]
+        mean, free = statistics.fmean(logs), len(logs) - 1
+        if not free:
+            return cls(math.exp(mean), 0.0, math.inf)
+        # 95 % of Student's t by the expansion of Abramowitz and Stegun 26.7.5 to its second term.
+        z = 1.959964
+        student = z + (z**3 + z) / (4 * free) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * free**2)
+        half = student * statistics.stdev(logs) / math.sqrt(len(logs))
+        return cls(math.exp(mean), math.exp(mean - half), math.exp(mean + half))
 
 
-def share(value: float | None) -> str:
-    return "unknown" if value is None else f"{100 * value:.1f} %"
+def share(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{100 * statistics.fmean(known):.1f} %" if known else "unknown"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--steps", type=int, default=120)
+    parser.add_argument("--pairs", type=int, default=40)
+    parser.add_argument("--seconds", type=float, default=4.0, help="how long a turn is")
     parser.add_argument("--hidden", type=int, default=256, help="width of the model, in steps of 32")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    pairs: list[dict[str, Measured]] = []
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         folder = Path(name)
         environment = {
             "PYTHONPATH": str(ROOT),
@@ -140,31 +163,49 @@ def main() -> int:
             "TUI_TUNER_CACHE": str(folder / "cache"),
         }
         run_python(MODEL, str(folder / "model"), str(options.hidden))
-        train = {"iters": options.steps, "batch_size": 4, "learning_rate": 1e-4, "max_seq_length": 256}
-        every = {"report_every": 1, "eval_every": 10**6, "save_every": 10**6}
+        train = {"iters": 10**6, "batch_size": 4, "learning_rate": 1e-5, "max_seq_length": 256}
+        every = {"report_every": 1, "eval_every": 10**7, "save_every": 10**7}
         data = write_rows(folder / "data", train=200, valid=8)
         preset = write_preset(folder / "preset.toml", folder / "model", data, train={**train, **every})
+        sides = {}
+        for side in ("headless", "screen"):
+            runs = folder / side
+            runs.mkdir()
+            if side == "headless":
+                pid = stack.enter_context(headless(preset, runs, environment)).pid
+            else:
+                arguments = ["--preset", str(preset), "--start", "--runs-dir", str(runs)]
+                terminal = stack.enter_context(
+                    app_on_terminal(arguments, columns=COLUMNS, rows=ROWS, environment=environment)
+                )
+                pid = terminal.pid
+            one = sides[side] = Side(pid, runs)
+            wait_for(lambda one=one: len(one.reports()) >= WARM_UP, 300, f"{WARM_UP} steps")  # type: ignore[misc]
+            one.hold()
         for number in range(options.pairs):
-            order = ("screen", "headless") if number % 2 == 0 else ("headless", "screen")
-            pair = {
-                side: measure(side, preset, folder / f"{side}{number}", options.steps, environment) for side in order
-            }
-            pairs.append(pair)
-            screen, bare = pair["screen"], pair["headless"]
-            print(
-                f"pair {number + 1}: with the screen {screen.speed:.2f} steps/s, without {bare.speed:.2f} "
-                f"({1000 / bare.speed:.0f} ms a step), ratio {screen.speed / bare.speed:.3f}; "
-                f"the app's thread took {share(screen.main_thread)} of a core, the headless one's "
-                f"{share(bare.main_thread)}",
-                file=sys.stderr if options.json else sys.stdout,
-                flush=True,
-            )
-    ratio = statistics.median(p["screen"].speed / p["headless"].speed for p in pairs)
+            for side in ("screen", "headless") if number % 2 == 0 else ("headless", "screen"):
+                sides[side].turn(options.seconds)
+        if b"tokens/s" not in terminal.drawn():
+            raise RuntimeError("the Train screen was not in sight")
+    screen, bare = sides["screen"], sides["headless"]
+    ratio = Ratio.of(screen.speeds, bare.speeds)
+    told = "met" if ratio.value >= BAR else "not met"
+    if ratio.high - ratio.low > 2 * TELLING:
+        told = "cannot be told"
     if options.json:
-        document = [{side: asdict(measured) for side, measured in pair.items()} for pair in pairs]
-        print(json.dumps({"pairs": document, "ratio": ratio, "bar": BAR, "met": ratio >= BAR}))
-        return 0 if ratio >= BAR else 1
-    return 0 if verdict("steps/s with the screen ÷ without, median of pairs", ratio, BAR, at_least=True) else 1
+        measured = {"screen": screen.speeds, "headless": bare.speeds, "main_thread": screen.main_thread}
+        print(json.dumps({**measured, "ratio": asdict(ratio), "bar": BAR, "verdict": told}))
+    else:
+        print(
+            f"{options.pairs} pairs of turns of {options.seconds:g} s: {statistics.median(screen.speeds):.2f} steps/s "
+            f"with the screen, {statistics.median(bare.speeds):.2f} without "
+            f"({1000 / statistics.median(bare.speeds):.0f} ms a step)\n"
+            f"the app's thread took {share(screen.main_thread)} of a core, the headless one's "
+            f"{share(bare.main_thread)}\n"
+            f"steps/s with the screen ÷ without: {ratio.value:.3f} ({ratio.low:.3f} to {ratio.high:.3f}), "
+            f"bar {BAR}: {told}"
+        )
+    return {"met": 0, "not met": 1}.get(told, 2)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.engine.protocol import JobHandle, JobStatus
+from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.folder import RunFolder
 
@@ -200,3 +201,9 @@ VERDICT = {
     for name in AFTER
 }  # fmt: skip
 SENTENCE = "Training made the model better on all 4 metrics: exact match rose from 0 % to 92 % on 40 rows never seen."
+
+
+def going(engine: FakeEngine, builder: RunBuilder) -> RunBuilder:
+    """Has the engine of this process work on a run."""
+    engine.submit(RunExperiment(builder.folder.path))
+    return builder

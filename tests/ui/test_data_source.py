@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,56 @@ async def test_enter_changes_a_key_and_refuses_what_cannot_be(drive: Drive, engi
         app.screen.query_one(Input).value = "12"
         await pilot.press("enter")
         await until(pilot, lambda: set_up(app).sample == 12 and app.state.edited)
+
+
+async def test_what_is_learnt_is_changed_in_the_pane(drive: Drive, engine: FakeEngine, games: Path) -> None:
+    made, facts = about(games)
+    engine.answer = described(facts)
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "data", made=made)
+        pane = app.screen.query_one(SourcePane)
+        await until(pilot, lambda: "learnt the answers only" in " ".join(pane.plain.split()))
+        await choose(pilot, "data.mask_prompt")
+        app.screen.query_one(Input).value = "false"
+        await pilot.press("enter")
+        await until(pilot, lambda: set_up(app).mask_prompt is False)
+        await until(pilot, lambda: "learnt prompts and answers" in " ".join(pane.plain.split()))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "there", "absent"),
+    [
+        ("a.csv", "question;answer\nWho?;They\nWhat?;That\n", ("encoding", "delimiter", "header"), ("branches",)),
+        ("a.txt", "one line\nanother line\n", ("encoding",), ("delimiter", "header", "branches")),
+        ("a.jsonl", '{"question": "Who?", "answer": "They"}\n', ("encoding",), ("delimiter", "header")),
+    ],
+)
+def test_how_a_file_is_read_is_told_where_it_matters(
+    tmp_path: Path, name: str, content: str, there: tuple[str, ...], absent: tuple[str, ...]
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    made, facts = about(tmp_path / name)
+    labels = [line.label for line in lines_of(made, facts, "", 60)]
+    assert set(there) <= set(labels) and not set(absent) & set(labels)
+
+
+def test_the_branches_of_trees_are_a_setting(tmp_path: Path) -> None:
+    tree = {"role": "prompter", "text": "Who?", "replies": [{"role": "assistant", "text": "They.", "replies": []}]}
+    (tmp_path / "trees.jsonl").write_text("".join(json.dumps({"prompt": tree}) + "\n" for _ in range(9)))
+    made, facts = about(tmp_path / "trees.jsonl")
+    assert facts.guess.shape == "tree"
+    assert ("data.tree", "the best-ranked replies") in [
+        (line.key, line.value) for line in lines_of(made, facts, "", 60)
+    ]
+
+
+def test_the_records_of_a_whole_source_are_told_once_they_are_counted(games: Path) -> None:
+    made, facts = about(games)
+    head = replace(facts, rows=9, complete=False)
+    told = [
+        next(line.value for line in lines_of(made, head, "", 60, count) if line.label == "read as") for count in (0, 40)
+    ]
+    assert told == ["jsonl, 9 and more records", "jsonl, 40 records"]
 
 
 async def test_a_filter_is_tried_on_the_first_records(drive: Drive, engine: FakeEngine, games: Path) -> None:
@@ -238,7 +289,7 @@ def test_conditions_are_counted_on_the_records() -> None:
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")
 @pytest.mark.parametrize("size", [*SIZES, (160, 50)])
-@pytest.mark.parametrize("pose", ["mapping", "wording", "open"])
+@pytest.mark.parametrize("pose", ["mapping", "wording", "value", "shape", "split", "open"])
 def test_picture(
     place: Path, snap_compare: Callable[..., bool], size: tuple[int, int], pose: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,9 +301,17 @@ def test_picture(
     monkeypatch.setattr(DataTree, "process_label", _unnamed(DataTree.process_label, home.name))
     data = DataSection(source="embedded:players")
     made = experiment().model_copy(update={"data": data})
+    listed = [line.key for line in lines_of(made, source_facts(data), "", 60) if line.key]
+
+    def to(key: str) -> tuple[str, ...]:
+        return ("m", *["down"] * listed.index(key), "enter")
+
     keys, text = {
         "mapping": (("m",), "Taken as"),
-        "wording": (("m", "down", "down", "enter"), "what record"),
+        "value": (to("data.filter"), "enter sets it"),
+        "shape": (to("data.shape"), "Leave it as it is"),
+        "split": (to("data.split"), "Leave it as it is"),
+        "wording": (to("wording:0"), "what record"),
         "open": (("l",), "games.csv"),
     }[pose]
     app = app_with(place, FakeEngine(described(source_facts(data))))

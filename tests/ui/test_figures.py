@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 
 from tests.ui.conftest import Drive
-from tests.ui.fakes import START, FakeEngine, RunBuilder
+from tests.ui.fakes import START, FakeEngine, RunBuilder, going
 from tests.ui.looking import notices, shown, until
-from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.runs.view import RunView
 from tui_tuner.settings import Settings, load_settings
 from tui_tuner.ui import format as fmt
@@ -40,11 +39,6 @@ def old(builder: RunBuilder) -> RunBuilder:
     builder.add("run_started", name="old", steps=100, model="m", resumed=False, from_step=0)
     builder.stage("train", "running")
     return builder.add("train", 2.0, step=10, loss=1.5, tokens_per_second=1200.0)
-
-
-def going(engine: FakeEngine, builder: RunBuilder) -> RunBuilder:
-    engine.submit(RunExperiment(builder.folder.path))
-    return builder
 
 
 # -- words ------------------------------------------------------------------------------------------------------------

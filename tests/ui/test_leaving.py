@@ -9,18 +9,12 @@ from collections.abc import Callable
 import pytest
 
 from tests.ui.conftest import Drive
-from tests.ui.fakes import FakeEngine, RunBuilder
+from tests.ui.fakes import FakeEngine, RunBuilder, going
 from tests.ui.looking import shown, until
-from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.runs.folder import RunFolder
 from tui_tuner.ui.leaving import Question
 
 Build = Callable[..., RunBuilder]
-
-
-def going(engine: FakeEngine, builder: RunBuilder) -> None:
-    """Has the engine of this process work on a run."""
-    engine.submit(RunExperiment(builder.folder.path))
 
 
 async def test_leaving_with_nothing_going_is_at_once(drive: Drive, engine: FakeEngine) -> None:

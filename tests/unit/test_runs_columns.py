@@ -40,7 +40,23 @@ def test_columns_grow_without_copying_each_time() -> None:
         columns.append({"step": step, "loss": float(step)})
         buffers.add(columns.column("loss").__array_interface__["data"][0])
     np.testing.assert_array_equal(columns.column("loss"), np.arange(10_000.0))
-    assert len(buffers) < 12
+    assert len(buffers) < 24
+
+
+def test_no_more_room_is_kept_in_stock_than_a_quarter() -> None:
+    columns = Columns()
+    for step in range(10_000):
+        columns.append({"step": step, "loss": float(step)})
+    table = columns.column("loss").base
+    assert isinstance(table, np.ndarray)
+    assert table.nbytes <= 1.25 * 2 * 8 * len(columns)
+
+
+def test_closed_columns_take_no_others() -> None:
+    columns = Columns(("loss",), closed=True)
+    columns.append({"step": 1, "loss": 2.0, "extra": 3.0})
+    assert columns.names == ("step", "loss")
+    assert math.isnan(columns.last("extra"))
 
 
 @settings(max_examples=80, deadline=None)

@@ -154,11 +154,11 @@ class _Reading:
         return self._if_alive if alive else self._if_not
 
     def _read(self) -> tuple[RunSummary, RunSummary]:
-        tail, view = self._following or (EventTail(self._folder.events), RunView())
+        tail, view = self._following or (EventTail(self._folder.events), RunView(curves=False))
         generation = tail.generation
         events = tail.poll()
         if tail.generation != generation:
-            view = RunView()
+            view = RunView(curves=False)
         view.extend(events)
         # An ended run is not read again as a rule, so its curves need not stay in memory.
         self._following = None if view.finished is not None else (tail, view)

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 _FIRST_CAPACITY = 256
+_GROWTH = 1.25
+"""By which the room grows. A long curve is the one thing that a run's memory grows with, so little is kept in stock."""
 _MOST_COLUMNS = 64  # a log that invents field names must not eat the memory
 
 
@@ -22,17 +24,17 @@ class Columns:
 
     Args:
         names: the columns that are there from the beginning; others appear when an event brings them.
+        closed: whether no others appear, for who needs a few columns only.
     """
 
-    def __init__(self, names: tuple[str, ...] = ()) -> None:
+    def __init__(self, names: tuple[str, ...] = (), *, closed: bool = False) -> None:
         self._length = 0
-        self._capacity = _FIRST_CAPACITY
-        self._columns: dict[str, NDArray[np.float64]] = {}
+        self._places = {name: place for place, name in enumerate(("step", *names))}
+        self._most = len(self._places) if closed else max(_MOST_COLUMNS, len(self._places))
+        self._table: NDArray[np.float64] = np.empty((len(self._places), _FIRST_CAPACITY))
         self._last = -math.inf
         self.version = 0
         """Rises with every change, so that a screen can tell whether to draw."""
-        for name in ("step", *names):
-            self._add_column(name)
 
     def __len__(self) -> int:
         return self._length
@@ -40,7 +42,7 @@ class Columns:
     @property
     def names(self) -> tuple[str, ...]:
         """The columns there are, `step` first."""
-        return tuple(self._columns)
+        return tuple(self._places)
 
     @property
     def last_step(self) -> float:
@@ -53,15 +55,15 @@ class Columns:
         It is a read-only view: later rows do not appear in it, and a resumed run may overwrite its overtaken end, so
         who keeps it across an `extend` copies it.
         """
-        column = self._columns.get(name)
-        view = np.full(self._length, np.nan) if column is None else column[: self._length]
+        place = self._places.get(name)
+        view = np.full(self._length, np.nan) if place is None else self._table[place, : self._length]
         view.flags.writeable = False
         return view
 
     def last(self, name: str) -> float:
         """The value of a column in the last row; NaN when there is none."""
-        column = self._columns.get(name)
-        return float(column[self._length - 1]) if column is not None and self._length else math.nan
+        place = self._places.get(name)
+        return float(self._table[place, self._length - 1]) if place is not None and self._length else math.nan
 
     def append(self, fields: Mapping[str, Any]) -> bool:
         """Add the row that an event describes; rows at its step and beyond are replaced by it.
@@ -79,18 +81,16 @@ class Columns:
         if step <= self._last:
             self.cut_from(step)
         row = self._length
-        if row == self._capacity:
-            self._grow()
-        columns = self._columns
+        if row == self._table.shape[1]:
+            self._resize(len(self._places), int(row * _GROWTH))
+        self._table[:, row] = np.nan
         for name, value in fields.items():
             if (type(value) is float and value - value == 0.0) or type(value) is int:
-                column = columns.get(name)
-                if column is None:
-                    if len(columns) >= _MOST_COLUMNS:
-                        continue
-                    column = self._add_column(name)
+                place = self._place(name)
+                if place is None:
+                    continue
                 try:
-                    column[row] = value
+                    self._table[place, row] = value
                 except OverflowError:  # an integer beyond all floats: as good as nothing reported
                     pass
         self._length = row + 1
@@ -102,29 +102,29 @@ class Columns:
         """Drop all rows at `step` and beyond; returns whether there were any."""
         if self._last < step:
             return False
-        keep = int(np.searchsorted(self._columns["step"][: self._length], step, side="left"))
-        for column in self._columns.values():
-            column[keep : self._length] = np.nan
-        self._length = keep
+        self._length = keep = int(np.searchsorted(self.column("step"), step, side="left"))
         self.version += 1
-        self._last = float(self._columns["step"][keep - 1]) if keep else -math.inf
+        self._last = float(self._table[0, keep - 1]) if keep else -math.inf
         return True
 
     def cut_after(self, step: float) -> bool:
         """Drop all rows beyond `step`; returns whether there were any."""
         return self.cut_from(math.nextafter(step, math.inf))
 
-    def _add_column(self, name: str) -> NDArray[np.float64]:
-        column = np.full(self._capacity, np.nan)
-        self._columns[name] = column
-        return column
+    def _place(self, name: str) -> int | None:
+        """A column's place in the table, a new one for a new name; None when there is no room for another."""
+        place = self._places.get(name)
+        if place is None and len(self._places) < self._most:
+            place = self._places[name] = len(self._places)
+            self._resize(place + 1, self._table.shape[1])
+            self._table[place] = np.nan
+        return place
 
-    def _grow(self) -> None:
-        self._capacity *= 2
-        for name, column in self._columns.items():
-            larger = np.full(self._capacity, np.nan)
-            larger[: self._length] = column[: self._length]
-            self._columns[name] = larger
+    def _resize(self, columns: int, rows: int) -> None:
+        larger = np.empty((columns, rows))
+        had, room = self._table.shape
+        larger[:had, :room] = self._table
+        self._table = larger
 
 
 def number(value: Any) -> float | None:

@@ -43,9 +43,14 @@ class RunView:
         probing: the last `progress` event of probes that are being answered, None when none are.
         from_step: where the last resumption took up the run; 0 for a run that was never resumed.
         unknown: how many events were of a type that is not known here.
+
+    Args:
+        curves: whether the training reports are kept in full; else only the steps they were made at, for a list of runs
+            that draws nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, curves: bool = True) -> None:
+        self._curves = curves
         self.version = 0
         self.unknown = 0
         self.logs: list[Event] = []
@@ -191,7 +196,7 @@ class RunView:
 
     # -- the fold -----------------------------------------------------------------------------------------------------
     def _forget_results(self) -> None:
-        self.train = Columns(EVENT_FIELDS["train"][1:])
+        self.train = Columns(EVENT_FIELDS["train"][1:]) if self._curves else Columns(closed=True)
         self.validation = Columns(EVENT_FIELDS["validation"][1:])
         self.stages: dict[str, StageStatus] = {}
         self._samples = LatestEvents(_KEEP)

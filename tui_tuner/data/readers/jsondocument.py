@@ -1,8 +1,8 @@
 """Where the rows of a JSON file are that is one value: an array, or an object that holds its rows somehow.
 
 An object is told by its members, which are found without decoding them: a list of objects under some key, also one
-level further down; lists under the names of splits; columns of equal length; records under names of their own; or the
-object is the one row. Nothing is guessed where several members could be meant: a person names one.
+level further down; lists under the names of splits; columns of equal length; records or texts under names of their own;
+or the object is the one row. Nothing is guessed where several members could be meant: a person names one.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _PEEK = 1 << 12
 _SPACE = b" \t\r\n\xef\xbb\xbf"
 _PARTS_OF_TEXT = frozenset({"prompt", "completion", "question", "answer", "instruction", "output", "response", "text"})
 _MOST_MEMBERS = 10_000
+_FEWEST_PAIRS = 3
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,11 @@ class _Document:
         return table
 
     def array(self, start: int, format: str, outer: int | None, names: list[str] | None = None) -> JsonValues:
-        first = wait_for(self.content, start + 1, start + 1 + _PEEK).lstrip(_SPACE)[:1]
+        head = wait_for(self.content, start + 1, start + 1 + _PEEK).lstrip(_SPACE)
+        first, of_lists = head[:1], names is None
+        if first == b"[" and of_lists:
+            head = wait_for(self.content, start + 1, start + 1 + PIECE)
+            names = jsontext.names_of_cells(jsontext.first(head.decode("utf-8", "replace"))[0])
         line = line_of(self.content, start)
         table = JsonValues(
             self.content,
@@ -107,6 +112,8 @@ class _Document:
         )
         if first == b'"':
             table.said.append('the rows are bare texts, read as the one column "text"')
+        elif names is not None and of_lists:
+            table.said.append(jsontext.cells_note(names))
         return table
 
     def values(self, members: list[Member]) -> dict[str, Any] | None:
@@ -146,7 +153,8 @@ def document(content: Content, coding: Coding, start: int, subset: str = "") -> 
     top = _Object(found.members, found.end, outer=None if found.end is not None else 1)
     if subset:
         return _named(of, top, subset)
-    return _held(of, top) or _held_below(of, top) or _as_columns(of, top) or _as_records(of, top, start) or one
+    found_rows = _held(of, top) or _held_below(of, top) or _as_columns(of, top)
+    return found_rows or _as_records(of, top, start) or _as_pairs(of, top, start) or one
 
 
 def members_of(content: Content, start: int) -> _Object:
@@ -305,6 +313,23 @@ def _as_records(of: _Document, top: _Object, start: int) -> dict[str, Table] | N
         return None
     table = JsonMembers(of.content, of.coding, "json-object", start + 1, line_of(of.content, start), closing=b"}")
     table.said.append('the rows are the members of one object; their names are the column "key"')
+    return {"": table}
+
+
+def _as_pairs(of: _Document, top: _Object, start: int) -> dict[str, Table] | None:
+    """Texts under names of their own, such as answers under their questions.
+
+    Few members, or names that read like those of columns, are one record and not many.
+    """
+    members = top.members
+    if len(members) < _FEWEST_PAIRS or any(member.sign != '"' for member in members):
+        return None
+    if sum(" " in member.name.strip() or not member.name.isascii() for member in members) <= len(members) / 2:
+        return None
+    table = JsonMembers(
+        of.content, of.coding, "json-object", start + 1, line_of(of.content, start), closing=b"}", bare=True
+    )
+    table.said.append('the rows are the members of one object: "key" is the name, "value" the text under it')
     return {"": table}
 
 

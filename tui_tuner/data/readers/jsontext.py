@@ -15,6 +15,8 @@ from tui_tuner.data.wording import many
 
 _seen = threading.local()
 
+_MOST_CELLS = 64
+
 
 def _constant(_name: str) -> None:
     _seen.constants = getattr(_seen, "constants", 0) + 1
@@ -97,10 +99,26 @@ def is_cut(error: Damage, text: str) -> bool:
     return error.line == len(lines) - 1 and error.column >= len(lines[-1]) - 6
 
 
-def as_record(value: Any) -> Record | Damage:
-    """A value as a record; only an object is one."""
+def names_of_cells(row: Any) -> list[str] | None:
+    """Names for the columns of rows that are lists, told by the first of them; None where that is no row of a table."""
+    if not isinstance(row, list) or not 2 <= len(row) <= _MOST_CELLS:
+        return None
+    if any(isinstance(cell, dict | list) for cell in row):
+        return None
+    return [f"column {number}" for number in range(1, len(row) + 1)]
+
+
+def cells_note(names: list[str]) -> str:
+    """What a person is told of rows that are lists."""
+    return f"the rows are lists, read as the columns {', '.join(names)}"
+
+
+def as_record(value: Any, names: list[str] | None = None) -> Record | Damage:
+    """A value as a record: an object, or a list with a cell for each of the columns that are named."""
     if isinstance(value, dict):
         return value
+    if names is not None and isinstance(value, list) and len(value) == len(names):
+        return dict(zip(names, value, strict=True))
     word = {list: "a list", str: "a text", bool: "true or false", type(None): "null"}.get(type(value), "a number")
     return Damage(
         code="not-an-object",

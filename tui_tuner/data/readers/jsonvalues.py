@@ -134,9 +134,7 @@ class JsonValues(IndexedTable):
         """The record that a value stands for."""
         if self._bare and isinstance(value, str):
             return {"text": value}
-        if self._names is not None and isinstance(value, list) and len(value) == len(self._names):
-            return dict(zip(self._names, value, strict=True))
-        return jsontext.as_record(value)
+        return jsontext.as_record(value, self._names)
 
     def count(self, text: str, record: Record) -> None:
         self.constants += jsontext.constants()
@@ -298,7 +296,7 @@ class JsonValues(IndexedTable):
 
 
 class JsonMembers(JsonValues):
-    """The members of an object whose values are records, each under a name of its own."""
+    """The members of an object whose values are records, or bare texts, each under a name of its own."""
 
     by_brackets = False
 
@@ -308,6 +306,8 @@ class JsonMembers(JsonValues):
         if isinstance(value, Damage):
             return value if value.line else _shifted(value)
         name, record = next(iter(value.items()))
+        if self._bare and isinstance(record, str):
+            return {"key": name, "value": record}
         found = jsontext.as_record(record)
         return found if isinstance(found, Damage) or "key" in found else {"key": name, **found}
 

@@ -66,12 +66,13 @@ class LineTable(IndexedTable):
 
 
 class JsonLines(LineTable):
-    """One JSON object a line."""
+    """One JSON object a line, or one list whose cells are named."""
 
     constants = 0
 
-    def __init__(self, content: Content, coding: Coding) -> None:
+    def __init__(self, content: Content, coding: Coding, names: list[str] | None = None) -> None:
         super().__init__(content, coding, "jsonl", coding.start)
+        self._names = names
 
     def record(self, text: str, index: int) -> Record | Damage:
         value: Any = jsontext.whole(text)
@@ -79,13 +80,14 @@ class JsonLines(LineTable):
             # Once more with nothing but the line, where blanks before its end stay, so that a column counts them.
             cut = text.rstrip(" \t\r\n")
             value = jsontext.whole((cut + text[len(cut) :].partition("\n")[0].rstrip("\r")).lstrip("\ufeff"))
-        return value if isinstance(value, Damage) else jsontext.as_record(value)
+        return value if isinstance(value, Damage) else jsontext.as_record(value, self._names)
 
     def count(self, text: str, record: Record) -> None:
         self.constants += jsontext.constants()
 
     def format_notes(self) -> list[str]:
-        return [*super().format_notes(), *jsontext.constants_note(self.constants)]
+        told = [jsontext.cells_note(self._names)] if self._names is not None else []
+        return [*told, *super().format_notes(), *jsontext.constants_note(self.constants)]
 
 
 class TextLines(LineTable):

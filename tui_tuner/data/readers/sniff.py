@@ -127,6 +127,8 @@ def _json(content: Content, coding: Coding, start: int, suffix: str, options: Op
     sign = content.read(start, start + 1)
     surely = suffix in JSON_ENDINGS
     if sign == b"[":
+        if names := _lists_by_line(content, start):
+            return {"": JsonLines(content, coding, names)}
         if surely or _begins_with_rows(content, start):
             return document(content, coding, start, options.subset)
         return None
@@ -160,6 +162,14 @@ def _json(content: Content, coding: Coding, start: int, suffix: str, options: Op
     if beginnings * 2 >= len(lines) and len(lines) > 1:
         return {"": JsonLines(content, coding)}
     return document(content, coding, start, options.subset)
+
+
+def _lists_by_line(content: Content, start: int) -> list[str] | None:
+    """Names of the columns where each line is a list by itself; None where one list holds them all."""
+    lines = _lines(content, start)[:2]
+    rows = [jsontext.whole(line) for line in lines]
+    named = [jsontext.names_of_cells(row) for row in rows]
+    return named[0] if len(rows) == 2 and named[0] == named[1] else None
 
 
 def _one_after_another(content: Content, coding: Coding, start: int) -> dict[str, Table]:

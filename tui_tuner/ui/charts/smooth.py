@@ -30,6 +30,10 @@ def ema(values: Floats, weight: float) -> Floats:
     return smoother.update(values).copy()
 
 
+_STOCK = 1.25
+"""By which the room for the average grows; more would be memory that a long curve never uses."""
+
+
 class Ema:
     """The same average, kept up to date while its values grow: only what was added is computed."""
 
@@ -53,7 +57,7 @@ class Ema:
             done = 0
             self._average, self._count = 0.0, 0
         if len(values) > len(self._out):
-            grown = np.empty(max(len(values), 2 * len(self._out)), dtype=np.float64)
+            grown = np.empty(max(len(values), int(_STOCK * len(self._out))), dtype=np.float64)
             grown[:done] = self._out[:done]
             self._out = grown
         self._seen = values

@@ -339,7 +339,8 @@ class DataScreen(WorkbenchScreen):
     def _draw_source(self) -> None:
         questions = self._questions
         if questions.experiment is not None:
-            self.source.tell(questions.experiment, questions.source, questions.source_problem)
+            records = 0 if questions.facts is None else questions.facts.report.records
+            self.source.tell(questions.experiment, questions.source, questions.source_problem, records)
 
     def _while_linting(self) -> None:
         preview = self._questions.preview

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 _LABEL = 11
 WORDING, NEW_WORDING = "wording:", "wording:new"
 """Beginning of the keys of wordings, which are prompt and completion together."""
+_DELIMITED = ("csv", "tsv")
+_TEXTS = ("jsonl", "json", "lines", *_DELIMITED)
+_HEADERS = {"auto": "found out", "yes": "names the columns", "no": "is none"}
+_BRANCHES = {"best": "the best-ranked replies", "longest": "the longest", "all": "every one"}
 _MODES = {"records": "single records", "grouped": "groups", "facts": "facts in words"}
 
 
@@ -54,13 +58,16 @@ class Line:
         return Content.assemble(label, " ", cell(clip(self.value, room), room, style=self.style))
 
 
-def lines_of(experiment: Experiment, facts: SourceFacts | None, problem: str, width: int) -> list[Line]:
+def lines_of(
+    experiment: Experiment, facts: SourceFacts | None, problem: str, width: int, records: int = 0
+) -> list[Line]:
     """Everything about source and mapping.
 
     Args:
         facts: what is known of the source, or None while nothing is.
         problem: why nothing will be known; empty when that is not so.
         width: cells of the list, for what is wrapped.
+        records: how many the whole source has, where that was found out since; else 0.
     """
     data = experiment.data
     out = [_heading("Source"), Line("source", clip_middle(_short(data.source), max(width - _LABEL, 8)), "data.source",
@@ -68,7 +75,8 @@ def lines_of(experiment: Experiment, facts: SourceFacts | None, problem: str, wi
     if facts is None:
         text = problem or "◌ looking at its first records …"
         return [*out, *_told(("✗ " if problem else "") + text, width, "$text-error" if problem else "$text-muted")]
-    out += [*_source(facts), _blank(), *_taken(data, facts, width), _blank(), *_templates(data, facts), _blank()]
+    out += [*_source(data, facts, records), _blank(), *_taken(data, facts, width), _blank()]
+    out += [*_templates(data, facts), _blank()]
     out += [*_sieve(experiment), _blank(), *_division(data, facts, width), _blank(), _heading("Columns")]
     return [*out, *(Line(visible(path), _value(value)) for path, value in facts.columns.items())]
 
@@ -95,11 +103,23 @@ def _value(value: Any) -> str:
     return "–" if value is None else visible(value if isinstance(value, str) else str(value))
 
 
-def _source(facts: SourceFacts) -> Iterator[Line]:
-    rows = f"{count(facts.rows)}{'' if facts.complete else ' and more'} records"
-    yield Line("read as", f"{facts.format}, {rows}")
+def _source(data: DataSection, facts: SourceFacts, records: int) -> Iterator[Line]:
+    # A source with splits of its own counts the records that are trained on, which a count of all does not tell.
+    counted = facts.complete or (records > 0 and not facts.splits)
+    found = facts.rows if facts.complete or not counted else records
+    yield Line("read as", f"{facts.format}, {count(found)}{'' if counted else ' and more'} records")
     if facts.splits:
         yield Line("brings", ", ".join(facts.splits))
+    if facts.format in _TEXTS or data.encoding:
+        yield _found_out("encoding", data.encoding)
+    if facts.format in _DELIMITED or data.delimiter:
+        yield _found_out("delimiter", "tab" if data.delimiter == "\t" else data.delimiter)
+        yield Line("header", _HEADERS[data.header], "data.header")
+
+
+def _found_out(name: str, value: str) -> Line:
+    """A property of the file that is found out unless it is named."""
+    return Line(name, visible(value) or "found out", f"data.{name}", "" if value else "$text-muted")
 
 
 def _taken(data: DataSection, facts: SourceFacts, width: int) -> Iterator[Line]:
@@ -116,6 +136,8 @@ def _taken(data: DataSection, facts: SourceFacts, width: int) -> Iterator[Line]:
     others = [other.shape for other in facts.guesses if other.shape != guess.shape]
     if others:
         yield from _told(f"or {', '.join(others)}", width)
+    if guess.shape == "tree":
+        yield Line("branches", _BRANCHES[data.tree], "data.tree")
 
 
 def _templates(data: DataSection, facts: SourceFacts) -> Iterator[Line]:
@@ -142,6 +164,7 @@ def _sieve(experiment: Experiment) -> Iterator[Line]:
     yield Line("sample", count(data.sample) if data.sample else "all", "data.sample")
     yield Line("slice", data.slice or "all", "data.slice")
     yield Line("seed", str(experiment.run.seed), "run.seed")
+    yield Line("learnt", "the answers only" if data.mask_prompt else "prompts and answers", "data.mask_prompt")
 
 
 def _division(data: DataSection, facts: SourceFacts, width: int) -> Iterator[Line]:

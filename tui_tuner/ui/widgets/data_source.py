@@ -17,7 +17,7 @@ class SourcePane(RowList):
 
     def __init__(self, *, id: str) -> None:
         super().__init__("Source", id=id)
-        self._known: tuple[Experiment, SourceFacts | None, str] | None = None
+        self._known: tuple[Experiment, SourceFacts | None, str, int] | None = None
         self._lines: list[Line] = []
         self._width = 0
 
@@ -31,9 +31,9 @@ class SourcePane(RowList):
         """Everything as text."""
         return "\n".join(f"{line.label} {line.value}".strip() for line in self._lines)
 
-    def tell(self, experiment: Experiment, facts: SourceFacts | None, problem: str) -> None:
-        """Shows what is known; drawn anew only when something is other than before."""
-        known = (experiment, facts, problem)
+    def tell(self, experiment: Experiment, facts: SourceFacts | None, problem: str, records: int = 0) -> None:
+        """Shows what is known, as `lines_of` is told it; drawn anew only when something is other than before."""
+        known = (experiment, facts, problem, records)
         if self._known is not None and all(one is two or one == two for one, two in zip(known, self._known)):  # noqa: B905
             return
         self._known = known
@@ -49,7 +49,9 @@ class SourcePane(RowList):
         if self._known is None or self._width <= GUTTER:
             return
         before = self.key
-        self._lines = shown = lines_of(*self._known, self._width - GUTTER - 1)  # a scroll bar may come
+        experiment, facts, problem, records = self._known
+        width = self._width - GUTTER - 1  # a scroll bar may come
+        self._lines = shown = lines_of(experiment, facts, problem, width, records)
         skip = frozenset(at for at, line in enumerate(shown) if not line.key)
         cursor = next((at for at, line in enumerate(shown) if line.key == before), self.cursor)
         self.show(len(shown), lambda at, width: shown[at].draw(width), skip=skip, cursor=cursor)
