@@ -27,7 +27,7 @@ from tests.ui.workshop import (
     preview_row,
     with_config,
 )
-from tui_tuner.engine.requests import PreviewData
+from tui_tuner.engine.requests import LoadLibraries, PreviewData
 from tui_tuner.engine.results import DataPreview, PreviewRow
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.widgets import data_row, data_summary
@@ -122,7 +122,7 @@ async def test_without_experiment_or_run_it_says_what_to_do(drive: Drive) -> Non
     async with drive() as (app, pilot):
         await open_mode(pilot, "data")
         assert "Choose a preset on Home (0)" in shown(app)
-        assert app.engine.submitted == []
+        assert [type(request) for request in app.engine.submitted] == [LoadLibraries], "what takes time is done early"
 
 
 async def test_it_asks_once_and_again_when_the_data_changes(drive: Drive, engine: FakeEngine) -> None:

@@ -311,7 +311,7 @@ def test_picture(
         "value": (to("data.filter"), "enter sets it"),
         "shape": (to("data.shape"), "Leave it as it is"),
         "split": (to("data.split"), "Leave it as it is"),
-        "wording": (to("wording:0"), "what record"),
+        "wording": (to("wording:new"), "what record"),
         "open": (("l",), "games.csv"),
     }[pose]
     app = app_with(place, FakeEngine(described(source_facts(data))))

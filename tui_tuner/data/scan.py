@@ -6,9 +6,7 @@ can be shown and the pass be stopped. Nothing is written but the cache of result
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -37,8 +35,8 @@ from tui_tuner.errors import TunerError
 if TYPE_CHECKING:
     from tui_tuner.config import Experiment
 
-_PORTION = 256
-_ENCODERS = 2
+_PORTION = 512
+"""Rows that are made, encoded and linted together; enough of them to keep all cores at encoding."""
 _UNSETTLED = ("unknown-shape", "no-answers", "unknown-column", "bad-template", "bad-condition", "unknown-fix")
 
 
@@ -264,8 +262,8 @@ Portion = tuple[int, list[Row], list[Example | TunerError]]
 def _tokenised(made: Draft, origins: NDArray[np.int32], tokenizer: Any, *, mask_prompt: bool) -> Generator[Portion]:
     """Portions of rows with their tokens.
 
-    Encoding releases the interpreter, so it runs ahead in threads of its own while the next rows are made in another,
-    and the caller lints.
+    Encoding releases the interpreter and takes all cores there are, so it runs ahead in a thread of its own while the
+    next rows are made in another, and the caller lints.
     """
 
     def portions() -> Iterator[tuple[int, list[Row]]]:
@@ -277,18 +275,7 @@ def _tokenised(made: Draft, origins: NDArray[np.int32], tokenizer: Any, *, mask_
             yield start, rows, [Example([], 0)] * len(rows)
         return
     rendered = ((start, rows, render_many(rows, tokenizer, mask_prompt=mask_prompt)) for start, rows in portions())
-    pending: deque[tuple[int, list[Row], Future[list[Example | TunerError]]]] = deque()
     with closing(ahead(rendered, "tui-tuner-rows")) as waiting:
-        # Encoding only reads the tokenizer, so two may encode at a time.
-        pool = ThreadPoolExecutor(_ENCODERS, "tui-tuner-tokens")
-        try:
-            for start, rows, texts in waiting:
-                pending.append((start, rows, pool.submit(encode_many, texts)))
-                if len(pending) > _ENCODERS:
-                    start, rows, examples = pending.popleft()
-                    yield start, rows, examples.result()
-            while pending:
-                start, rows, examples = pending.popleft()
-                yield start, rows, examples.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+        encoded = ((start, rows, encode_many(texts)) for start, rows, texts in waiting)
+        with closing(ahead(encoded, "tui-tuner-tokens", 1)) as ready:
+            yield from ready

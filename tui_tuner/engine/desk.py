@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui_tuner.engine.requests import DescribeSource, FindRows, PreviewData, Request, ScanData
+from tui_tuner.engine.requests import DescribeSource, FindRows, LoadLibraries, PreviewData, Request, ScanData
 
 if TYPE_CHECKING:
     from tui_tuner.config import DataSection
@@ -79,6 +79,10 @@ class DataClerk:
             from tui_tuner.data.sourcefacts import source_facts
 
             return source_facts(request.experiment.data, request.base)
+        if isinstance(request, LoadLibraries):
+            from tui_tuner.models.libraries import ready
+
+            return ready()
         if isinstance(request, ScanData):
             from tui_tuner.engine.dataset import data_facts
 

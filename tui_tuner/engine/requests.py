@@ -140,6 +140,17 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class LoadLibraries:
+    """Imports what reading tokens takes, before anybody waits for it. Result: None."""
+
+    lane: ClassVar[Lane] = "data"
+
+    @property
+    def title(self) -> str:
+        return "get ready to read data"
+
+
+@dataclass(frozen=True)
 class ScanData:
     """Tokenises and lints every row of an experiment's data. Result: `DataFacts`."""
 
@@ -180,4 +191,14 @@ class ChatTurn:
         return "chat"
 
 
-Request = RunExperiment | JoinRun | DescribeModel | PreviewData | FindRows | DescribeSource | ScanData | ChatTurn
+Request = (
+    RunExperiment
+    | JoinRun
+    | DescribeModel
+    | PreviewData
+    | FindRows
+    | DescribeSource
+    | LoadLibraries
+    | ScanData
+    | ChatTurn
+)

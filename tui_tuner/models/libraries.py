@@ -25,7 +25,8 @@ def ready() -> None:
             return
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        # Many rows are encoded on all cores. Said outright, for unsaid the library warns when a process is started.
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "true")
         load_fast_blas()  # before mlx: afterwards its own slow one is bound
         with open_file_limit_kept():
             import mlx_lm.utils  # noqa: F401

@@ -15,6 +15,7 @@ from textual.content import Content
 from textual.widgets import Input, Static
 
 from tui_tuner.config.model import Experiment
+from tui_tuner.engine.requests import LoadLibraries
 from tui_tuner.engine.results import DataPreview
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.mapping import MappingEditor, change
@@ -67,6 +68,7 @@ class DataScreen(WorkbenchScreen):
         self._questions = Questions()
         self._at = 0
         self._subject: Subject | None = None
+        self._ready = False
         self._asked: Callable[[str], None] = lambda text: None
         self._figured: tuple[object, object] = (None, None)
 
@@ -301,6 +303,7 @@ class DataScreen(WorkbenchScreen):
         if subject is None:
             text = self._subjects.problem or self.EMPTY
             self.query_one("#data-empty", Static).update(Content(visible(text, lines=True)))
+            self._get_ready()
             return
         self._questions.ask(self.tuner.engine, subject, self.tuner.state.run, again=again)
         if self._questions.has_more_to_ask:
@@ -323,6 +326,12 @@ class DataScreen(WorkbenchScreen):
         if self._questions.has_more_to_ask:
             self._questions.ask_more()
             self.call_hook("engine")
+
+    def _get_ready(self) -> None:
+        """Has the engine import while somebody looks for data what will be needed once it is found."""
+        if not self._ready:
+            self._ready = True
+            self.tuner.engine.submit(LoadLibraries())
 
     def _draw_waiting(self, subject: Subject) -> None:
         """Says that the rows are being read, or why they cannot be."""
