@@ -27,7 +27,8 @@ _LABEL = 11
 WORDING, NEW_WORDING = "wording:", "wording:new"
 """Beginning of the keys of wordings, which are prompt and completion together."""
 _DELIMITED = ("csv", "tsv")
-_TEXTS = ("jsonl", "json", "lines", *_DELIMITED)
+_TEXTS = ("json", "lines", *_DELIMITED)
+"""What the formats of text files begin with."""
 _HEADERS = {"auto": "found out", "yes": "names the columns", "no": "is none"}
 _BRANCHES = {"best": "the best-ranked replies", "longest": "the longest", "all": "every one"}
 _MODES = {"records": "single records", "grouped": "groups", "facts": "facts in words"}
@@ -110,7 +111,7 @@ def _source(data: DataSection, facts: SourceFacts, records: int) -> Iterator[Lin
     yield Line("read as", f"{facts.format}, {count(found)}{'' if counted else ' and more'} records")
     if facts.splits:
         yield Line("brings", ", ".join(facts.splits))
-    if facts.format in _TEXTS or data.encoding:
+    if facts.format.startswith(_TEXTS) or data.encoding:
         yield _found_out("encoding", data.encoding)
     if facts.format in _DELIMITED or data.delimiter:
         yield _found_out("delimiter", "tab" if data.delimiter == "\t" else data.delimiter)
