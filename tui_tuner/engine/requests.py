@@ -165,6 +165,26 @@ class ScanData:
 
 
 @dataclass(frozen=True)
+class TokenLosses:
+    """Base against adapter on one test row of a run, token by token. Result: `RowLosses`.
+
+    Attributes:
+        run: the run folder.
+        index: of the row in the run's test rows.
+        reference: its reference, so that another row is not taken for it; empty when it is not known.
+    """
+
+    run: Path
+    index: int
+    reference: str = ""
+    lane: ClassVar[Lane] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"losses of row {self.index} of {self.run.name}"
+
+
+@dataclass(frozen=True)
 class ChatTurn:
     """One answer to a conversation, streamed into `sink`. Result: `ChatReply`.
 
@@ -200,5 +220,6 @@ Request = (
     | DescribeSource
     | LoadLibraries
     | ScanData
+    | TokenLosses
     | ChatTurn
 )

@@ -9,7 +9,7 @@ from typing import Any
 from tui_tuner.data.preview import DataPreview, PreviewRow
 from tui_tuner.models.facts import ModelFacts
 
-__all__ = ["ChatReply", "DataPreview", "ModelFacts", "PreviewRow", "TokenSink"]
+__all__ = ["ChatReply", "DataPreview", "ModelFacts", "PreviewRow", "RowLosses", "TokenSink"]
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,35 @@ class ChatReply:
             "finish": self.finish,
             "time_to_first_token": self.time_to_first_token,
         }
+
+
+@dataclass(frozen=True)
+class RowLosses:
+    """One row's answer under two models.
+
+    Attributes:
+        index: the row.
+        pieces: the text of each token of the answer, its end included.
+        base, adapter: as many negative log-likelihoods, in nats.
+    """
+
+    index: int
+    pieces: list[str]
+    base: list[float]
+    adapter: list[float]
+
+    def as_json(self) -> dict[str, Any]:
+        """The document that a command prints."""
+        tokens = zip(self.pieces, self.base, self.adapter, strict=True)
+        return {
+            "index": self.index,
+            "tokens": [{"text": text, "base": first, "adapter": second} for text, first, second in tokens],
+            "mean": {"base": _mean(self.base), "adapter": _mean(self.adapter)},
+        }
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
 
 
 @dataclass

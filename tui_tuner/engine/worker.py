@@ -26,6 +26,7 @@ from tui_tuner.engine.requests import (
     Lane,
     Request,
     RunExperiment,
+    TokenLosses,
 )
 from tui_tuner.engine.results import ChatReply
 from tui_tuner.errors import TunerError, brief
@@ -280,6 +281,10 @@ class _Performer:
             return join_run(RunFolder.open(request.folder), handle.control, self._models(), request.place)
         if isinstance(request, ChatTurn):
             return self._chat(handle, request)
+        if isinstance(request, TokenLosses):
+            from tui_tuner.engine.row_losses import row_losses
+
+            return row_losses(request, self._models(), handle.control.check)
         if isinstance(request, DescribeModel):
             from tui_tuner.models.describe import describe_model
 

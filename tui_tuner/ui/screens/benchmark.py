@@ -6,9 +6,10 @@ engine. Nothing is measured or judged here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from textual import events
 from textual.app import ComposeResult
@@ -16,29 +17,34 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from tui_tuner.runs.state import RunState
+from tui_tuner.evaluation.stored import AFTER, BEFORE
 from tui_tuner.runs.view import RunView
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.widgets import benchmark_losses
+from tui_tuner.ui.widgets import benchmark_words as words
 from tui_tuner.ui.widgets.benchmark_answers import AnswersPane
+from tui_tuner.ui.widgets.benchmark_cases import CasesPane, Documents, Kind, dead
+from tui_tuner.ui.widgets.benchmark_checkpoints import CheckpointsPane
+from tui_tuner.ui.widgets.benchmark_jobs import LossesAsked
 from tui_tuner.ui.widgets.benchmark_store import BenchmarkStore, Reading, Side
 from tui_tuner.ui.widgets.benchmark_verdict import VerdictPane
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.data_pane import TextPane, notice
 from tui_tuner.ui.widgets.data_zoom import unzoom, zoom
 
-TABS = {"verdict": "Verdict", "results": "Results", "rows": "Rows"}
-_OF_ROWS = ("order", "filter", "search", "split", "compare", "row", "metric")
+TABS = {
+    "verdict": "Verdict", "results": "Results", "rows": "Rows",
+    "behaviour": "Behaviour", "canaries": "Canaries", "checkpoints": "Checkpoints",
+}  # fmt: skip
+_OF_ROWS = ("order", "filter", "search", "compare", "row")
 
 
 class BenchmarkScreen(WorkbenchScreen):
     """Shows the benchmark of the run being looked at."""
 
     MODE = "benchmark"
-    EMPTY = (
-        "There is nothing to compare yet.\n\nA run answers its test rows before and after training.\n"
-        "Start one with f5, or open a finished one on Runs (7)."
-    )
+    EMPTY = words.NO_RUN
     INTRO = (
         "Each metric before and after with its 95 % interval, the difference, and whether it is more than luck; v "
         "leads to the rows, which can be ordered by what they gained or lost, and filtered. The metric under the "
@@ -52,6 +58,8 @@ class BenchmarkScreen(WorkbenchScreen):
         super().__init__()
         self._store = BenchmarkStore()
         self._tab = "verdict"
+        self._losses: LossesAsked | None = None
+        """Set while the selected row is shown by its tokens' losses."""
 
     def compose_body(self) -> ComposeResult:
         yield Static(self.empty_text, classes="empty", id="benchmark-empty", markup=False)
@@ -59,6 +67,9 @@ class BenchmarkScreen(WorkbenchScreen):
         yield Input(id="benchmark-search", compact=True)
         yield VerdictPane(id="benchmark-verdict")
         yield AnswersPane(id="benchmark-answers")
+        yield CasesPane("behaviour", id="benchmark-behaviour")
+        yield CasesPane("canaries", id="benchmark-canaries")
+        yield CheckpointsPane(id="benchmark-checkpoints")
 
     def on_mount(self) -> None:
         self._show_tab(self._tab)
@@ -85,11 +96,15 @@ class BenchmarkScreen(WorkbenchScreen):
         empty = run is None or view is None or store.board.empty
         self.set_class(empty, "-empty")
         if empty:
-            self.query_one("#benchmark-empty", Static).update(Content(self._why_empty(view)))
+            self.query_one("#benchmark-empty", Static).update(Content(words.why_empty(self.tuner.state, view)))
             return
         self._fetch()
         if new:
             self._draw()
+
+    def on_engine_changed(self) -> None:
+        if self._losses is not None:
+            self._draw_row()
 
     def on_resize(self, event: events.Resize) -> None:
         if not self.has_class("-empty"):
@@ -131,7 +146,12 @@ class BenchmarkScreen(WorkbenchScreen):
 
     def action_compare(self) -> None:
         self.answers.against_reference = not self.answers.against_reference
-        self.answers.show_row()
+        self._draw_row()
+
+    def action_losses(self) -> None:
+        """Shows the row by the losses of its tokens, or its answers again."""
+        self._losses = LossesAsked() if self._losses is None else None
+        self._draw_row()
 
     def action_row(self, step: int) -> None:
         self.answers.listed.cursor += step
@@ -159,15 +179,21 @@ class BenchmarkScreen(WorkbenchScreen):
             return super().check_action(action, parameters)
         if action == "split":
             return len(self._store.reading.pairs.splits) > 1 and self._rows_shown
+        if action == "metric":
+            return bool(self._store.metrics) and (self._rows_shown or self._tab in ("verdict", "results"))
+        if action == "losses":
+            return self._rows_shown and self.answers.row is not None and self._has_adapter
         if action in _OF_ROWS:
-            return bool(self._store.reading.pairs.rows) and (self._rows_shown or action == "metric")
+            return self._rows_shown and bool(self._store.reading.pairs.rows)
         if action in ("tab", "zoom"):
             return not self.has_class("-empty")
         return super().check_action(action, parameters)
 
     def on_row_list_highlighted(self, event: RowList.Highlighted) -> None:
         if event.row_list is self.answers.listed:
-            self.answers.show_row()
+            self._draw_row()
+        elif isinstance(event.row_list.parent, CasesPane):
+            event.row_list.parent.show_entry()
         elif event.row_list is self.verdict.metrics:
             self.verdict.show_metric(self._store)
             self._fill(cursor=0)
@@ -179,6 +205,9 @@ class BenchmarkScreen(WorkbenchScreen):
             zoom(self, answers.pane)
         elif event.row_list is self.verdict.metrics:
             self._show_tab("rows")
+        elif isinstance(event.row_list.parent, CasesPane):
+            event.row_list.parent.pane.focus()
+            zoom(self, event.row_list.parent.pane)
         elif event.row_list is self.verdict.results:
             self._compare_with(list(self._store.board.results)[event.index])
 
@@ -226,12 +255,23 @@ class BenchmarkScreen(WorkbenchScreen):
     @property
     def _main(self) -> Widget:
         """The list of the present tab."""
-        lists = {"rows": self.answers.listed, "results": self.verdict.results}
+        lists: dict[str, Widget] = {
+            "rows": self.answers.listed, "results": self.verdict.results, "behaviour": self._cases("behaviour").main,
+            "canaries": self._cases("canaries").main, "checkpoints": self.query_one(CheckpointsPane).main,
+        }  # fmt: skip
         return lists.get(self._tab, self.verdict.metrics)
+
+    def _cases(self, kind: Kind) -> CasesPane:
+        return self.query_one(f"#benchmark-{kind}", CasesPane)
 
     @property
     def _rows_shown(self) -> bool:
         return bool(self.answers.display)
+
+    @property
+    def _has_adapter(self) -> bool:
+        run = self.tuner.state.run
+        return run is not None and (run.adapters / "adapters.safetensors").is_file()
 
     def _show_tab(self, name: str) -> None:
         unzoom(self)
@@ -243,53 +283,52 @@ class BenchmarkScreen(WorkbenchScreen):
         self.refresh_bars()
 
     def _draw_tabs(self) -> None:
-        parts = [(f" {title} ", "reverse" if name == self._tab else "$text-muted") for name, title in TABS.items()]
+        gone = dead(self._documents(self._store.board.canaries))
+        parts = []
+        for name, title in TABS.items():
+            mark = " ✗" if name == "canaries" and gone else ""
+            style = "reverse" if name == self._tab else "bold $text-error" if mark else "$text-muted"
+            parts.append((f" {title}{mark} ", style))
         first, second = self._store.names
         against = f"   {first} → {second}" if not self._store.usual else ""
         self.query_one("#benchmark-tabs", Static).update(Content.assemble(*parts, (against, "bold $text-primary")))
 
     def _draw(self) -> None:
         self._draw_tabs()
-        self.verdict.show(self._store, self._remark())
+        store = self._store
+        self.verdict.show(store, words.remark(store, self.tuner.state.follower, self.size.width))
         self._fill()
+        for kind, found in (("behaviour", store.board.behaviour), ("canaries", store.board.canaries)):
+            pane = self._cases("behaviour" if kind == "behaviour" else "canaries")
+            pane.show(self._documents(found), self._measured_names(found), partial(words.nothing, kind))
+        self.query_one(CheckpointsPane).show(store.board.checkpoints, partial(words.nothing, "checkpoints"))
+
+    def _measured_names(self, found: Mapping[str, object]) -> tuple[str, str]:
+        """The two results whose tests are shown: those compared where they were tested, else before and after."""
+        first, second = self._store.labels
+        return (first, second) if first in found or second in found else (BEFORE, AFTER)
+
+    def _documents(self, found: Mapping[str, dict[str, Any]]) -> Documents:
+        first, second = self._measured_names(found)
+        return found.get(first), found.get(second)
 
     def _fill(self, cursor: int | None = None) -> None:
         self.answers.show(self._store, self.metric, cursor)
-        self.answers.show_row()
+        self._draw_row()
+
+    def _draw_row(self) -> None:
+        answers, run = self.answers, self.tuner.state.run
+        row = answers.row
+        if self._losses is None or row is None or run is None:
+            answers.show_row()
+            return
+        found = self._losses.of(self.tuner.engine, run.path, row)
+        if isinstance(found, str):
+            sign = "✗" if self._losses.failed() else "◌"
+            answers.show_row(lambda width: notice(sign, found, "bold", width), "loss per token")
+        else:
+            answers.show_row(lambda width: benchmark_losses.drawing(found, row.prompt, width), "loss per token")
 
     def _leave_search(self) -> None:
         self.remove_class("-searching")
         self._main.focus()
-
-    def _why_empty(self, view: RunView | None) -> str:
-        """What is missing and what brings it, for the run at hand."""
-        follower = self.tuner.state.follower
-        if follower is None:
-            return self.EMPTY
-        if view is None:
-            return "◌ reading the run …"
-        if self.tuner.state.run is None:
-            return "A log of another program has no benchmark.\n\nOpen a run of this workbench on Runs (7)."
-        if follower.state in (RunState.RUNNING, RunState.QUEUED, RunState.PAUSED):
-            return "◌ The first benchmark is not done yet.\n\nThe Train screen (4) shows how far the run is."
-        return (
-            "This run has no benchmark.\n\nIts evaluation was switched off, or it ended before it was measured.\n"
-            "Set evaluation.enabled=true and start again with f5."
-        )
-
-    def _remark(self) -> Content | None:
-        """What to say while there is no verdict."""
-        store, follower = self._store, self.tuner.state.follower
-        if store.waiting:
-            return notice("◌", "Reading the answers …", "$text-accent", 80)
-        results = store.board.results
-        active = follower is not None and follower.active
-        if not store.usual:
-            return None
-        if "before" in results and "after" in results:
-            text = "Both sides are measured; the verdict is " + ("being worked out." if active else "missing.")
-        elif active:
-            text = "Measured before training; the other side follows when training is done."
-        else:
-            text = "Only one side was measured: the run ended before the other. Resume it on Runs (7) for a verdict."
-        return notice("◌", text, "$text-accent", max(self.size.width - 4, 40))

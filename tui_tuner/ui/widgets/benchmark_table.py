@@ -13,7 +13,7 @@ from textual.content import Content
 
 from tui_tuner.evaluation.board import Result
 from tui_tuner.evaluation.stored import Pair
-from tui_tuner.ui.format import count, share
+from tui_tuner.ui.format import count
 from tui_tuner.ui.status import VERDICTS
 from tui_tuner.ui.text import clip, clip_middle, visible
 from tui_tuner.ui.widgets.benchmark_rows import DUST
@@ -31,6 +31,7 @@ MINUS = "−"
 WIDE = 106
 """Cells from which the table has room for p, wins and the verdict in words."""
 _NAME, _SIDE, _GAP, _P, _WINS = 12, 18, 22, 8, 12
+_NUMBER = (int, float)
 _UNJUDGED = ("·", "", "$text-muted")
 
 
@@ -307,9 +308,9 @@ def sentence(text: str, width: int) -> Content:
 
 
 def rate(figures: Mapping[str, Any] | None, width: int) -> Content:
-    """A share with its 95 % interval: `83 % 61 %–94 %`."""
-    if not figures or not isinstance(figures.get("rate"), (int, float)):
+    """A share with its 95 % interval: `83 % 61–94 %`."""
+    if not figures or not isinstance(figures.get("rate"), _NUMBER):
         return cell("–", width, style="$text-muted")
     low, high = figures.get("low"), figures.get("high")
-    between = f" {share(low)}–{share(high)}" if isinstance(low, float | int) and isinstance(high, float | int) else ""
-    return cell(Content.assemble((share(figures["rate"]), "bold"), (between, "$text-muted")), width)
+    between = f" {100 * low:.0f}–{100 * high:.0f} %" if isinstance(low, _NUMBER) and isinstance(high, _NUMBER) else ""
+    return cell(Content.assemble((f"{100 * figures['rate']:.0f} %", "bold"), (between, "$text-muted")), width)
