@@ -37,14 +37,12 @@ class Reading:
     """What was read for two sides.
 
     Attributes:
-        told: metric → verdict, where the run itself does not tell it.
-        sentence: the verdict on all of them.
+        verdict: in the form of `verdict.json`, where the run itself does not tell it.
         problem: why something could not be read or judged.
     """
 
     pairs: Pairs = field(default_factory=Pairs)
-    told: Mapping[str, Any] = field(default_factory=dict)
-    sentence: str = ""
+    verdict: Mapping[str, Any] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -117,17 +115,20 @@ class BenchmarkStore:
         return result.metrics if result is not None else {}
 
     @property
+    def verdict(self) -> Mapping[str, Any]:
+        """The verdict on the two results, in the form of `verdict.json`; empty when there is none."""
+        return self.board.verdict if self.usual else self.reading.verdict
+
+    @property
     def told(self) -> Mapping[str, Any]:
         """Metric → verdict on it."""
-        if self.usual:
-            metrics = self.board.verdict.get("metrics")
-            return metrics if isinstance(metrics, Mapping) else {}
-        return self.reading.told
+        metrics = self.verdict.get("metrics")
+        return metrics if isinstance(metrics, Mapping) else {}
 
     @property
     def sentence(self) -> str:
         """The verdict on all metrics in words; empty when there is none."""
-        return str(self.board.verdict.get("sentence") or "") if self.usual else self.reading.sentence
+        return str(self.verdict.get("sentence") or "")
 
     def meant(self, metric: str) -> dict[str, Any]:
         """What a metric is: definition, options, version and direction, as the results tell it."""
@@ -153,7 +154,7 @@ class BenchmarkStore:
         for side, board in zip(sides, boards, strict=True):
             result = board.results.get(side.label) if board is not None and side is not None else None
             parts.append(result.splits if result is not None else {})
-        judged = self.board.verdict.get("splits") if self.usual else None
+        judged = self.verdict.get("splits")
         judged = judged if isinstance(judged, dict) else {}
         names = list(dict.fromkeys([*parts[0], *parts[1], *judged]))
         if len(names) < 2:
@@ -254,22 +255,10 @@ def read(first: Side | None, second: Side | None, judge: bool) -> Reading:
         return Reading(problem=f"The answers in {error.filename} cannot be read ({error.strerror or error}).")
     if not judge or first is None or second is None:
         return Reading(pairs)
-    return _judged(pairs)
-
-
-def _judged(pairs: Pairs) -> Reading:
     from tui_tuner.errors import TunerError
-    from tui_tuner.evaluation.score import verdict
+    from tui_tuner.evaluation.pairing import judge_pairs
 
-    sides: tuple[dict[str, Any], dict[str, Any]] = {}, {}
-    for metric in pairs.metrics:
-        values = pairs.both(metric)
-        if values[0]:
-            sides[0][metric], sides[1][metric] = values
-    if not sides[0]:
-        return Reading(pairs, problem="The two results have no row in common, so they cannot be compared.")
     try:
-        judged = verdict(*sides)
+        return Reading(pairs, judge_pairs(pairs))
     except TunerError as error:
         return Reading(pairs, problem=f"They cannot be judged: {error.sentence()}")
-    return Reading(pairs, judged.as_json(), judged.sentence)

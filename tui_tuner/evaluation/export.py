@@ -1,0 +1,164 @@
+"""What was measured of a run as one document, and as Markdown, CSV or JSON to hand on.
+
+Everything that the Benchmark screen shows is in the document. Writing never replaces a file that is there, unless it
+is told to; texts of data and models are quoted so that they stay text.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from tui_tuner.errors import TunerError
+from tui_tuner.evaluation import stored
+from tui_tuner.evaluation.board import Board, read_board
+from tui_tuner.evaluation.pairing import judge_pairs
+from tui_tuner.evaluation.stored import AFTER, BEFORE, Answer, Pair, Pairs
+from tui_tuner.runs.files import plain_json, read_failure, write_atomic
+
+if TYPE_CHECKING:
+    from tui_tuner.runs.folder import RunFolder
+    from tui_tuner.runs.view import RunView
+
+Format = Literal["md", "csv", "json"]
+FORMATS: tuple[Format, ...] = ("md", "csv", "json")
+SAMPLES = 5
+"""Rows that Markdown shows in full: so many of those that lost most, and of those that gained most."""
+
+
+def report_document(
+    folder: RunFolder, view: RunView | None = None, sides: tuple[str, str] = (BEFORE, AFTER)
+) -> dict[str, Any]:
+    """All that was measured of a run.
+
+    Args:
+        folder: the run.
+        view: its events, for runs that kept no files of their figures.
+        sides: labels of the two results whose rows stand beside each other.
+
+    Returns:
+        {"run", "sides", "results": {label: …}, "verdict", "behaviour", "canaries", "checkpoints", "rows", "damaged"}.
+
+    Raises:
+        TunerError: nothing was measured, there is no such result, or a file cannot be read.
+    """
+    board = read_board(folder.evaluation, view)
+    if board.empty:
+        raise TunerError(
+            "was not benchmarked yet",
+            code="no-benchmark",
+            where=folder.name,
+            fix="run or resume it with evaluation.enabled=true",
+        )
+    for label in sides:
+        if sides != (BEFORE, AFTER) and label not in board.results:
+            known = ", ".join(board.results)
+            raise TunerError(
+                f'has no result "{label}"', code="no-result", where=folder.name, fix=f"choose from {known}", usage=True
+            )
+    files = [stored.rows_file(folder.evaluation, label) for label in sides]
+    try:
+        pairs = stored.read_pairs(files[0], files[1])
+    except OSError as error:
+        raise read_failure(error, Path(error.filename or files[0])) from error
+    judged = board.verdict if sides == (BEFORE, AFTER) else judge_pairs(pairs)
+    return document_of(folder.name, board, pairs, sides, judged)
+
+
+def document_of(
+    run: str, board: Board, pairs: Pairs, sides: tuple[str, str], verdict: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The document, of what was read and judged already."""
+    return {
+        "run": run,
+        "sides": list(sides),
+        "results": {label: _result(board, label) for label in board.results},
+        "verdict": dict(verdict),
+        "behaviour": board.behaviour,
+        "canaries": board.canaries,
+        "checkpoints": board.checkpoints,
+        "rows": [_row(pair) for pair in pairs.rows],
+        "damaged": pairs.damaged,
+    }
+
+
+def _result(board: Board, label: str) -> dict[str, Any]:
+    result = board.results[label]
+    keys = ("model", "adapter", "n", "metrics", "splits", "settings")
+    return {key: getattr(result, key) for key in keys}
+
+
+def _row(pair: Pair) -> dict[str, Any]:
+    names = dict.fromkeys(name for answer in pair.answers for name in answer.scores)
+    differences = {name: pair.difference(name) for name in names}
+    return {
+        "index": pair.index,
+        "split": pair.split,
+        "prompt": pair.prompt,
+        "reference": pair.reference,
+        "a": _answer(pair.a),
+        "b": _answer(pair.b),
+        "difference": {name: value for name, value in differences.items() if value is not None},
+    }
+
+
+def _answer(answer: Answer | None) -> dict[str, Any] | None:
+    if answer is None:
+        return None
+    return {"text": answer.prediction, "tokens": answer.tokens, "finish": answer.finish, "scores": answer.scores}
+
+
+def rendered(document: Mapping[str, Any], form: Format) -> str:
+    """The document as text: Markdown with tables and samples, CSV with a line per row, or JSON with everything."""
+    if form == "csv":
+        return as_csv(document)
+    if form == "json":
+        plain, _ = plain_json(dict(document))
+        return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
+    from tui_tuner.evaluation.markdown import as_markdown
+
+    return as_markdown(document)
+
+
+def as_csv(document: Mapping[str, Any]) -> str:
+    """A line per row: texts, tokens and scores of both sides, and the differences.
+
+    Texts stand as they are; a program that takes a text beginning with `=` for a formula must be told not to.
+    """
+    rows: Sequence[Mapping[str, Any]] = document["rows"]
+    a, b = document["sides"]
+    scored = [side["scores"] for row in rows for side in (row["a"], row["b"]) if side]
+    metrics = list(dict.fromkeys(name for scores in scored for name in scores))
+    parts = ("text", "tokens", "finish")
+    head = ["index", "split", "prompt", "reference"]
+    head += [f"{label}_{part}" for label in (a, b) for part in (*parts, *metrics)]
+    head += [f"difference_{name}" for name in metrics]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(head)
+    for row in rows:
+        line = [row["index"], row["split"], row["prompt"], row["reference"]]
+        for side in (row["a"], row["b"]):
+            line += [side[part] if side else "" for part in parts]
+            line += [side["scores"].get(name, "") if side else "" for name in metrics]
+        writer.writerow([*line, *(row["difference"].get(name, "") for name in metrics)])
+    return out.getvalue()
+
+
+def write_export(path: Path, document: Mapping[str, Any], form: Format, *, replace: bool = False) -> Path:
+    """Writes the document; returns where.
+
+    Raises:
+        TunerError: `exists` when something is there and `replace` is false, or it cannot be written.
+    """
+    path = Path(path).expanduser()
+    if path.is_dir():
+        raise TunerError("is a folder", code="in-the-way", where=str(path), fix="name a file in it")
+    if path.exists() and not replace:
+        raise TunerError("is there already", code="exists", where=str(path), fix="choose another name, or replace it")
+    write_atomic(path, rendered(document, form))
+    return path.absolute()

@@ -1,0 +1,219 @@
+"""The document of a benchmark as Markdown: tables, a curve in signs, and rows to look at.
+
+Texts of data and models are indented code, the one form that no text can break out of, or table cells with their bars
+and breaks taken out.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tui_tuner.evaluation.metrics import METRICS
+
+_MOST = 5
+"""Rows in full at either end of the list of differences."""
+_ACTING = ("Cc", "Cf", "Cs")
+"""Categories of characters that steer a terminal, reorder text, or are none."""
+_BAR = 30
+"""Signs that a whole bar takes."""
+
+
+def as_markdown(document: Mapping[str, Any]) -> str:
+    """See `export.rendered`."""
+    a, b = document["sides"]
+    verdict = document["verdict"]
+    parts = [f"# {_cell(document['run'])}", ""]
+    if verdict.get("sentence"):
+        parts += [_cell(verdict["sentence"]), ""]
+    parts += _verdict(document["results"], verdict.get("metrics") or {}, (a, b))
+    parts += _results(document["results"])
+    parts += _splits(document["results"], verdict.get("splits") or {}, (a, b))
+    parts += _tests("Behaviour tests", document["behaviour"], "cases")
+    parts += _tests("Canaries", document["canaries"], "groups")
+    parts += _checkpoints(document["checkpoints"])
+    parts += _definitions(document["results"])
+    parts += _samples(document, (a, b))
+    return "\n".join(parts).rstrip() + "\n"
+
+
+def _verdict(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple[str, str]) -> list[str]:
+    metrics = [(results.get(label) or {}).get("metrics") or {} for label in sides]
+    names = list(dict.fromkeys([*metrics[0], *metrics[1], *judged]))
+    if not names:
+        return []
+    rows = []
+    for name in names:
+        told = judged.get(name) or {}
+        counts = " / ".join(str(told.get(key, "–")) for key in ("wins", "ties", "losses")) if told else "–"
+        rows.append([
+            name, _interval(metrics[0].get(name)), _interval(metrics[1].get(name)), _difference(told),
+            _number(told.get("p"), 2), counts, _number(told.get("effect"), 2), str(told.get("rows_to_settle") or "–"),
+            str(told.get("verdict") or "–"),
+        ])  # fmt: skip
+    titles = ["metric", *sides, "difference", "p", "won / tied / lost", "effect", "rows to settle", "verdict"]
+    note = "Intervals are 95 %; p-values are corrected for judging several metrics at once."
+    return [f"## {_cell(sides[0])} against {_cell(sides[1])}", "", *_table(titles, rows), "", note, ""]
+
+
+def _results(results: Mapping[str, Any]) -> list[str]:
+    if len(results) < 3:
+        return []
+    names = list(dict.fromkeys(name for result in results.values() for name in result["metrics"]))
+    rows = [
+        [label, result["model"] or "–", str(result["n"] or "–"),
+         *(_interval(result["metrics"].get(name)) for name in names)]
+        for label, result in results.items()
+    ]  # fmt: skip
+    return ["## All results", "", *_table(["result", "model", "rows", *names], rows), ""]
+
+
+def _splits(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple[str, str]) -> list[str]:
+    parts = [(results.get(label) or {}).get("splits") or {} for label in sides]
+    names = list(dict.fromkeys([*parts[0], *parts[1]]))
+    if len(names) < 2:
+        return []
+    rows = []
+    for split in names:
+        first, second = (part.get(split) or {} for part in parts)
+        told = (judged.get(split) or {}).get("metrics") or {}
+        metrics = [one.get("metrics") or {} for one in (first, second)]
+        for name in dict.fromkeys([*metrics[0], *metrics[1]]):
+            rows.append([
+                split, str(second.get("n") or first.get("n") or "–"), name, _interval(metrics[0].get(name)),
+                _interval(metrics[1].get(name)), _difference(told.get(name) or {}),
+                str((told.get(name) or {}).get("verdict") or "–"),
+            ])  # fmt: skip
+    titles = ["part", "rows", "metric", *sides, "difference", "verdict"]
+    return ["## The parts apart", "", *_table(titles, rows), ""]
+
+
+def _tests(title: str, documents: Mapping[str, Any], key: str) -> list[str]:
+    if not documents:
+        return []
+    labels = list(documents)
+    by_name = {label: {str(one.get("name")): one for one in documents[label][key]} for label in labels}
+    names = list(dict.fromkeys(name for label in reversed(labels) for name in by_name[label]))
+    rows = []
+    for name in names:
+        found = [by_name[label].get(name) for label in labels]
+        status = next((str(one["status"]) for one in reversed(found) if one and one.get("status")), "")
+        rows.append([name, *(_rate(one) for one in found), status or "–"])
+    rows.append(["all", *(_rate(documents[label]) for label in labels), "–"])
+    return [f"## {title}", "", *_table(["name", *labels, "status"], rows), ""]
+
+
+def _checkpoints(document: Mapping[str, Any]) -> list[str]:
+    points = document.get("points") or []
+    values = [point["value"] for point in points if isinstance(point.get("value"), (int, float))]
+    if not values:
+        return []
+    low, high = min(values), max(values)
+    rows = []
+    for point in points:
+        best = "best" if point.get("step") == document.get("best_step") else ""
+        rows.append([
+            str(point.get("step")), _interval(point), _number(point.get("validation_loss"), 4),
+            _bar(point.get("value"), low, high), best,
+        ])  # fmt: skip
+    metric = str(document.get("metric") or "metric")
+    return ["## Checkpoints", "", *_table(["step", metric, "validation loss", "", ""], rows), ""]
+
+
+def _bar(value: object, low: float, high: float) -> str:
+    """A value between the lowest and the highest as a bar, so that a curve is seen where no picture can stand."""
+    if not isinstance(value, (int, float)):
+        return ""
+    share = 1.0 if high == low else (value - low) / (high - low)
+    return "█" * max(round(share * _BAR), 1)
+
+
+def _definitions(results: Mapping[str, Any]) -> list[str]:
+    told: dict[str, Mapping[str, Any]] = {}
+    for result in results.values():
+        told.update(result["metrics"])
+    lines = []
+    for name, figures in told.items():
+        definition = figures.get("definition") or (METRICS[name].definition if name in METRICS else "")
+        options = figures.get("options")
+        options = options if isinstance(options, Mapping) else METRICS[name].options if name in METRICS else {}
+        notes = [f"{key} {value}" for key, value in options.items()]
+        notes += [f"version {figures['version']}"] if figures.get("version") else []
+        if definition:
+            behind = f" ({_cell(', '.join(notes))})" if notes else ""
+            lines.append(f"- **{_cell(name)}**: {_cell(definition)}{behind}")
+    return ["## What the metrics are", "", *lines, ""] if lines else []
+
+
+def _samples(document: Mapping[str, Any], sides: tuple[str, str]) -> list[str]:
+    rows: Sequence[Mapping[str, Any]] = document["rows"]
+    judged = document["verdict"].get("metrics") or {}
+    metric = next(iter(judged), None) or next((name for row in rows for name in row["difference"]), None)
+    scored = [row for row in rows if metric in row["difference"]]
+    scored.sort(key=lambda row: float(row["difference"][metric]))
+    chosen = scored if len(scored) <= 2 * _MOST else [*scored[:_MOST], *scored[-_MOST:]]
+    if not chosen:
+        chosen = list(rows[: 2 * _MOST])
+    if not chosen:
+        return []
+    lines = ["## Rows", ""]
+    if metric and scored:
+        lines += [f"Those whose {_cell(metric)} moved most, in the order of what they gained.", ""]
+    for row in chosen:
+        moved = row["difference"].get(metric)
+        lines += [f"### Row {row['index']}" + ("" if moved is None else f" ({moved:+.3f})"), ""]
+        lines += [*_block("prompt", row["prompt"]), *_block("reference", row["reference"])]
+        for label, side in zip(sides, (row["a"], row["b"]), strict=True):
+            if side is not None:
+                lines += _block(label, side["text"])
+    return lines
+
+
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return ["| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines]
+
+
+def _interval(figures: Mapping[str, Any] | None) -> str:
+    if not figures or not isinstance(figures.get("value"), (int, float)):
+        return "–"
+    low, high = figures.get("low"), figures.get("high")
+    between = "" if low is None or high is None else f" ({_number(low, 3)} to {_number(high, 3)})"
+    return f"{_number(figures['value'], 3)}{between}"
+
+
+def _difference(told: Mapping[str, Any]) -> str:
+    if not isinstance(told.get("difference"), (int, float)):
+        return "–"
+    low, high = told.get("low"), told.get("high")
+    ends = all(isinstance(end, (int, float)) for end in (low, high))
+    return f"{told['difference']:+.3f}" + (f" ({low:+.3f} to {high:+.3f})" if ends else "")
+
+
+def _rate(figures: Mapping[str, Any] | None) -> str:
+    if not figures or not isinstance(figures.get("rate"), (int, float)):
+        return "–"
+    low, high = figures.get("low"), figures.get("high")
+    known = isinstance(low, (int, float)) and isinstance(high, (int, float))
+    return f"{100 * figures['rate']:.0f} %" + (f" ({100 * low:.0f} to {100 * high:.0f} %)" if known else "")
+
+
+def _number(value: object, digits: int) -> str:
+    return f"{value:.{digits}f}" if isinstance(value, (int, float)) else "–"
+
+
+def _block(title: str, text: object) -> list[str]:
+    return [f"{_cell(title)}:", "", *(f"    {_plain(line)}" for line in str(text).splitlines() or [""]), ""]
+
+
+def _cell(text: object) -> str:
+    """Text for a table or a line: in one line, and without what Markdown or HTML would act on."""
+    flat = _plain(" ".join(str(text).split()))
+    return re.sub(r"([\\|`*\[\]])", r"\\\1", flat).replace("<", "&lt;")
+
+
+def _plain(text: str) -> str:
+    """Without control characters and those that reorder others."""
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _ACTING else c for c in text)
