@@ -130,7 +130,7 @@ def headline(kind: Kind, documents: Documents, names: tuple[str, str], width: in
         if gone:
             several = f"{count(len(gone))} canaries died" if len(gone) > 1 else "A canary died"
             text = f"{several}: {', '.join(gone)}. What the model could do before, it can no longer."
-            parts.append(notice("✗", text, "bold $text-error", width))
+            parts.append(notice("✗", text, "bold $text-error", width).stylize("bold $text-error"))
         else:
             parts.append(notice("✓", "No canary died: what was known before is still known.", "$text-success", width))
     rates = [(name, document) for name, document in zip(names, documents, strict=True) if document]
@@ -162,7 +162,9 @@ def _samples(entry: Entry, names: tuple[str, str], width: int) -> Content:
 def _group(entry: Entry, names: tuple[str, str], width: int) -> Content:
     sides = [_cases(side) for side in (entry.first, entry.second)]
     parts = []
-    for name in dict.fromkeys([*sides[1], *sides[0]]):
+    named = dict.fromkeys([*sides[1], *sides[0]])
+    # What went wrong comes first.
+    for name in sorted(named, key=lambda name: bool((sides[1].get(name) or sides[0].get(name) or {}).get("passed"))):
         asked = (sides[1].get(name) or sides[0].get(name) or {}).get("prompt")
         found = [part(clip(name, 40) + " ", Content(""), width), part("Prompt", Content(visible(asked)), width)]
         for label, side in zip(names, sides, strict=True):
