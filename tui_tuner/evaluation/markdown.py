@@ -196,8 +196,9 @@ def _rate(figures: Mapping[str, Any] | None) -> str:
     if not figures or not isinstance(figures.get("rate"), (int, float)):
         return "–"
     low, high = figures.get("low"), figures.get("high")
-    known = isinstance(low, (int, float)) and isinstance(high, (int, float))
-    return f"{100 * figures['rate']:.0f} %" + (f" ({100 * low:.0f} to {100 * high:.0f} %)" if known else "")
+    if not isinstance(low, (int, float)) or not isinstance(high, (int, float)):
+        return f"{100 * figures['rate']:.0f} %"
+    return f"{100 * figures['rate']:.0f} % ({100 * low:.0f} to {100 * high:.0f} %)"
 
 
 def _number(value: object, digits: int) -> str:

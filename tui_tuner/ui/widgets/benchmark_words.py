@@ -13,7 +13,8 @@ from tui_tuner.ui.widgets.data_pane import lines, notice, wrap
 
 if TYPE_CHECKING:
     from tui_tuner.runs.view import RunView
-    from tui_tuner.ui.state import Follower, WorkbenchState
+    from tui_tuner.ui.follower import Follower
+    from tui_tuner.ui.state import WorkbenchState
     from tui_tuner.ui.widgets.benchmark_store import BenchmarkStore
 
 NO_RUN = (
