@@ -101,6 +101,7 @@ def test_refused_texts(text: str, message: str, fix: str) -> None:
         ("train.learning_rate=nan", "not a finite number"),
         ("adapter.method=qlora", "not one of its words"),
         ("evaluation.metrics=rouge3", "item 1"),
+        ("evaluation.metrics=evaluate:", "item 1"),
         ("run.name=\udcff", "UTF-8"),
         ('model.path=""', "empty"),
         ("train.warmup=500", "not shorter than the run"),

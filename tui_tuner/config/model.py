@@ -36,9 +36,21 @@ Schedule = Literal["constant", "cosine", "linear"]
 Mode = Literal["fast", "stock"]
 WhenNonfinite = Literal["rollback", "stop"]
 Keep = Literal["best", "last", "average"]
-BestBy = Literal["loss", "exact_match", "rouge1", "rouge2", "rougeL"]
+BestBy = Literal[
+    "loss",
+    "exact_match",
+    "squad_exact_match",
+    "token_f1",
+    "numeric_accuracy",
+    "rouge1",
+    "rouge2",
+    "rougeL",
+    "rougeLsum",
+    "bleu",
+    "chrf",
+]
 
-ALL_METRICS: tuple[Metric, ...] = ("exact_match", "rouge1", "rouge2", "rougeL")
+USUAL_METRICS: tuple[Metric, ...] = ("exact_match", "rouge1", "rouge2", "rougeL")
 DECAYING_OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "muon", "sgd")
 
 _MODULE_PATH = re.compile(r"[A-Za-z_]\w*(\.\w+)*", re.ASCII)
@@ -256,9 +268,10 @@ class EvaluationSection(Section):
     """The longest answer in tokens. Set it above the longest reference answer: what is cut off scores lower."""
     batch_size: Whole = Field(8, ge=1)
     """How many answers are generated at once. More are faster and need more memory; the answers stay the same."""
-    metrics: Metrics = Field(default_factory=lambda: list(ALL_METRICS))
-    """What the answers are scored by, against the reference: "exact_match" is the share that equals it, ROUGE-1 and
-    ROUGE-2 are the F1 of shared words and word pairs, ROUGE-L of the longest common subsequence."""
+    metrics: Metrics = Field(default_factory=lambda: list(USUAL_METRICS))
+    """What the answers are scored by, against the reference: exact matches, shared words (ROUGE, token F1), BLEU, chrF,
+    or the right number. "evaluate:NAME" asks the library evaluate for any other. Take few: the more are judged at once,
+    the clearer each has to be."""
 
     @model_validator(mode="after")
     def _metrics_make_sense(self) -> Self:

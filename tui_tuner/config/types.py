@@ -9,7 +9,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 LARGEST_WHOLE = 2**32 - 1
 """The largest whole number that any key takes: seeds are 32 bits wide, and no count comes near."""
@@ -80,7 +90,30 @@ Name = Annotated[Text, AfterValidator(_present), AfterValidator(_one_line)]
 Filled = Annotated[Text, AfterValidator(_present)]
 Texts = Annotated[list[Filled], BeforeValidator(_as_list)]
 Names = Annotated[list[Name], BeforeValidator(_as_list)]
-Metric = Literal["exact_match", "rouge1", "rouge2", "rougeL"]
+
+
+def _of_the_library(value: Any, known: ValidatorFunctionWrapHandler) -> Any:
+    """A metric that is not ours and that the library `evaluate` is asked for by name; any other has to be known."""
+    if isinstance(value, str) and value.startswith("evaluate:") and len(value) > len("evaluate:"):
+        return _encodable(value)
+    return known(value)
+
+
+Metric = Annotated[
+    Literal[
+        "exact_match",
+        "squad_exact_match",
+        "token_f1",
+        "numeric_accuracy",
+        "rouge1",
+        "rouge2",
+        "rougeL",
+        "rougeLsum",
+        "bleu",
+        "chrf",
+    ],
+    WrapValidator(_of_the_library),
+]
 Metrics = Annotated[list[Metric], BeforeValidator(_as_list)]
 
 

@@ -21,7 +21,7 @@ from tui_tuner.engine.probes import Probes
 from tui_tuner.engine.ranks.alike import check_alike, check_same, ranks_text
 from tui_tuner.engine.run_store import RunStore, checkpoints
 from tui_tuner.evaluation.generate import greedy_answers
-from tui_tuner.evaluation.metrics import score_rows
+from tui_tuner.evaluation.metrics import scored
 from tui_tuner.models.adapters import Attached, attach, write_adapter_config
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.models.start import Start, locate_start, start_from
@@ -278,5 +278,6 @@ class TrainStage:
                 predictions[answer.index] = answer.text
         finally:
             model.train()
-        scores = score_rows(self._experiment.train.best_by, predictions, [reference_of(row) for row in rows])
-        return float(scores.mean())
+        metric = self._experiment.train.best_by
+        value = scored(metric, predictions, [reference_of(row) for row in rows]).value
+        return value if math.isfinite(value) else None  # of rows without a number there is no numeric accuracy
