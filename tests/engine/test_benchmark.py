@@ -14,7 +14,7 @@ from tui_tuner.config import Experiment
 from tui_tuner.data.examples import prompt_tokens
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation import benchmark as module
-from tui_tuner.evaluation.benchmark import BenchmarkResult, benchmark, read_result
+from tui_tuner.evaluation.benchmark import Asked, BenchmarkResult, benchmark, read_result
 from tui_tuner.evaluation.report import write_report
 from tui_tuner.evaluation.score import summarise, verdict
 from tui_tuner.models.load import Base, load_base
@@ -39,11 +39,8 @@ def run(
         base.model,
         base.tokenizer,
         rows,
-        label="before",
+        Asked("before", METRICS, max_tokens=7, batch_size=2),
         folder=folder,
-        metrics=METRICS,
-        max_tokens=7,
-        batch_size=2,
         control=control or JobControl(),
         emit=lambda type, **fields: {},
         stage="baseline",

@@ -49,7 +49,7 @@ BUSY: dict[str, dict[str, Any]] = {
         "eval_every": 4,
         "keep_checkpoints": 2,
     },
-    "evaluation": {"max_tokens": 4, "batch_size": 2},
+    "evaluation": {"max_tokens": 4, "batch_size": 2, "reuse_answers": False},  # so that there is something to kill
     "probes": {"prompts": ["what is red?"]},
 }
 MODES = {"fast": BUSY, "stock": {**BUSY, "train": {**BUSY["train"], "mode": "stock"}}}

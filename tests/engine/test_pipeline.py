@@ -23,7 +23,7 @@ pytestmark = pytest.mark.mlx
 def test_a_defect_in_any_stage_is_told_and_the_run_can_go_on(
     stage: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tui_tuner.engine import pipeline
+    from tui_tuner.engine import evaluate_stage, pipeline
 
     names = {"check": "attach", "data": "tokenised", "verdict": "judge"}
     folder = new_run(train={"iters": 2}, data={"test": 2})
@@ -33,9 +33,10 @@ def test_a_defect_in_any_stage_is_told_and_the_run_can_go_on(
             return real(*args, **options)
         raise RuntimeError("a defect.\nand more lines")
 
-    real = getattr(pipeline, names.get(stage, "benchmark"))
+    module = pipeline if stage in ("check", "data") else evaluate_stage
+    real = getattr(module, names.get(stage, "benchmark"))
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, names.get(stage, "benchmark"), broken)
+        patch.setattr(module, names.get(stage, "benchmark"), broken)
         with pytest.raises(TunerError) as caught:
             run_experiment(folder, JobControl(), ModelShelf())
     assert caught.value.code == "internal"

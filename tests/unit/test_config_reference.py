@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tui_tuner.config import experiment_from_text, fields
+from tui_tuner.config import FieldInfo, experiment_from_text, fields, sections
+from tui_tuner.config.describe import entries
 from tui_tuner.config.reference import END, START, inserted, main, markdown
 
 PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
@@ -20,11 +21,18 @@ def test_docs_hold_the_reference() -> None:
     assert f"{START}\n\n{markdown()}\n\n{END}" in page, "run python -m tui_tuner.config.reference docs/configuration.md"
 
 
+def in_order(section: str) -> list[FieldInfo]:
+    """The keys of a section, and behind them those of the tables that it lists."""
+    own = [info for info in fields() if info.section == section]
+    return [*own, *(entry for info in own for entry in entries(info))]
+
+
 def test_reference_has_every_key_once() -> None:
     rows = [line for line in markdown().splitlines() if line.startswith("| `")]
-    assert len(rows) == len(fields())
-    for row, info in zip(rows, fields(), strict=True):
-        assert row.startswith(f"| `{info.name}` | {info.type} |")
+    keys = [info for section in sections() for info in in_order(section.name)]
+    assert len(rows) == len(keys)
+    for row, info in zip(rows, keys, strict=True):
+        assert row.startswith(f"| `{info.key.rpartition('.')[2]}` | {info.type} |")
         assert row.replace("\\|", "").count("|") == 6
 
 

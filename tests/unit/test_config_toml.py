@@ -40,6 +40,13 @@ READING = {
 }
 
 
+WORDS = st.text('abc \u00e9"\\\n', min_size=1).filter(lambda text: bool(text.strip()))
+CASE = st.fixed_dictionaries(
+    {"name": NAME, "prompt": WORDS, "must": st.lists(WORDS, min_size=1, max_size=2)},
+    optional={"must_not": st.lists(WORDS, max_size=2), "negation": st.booleans(), "samples": st.integers(0, 9)},
+)
+
+
 def a_value(info: FieldInfo) -> st.SearchStrategy[Any]:
     if info.key in ("run.name", "model.path", "model.chat_template", "data.source"):
         return NAME
@@ -68,6 +75,8 @@ def a_value(info: FieldInfo) -> st.SearchStrategy[Any]:
         return st.lists(st.sampled_from(info.choices), unique=True, min_size=1)
     if info.kind == "wholes":
         return st.lists(st.integers(0, 200), unique=True, max_size=4)
+    if info.kind == "tables":
+        return st.lists(CASE, max_size=2, unique_by=lambda case: str(case["name"]))
     return st.lists(FILLED, max_size=3) if info.kind == "texts" else TEXT
 
 

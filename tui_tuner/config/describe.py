@@ -17,7 +17,7 @@ from pydantic_core import PydanticUndefined
 
 from tui_tuner.config.model import Experiment
 
-Kind = Literal["whole", "number", "switch", "text", "choice", "texts", "choices", "wholes"]
+Kind = Literal["whole", "number", "switch", "text", "choice", "texts", "choices", "wholes", "tables"]
 
 _WORDS: dict[Kind, str] = {
     "whole": "whole number",
@@ -28,6 +28,7 @@ _WORDS: dict[Kind, str] = {
     "texts": "list of texts",
     "choices": "list of words",
     "wholes": "list of whole numbers",
+    "tables": "list of tables",
 }
 
 
@@ -101,9 +102,20 @@ def in_toml(value: Any) -> str:
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007F")
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(in_toml(item) for item in value)}]"
+    if isinstance(value, BaseModel):
+        return in_toml(value.model_dump(exclude_defaults=True))
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key} = {in_toml(item)}' for key, item in value.items())}}}"
     return repr(value) if isinstance(value, (int, float)) else str(value)
+
+
+def entries(info: FieldInfo) -> list[FieldInfo]:
+    """The keys of each of the tables that a key of the kind `tables` lists, such as `behaviour.cases.name`."""
+    if info.kind != "tables":
+        return []
+    table = _model_of(Experiment.model_fields[info.section]).model_fields[info.name]
+    inner = get_args(table.annotation)[0].model_fields
+    return [_describe(f"{info.key}.{name}", entry) for name, entry in inner.items()]
 
 
 def fields(experiment: type[Experiment] = Experiment) -> list[FieldInfo]:
@@ -179,9 +191,11 @@ def _kind(annotation: Any) -> tuple[Kind, tuple[str, ...]]:
     arguments = get_args(annotation)
     if get_origin(annotation) is Literal:
         return "choice", arguments
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "tables", ()
     if get_origin(annotation) is list:
         kind, choices = _kind(arguments[0])
-        lists: dict[Kind, Kind] = {"choice": "choices", "whole": "wholes"}
+        lists: dict[Kind, Kind] = {"choice": "choices", "whole": "wholes", "tables": "tables"}
         return lists.get(kind, "texts"), choices
     simple: dict[Any, Kind] = {bool: "switch", int: "whole", float: "number", str: "text"}
     return simple[annotation], ()

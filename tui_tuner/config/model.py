@@ -14,6 +14,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from tui_tuner.config.behaviour_section import BehaviourSection
 from tui_tuner.config.data_section import DataSection
 from tui_tuner.config.types import (
     ConflictError,
@@ -268,6 +269,15 @@ class EvaluationSection(Section):
     """The longest answer in tokens. Set it above the longest reference answer: what is cut off scores lower."""
     batch_size: Whole = Field(8, ge=1)
     """How many answers are generated at once. More are faster and need more memory; the answers stay the same."""
+    reuse_answers: Switch = True
+    """Whether answers that the same model gave to the same prompts, in this run or an earlier one, are taken from the
+    cache instead of generated again. Switch it off to measure how long a benchmark takes."""
+    raw_prompt: Switch = False
+    """Whether test prompts go in bare, without the chat template that training uses. The model then meets a form that
+    it was not trained on, and the result says so; leave it off unless you compare with figures made that way."""
+    canaries: Switch = False
+    """Whether a small suite of general questions is asked before and after training as well, to see what was
+    forgotten: knowledge, instructions, JSON, refusals, languages. It takes about forty short answers each time."""
     metrics: Metrics = Field(default_factory=lambda: list(USUAL_METRICS))
     """What the answers are scored by, against the reference: exact matches, shared words (ROUGE, token F1), BLEU, chrF,
     or the right number. "evaluate:NAME" asks the library evaluate for any other. Take few: the more are judged at once,
@@ -304,6 +314,7 @@ class Experiment(Section):
     train: TrainSection = Field(default_factory=TrainSection)
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     probes: ProbesSection = Field(default_factory=ProbesSection)
+    behaviour: BehaviourSection = Field(default_factory=BehaviourSection)
 
 
 def _either(words: tuple[str, ...]) -> str:

@@ -107,7 +107,7 @@ def _read(info: describe.FieldInfo, raw: str, where: str) -> Any:
     if info.kind in ("text", "choice"):
         # 2024-11-02, 007 and true are fine names: only quotes say more than the text itself.
         return value if parsed and isinstance(value, str) else text
-    if info.kind in ("texts", "choices", "wholes"):
+    if info.kind in ("texts", "choices", "wholes", "tables"):
         return value if parsed and isinstance(value, (list, str, int)) else _bare_list(text, where)
     if parsed:
         return value

@@ -166,6 +166,9 @@ def _words(key: str, location: Location, value: Any, kind: str, conflict: Confli
     if info is None:
         return f"{key} is {shown(value)}, not a table of keys", f"write its keys under [{key}]"
     item = f", item {location[2] + 1}," if len(location) > 2 and isinstance(location[2], int) else ""
+    if item and len(location) > 3:
+        inner = next((each for each in describe.entries(info) if each.key == f"{key}.{location[3]}"), info)
+        info, item = inner, f"{item} {location[3]}"
     subject = f"{key}{item} is {shown(value)}"
     if conflict:
         if isinstance(value, (list, tuple)) or (isinstance(value, str) and not value.strip()):

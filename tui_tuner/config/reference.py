@@ -16,19 +16,27 @@ START = "<!-- made by python -m tui_tuner.config.reference: start -->"
 END = "<!-- made by python -m tui_tuner.config.reference: end -->"
 
 
+_HEAD = ["| key | type | default | allowed | what it is |", "|---|---|---|---|---|"]
+
+
 def markdown() -> str:
     """A heading and a table for every section, without the marks."""
     parts = []
     for section in describe.sections():
         parts += [f"### [{section.name}]", "", section.help, ""]
-        parts += ["| key | type | default | allowed | what it is |", "|---|---|---|---|---|"]
+        parts += _HEAD
+        parts += [_row(info, info.name) for info in describe.fields() if info.section == section.name]
         for info in describe.fields():
-            if info.section == section.name:
-                default = "required" if info.required else f"`{info.default_text}`"
-                cells = [f"`{info.name}`", info.type, default, info.allowed, info.help]
-                parts.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
+            if info.section == section.name and (inner := describe.entries(info)):
+                parts += ["", f"Each `[[{info.key}]]` has", "", *_HEAD, *(_row(each, each.key) for each in inner)]
         parts.append("")
     return "\n".join(parts).rstrip()
+
+
+def _row(info: describe.FieldInfo, name: str) -> str:
+    default = "required" if info.required else f"`{info.default_text}`"
+    cells = [f"`{name.rpartition('.')[2]}`", info.type, default, info.allowed, info.help]
+    return f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |"
 
 
 def inserted(page: str) -> str:

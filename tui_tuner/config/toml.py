@@ -66,8 +66,21 @@ def dump_experiment(experiment: Experiment) -> str:
         for info in describe.fields(type(experiment)):
             if info.section == section.name:
                 help_text = f"{info.help} Allowed: {info.allowed}." if info.allowed else info.help
-                lines += [*_comment(help_text), f"{info.name} = {describe.in_toml(getattr(values, info.name))}"]
+                lines += [*_comment(help_text), *_lines(info, getattr(values, info.name))]
     return "\n".join(lines) + "\n"
+
+
+def _lines(info: describe.FieldInfo, value: Any) -> list[str]:
+    """A key with its value; tables stand under headings of their own, which must be the last of their section."""
+    if info.kind != "tables" or not value:
+        return [f"{info.name} = {describe.in_toml(value)}"]
+    lines = []
+    for table in value:
+        lines += ["", f"[[{info.key}]]"]
+        lines += [
+            f"{name} = {describe.in_toml(each)}" for name, each in table.model_dump(exclude_defaults=True).items()
+        ]
+    return lines
 
 
 def read_text(path: Path) -> str:

@@ -81,6 +81,7 @@ def _as_list(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
+AS_LIST = BeforeValidator(_as_list)
 Whole = Annotated[int, BeforeValidator(_whole), Strict(), AfterValidator(_not_absurd)]
 WholeList = Annotated[list[Annotated[Whole, Field(ge=0)]], BeforeValidator(_as_list)]
 Number = Annotated[float, Strict()]

@@ -10,16 +10,18 @@ import contextlib
 import time
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from tui_tuner.config import Experiment, load_experiment
 from tui_tuner.data.draft import draft
-from tui_tuner.data.prepare import Prepared, Row, prepared_of, read_prepared, row_kind, write_prepared
+from tui_tuner.data.prepare import Prepared, Row, prepared_of, read_prepared, write_prepared
 from tui_tuner.engine.adviser import Adviser
 from tui_tuner.engine.awake import kept_awake
 from tui_tuner.engine.chat_form import form_of_run, record_form
 from tui_tuner.engine.data_stage import lint_or_refuse
 from tui_tuner.engine.document import document_of
+from tui_tuner.engine.evaluate_stage import Examiner, Subject, TestRows, judged, test_rows
 from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, note_ranks, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
@@ -31,25 +33,23 @@ from tui_tuner.engine.run_store import checkpoints
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.engine.train_stage import TrainStage, make_order, put_start, settled
 from tui_tuner.errors import TunerError, brief
-from tui_tuner.evaluation.benchmark import BenchmarkResult, benchmark, read_result
+from tui_tuner.evaluation.benchmark import BenchmarkResult
 from tui_tuner.evaluation.report import write_report
-from tui_tuner.evaluation.score import verdict as judge
 from tui_tuner.models.adapters import attach
 from tui_tuner.models.device import working_memory
 from tui_tuner.models.folder import locate
 from tui_tuner.models.libraries import backend, backend_advice, ready
 from tui_tuner.models.load import Base, fresh_tree
+from tui_tuner.models.start import locate_start
 from tui_tuner.runs import Event, EventLog, RunFolder, RunView, StopRequested, read_events
 from tui_tuner.runs.control import JobControl
-from tui_tuner.runs.files import remove_leftovers, write_json
+from tui_tuner.runs.files import remove_leftovers
 from tui_tuner.runs.lock import RunLock
 from tui_tuner.runs.requests import RequestWatch
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
 from tui_tuner.training.fast.order import FastOrder, padding_report
 from tui_tuner.training.parts import Order
 from tui_tuner.training.ranks import ALONE, Ranks
-
-LABELS = ("before", "after")
 
 
 def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf, place: RankPlace = ONE) -> dict[str, Any]:
@@ -88,7 +88,6 @@ class _Pipeline:
         self._view.extend(self._events)
         self._was_finished = (self._view.finished or {}).get("status") == "finished"
         self._results: dict[str, BenchmarkResult] = {}
-        self._verdict: dict[str, Any] = {}
 
     def _emit(self, type: str, **fields: Any) -> Event:
         """Writes an event, and what the doctor has to say to it; a full disk is waited for."""
@@ -162,17 +161,28 @@ class _Pipeline:
             base, untrained = self._check(experiment, begun=snapshot is not None)
         with self._stage("data"):
             prepared, order = self._prepare(experiment, base)
-        test = self._test_rows(experiment, prepared)
-        self._evaluate("baseline", "before", experiment, base, untrained, test)
+        test = test_rows(experiment, prepared, self._emit)
+        examiner = Examiner(experiment, self._folder.evaluation, emit=self._emit, control=self._control)
+        examiner.check(base.tokenizer)
+        start = self._start(experiment) if snapshot is None else None
+        if wanted := bool(test) or examiner.suites_wanted:
+            self._evaluate("baseline", "before", examiner, Subject(base, untrained, start), test)
+        else:
+            self._skip("baseline", "no test rows to answer")
         del untrained  # the weights to start from are in memory only as long as they are measured
         self._train(experiment, base, order, prepared.valid, store, snapshot)
-        if test:
+        if wanted:
             tuned = self._shelf.with_adapter(base, self._folder.adapters)
-            self._evaluate("evaluate", "after", experiment, base, tuned, test)
+            self._evaluate("evaluate", "after", examiner, Subject(base, tuned, self._folder.adapters), test)
         else:
-            self._emit("stage", name="evaluate", status="skipped", seconds=0.0, text="")
+            self._skip("evaluate", "")
         sentence = self._judge(experiment, test)
         return "finished", sentence
+
+    def _start(self, experiment: Experiment) -> Path | None:
+        """The weights that training begins with besides the base, which the baseline is measured of."""
+        text = experiment.adapter.start_from
+        return locate_start(text, read_base(self._folder)) if text else None
 
     def _last_checkpoint(self, store: CheckpointStore) -> Snapshot | None:
         loaded = store.load()
@@ -263,43 +273,20 @@ class _Pipeline:
         )
         return prepared, order
 
-    def _test_rows(self, experiment: Experiment, prepared: Prepared) -> list[dict[str, Any]]:
-        if not experiment.evaluation.enabled or not prepared.test:
-            return []
-        if row_kind(prepared.test[0]) == "text":
-            self._emit("log", level="warning", text="rows with only `text` have no prompt to answer: not benchmarked")
-            return []
-        limit = experiment.evaluation.rows
-        return prepared.test[:limit] if limit else prepared.test
-
-    def _evaluate(
-        self, stage: str, label: str, experiment: Experiment, base: Base, model: Any, test: list[dict[str, Any]]
-    ) -> None:
-        if not test:
-            self._emit("stage", name=stage, status="skipped", seconds=0.0, text="no test rows to answer")
-            return
-        settings = experiment.evaluation
-        done = read_result(self._folder.evaluation, label, settings.metrics)
-        if done is not None and self._was_done(stage):
+    def _evaluate(self, stage: str, label: str, examiner: Examiner, subject: Subject, test: TestRows) -> None:
+        """Answers the test rows and asks the suites, as far as that is wanted and was not done."""
+        done = examiner.known(label) if test else None
+        if done is not None:
             self._results[label] = done
+        if self._was_done(stage) and (done is not None or not test):
             return
         with self._stage(stage):
-            # A kill may have come between the file and the events that tell of it.
-            result = done or benchmark(
-                model,
-                base.tokenizer,
-                test,
-                label=label,
-                folder=self._folder.evaluation,
-                metrics=settings.metrics,
-                max_tokens=settings.max_tokens,
-                batch_size=settings.batch_size,
-                control=self._control,
-                emit=self._emit,
-                stage=stage,
-            )
-            self._results[label] = result
-            self._emit("evaluation", label=label, metrics=result.metrics, n=len(test))
+            if test:
+                # A kill may have come between the file and the events that tell of it.
+                result = done or examiner.answer(subject, test, label, stage)
+                self._results[label] = result
+                self._emit("evaluation", label=label, metrics=result.metrics, n=test.judged)
+            examiner.ask_suites(subject, label, stage)
 
     def _train(
         self,
@@ -336,21 +323,18 @@ class _Pipeline:
             if outcome.reason:
                 self._emit("log", level="info", text=f"training ended after step {outcome.step}: {outcome.reason}")
 
-    def _judge(self, experiment: Experiment, test: list[dict[str, Any]]) -> str:
+    def _judge(self, experiment: Experiment, test: TestRows) -> str:
         if not test:
-            self._emit("stage", name="verdict", status="skipped", seconds=0.0, text="nothing was benchmarked")
+            self._skip("verdict", "nothing was benchmarked")
             return "trained; nothing was benchmarked"
         with self._stage("verdict"):
-            before, after = (self._results[label] for label in LABELS)
-            judged = judge(before.scores, after.scores, seed=experiment.run.seed)
-            self._verdict = judged.as_json()
-            self._emit("verdict", metrics=self._verdict, sentence=judged.sentence)
-            write_json(
-                self._folder.evaluation / "summary.json",
-                {"n": len(test), **{label: self._results[label].metrics for label in LABELS}, "verdict": self._verdict},
-            )
-            write_report(self._folder, experiment, self._results, self._verdict, judged.sentence)
-        return judged.sentence
+            metrics, sentence = judged(self._folder, experiment, self._results)
+            self._emit("verdict", metrics=metrics, sentence=sentence)
+            write_report(self._folder, experiment, self._results, metrics, sentence)
+        return sentence
+
+    def _skip(self, stage: str, text: str) -> None:
+        self._emit("stage", name=stage, status="skipped", seconds=0.0, text=text)
 
     def _was_done(self, stage: str) -> bool:
         status = self._view.stages.get(stage)

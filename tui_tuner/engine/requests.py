@@ -211,6 +211,108 @@ class ChatTurn:
         return "chat"
 
 
+@dataclass(frozen=True)
+class Benchmark:
+    """Answers rows with a model and scores the answers. Result: the document that `tui-tuner evaluate --json` prints.
+
+    Attributes:
+        target: a model folder, "embedded:NAME" or a repository; a run by name or path, which brings its model, adapter,
+            rows and settings; or a run's checkpoint, "RUN:STEP", "RUN:best", "RUN:last" or "RUN:base".
+        adapter: an adapter folder, for a target that is a model.
+        data: the source of the rows; empty for those of the run.
+        split: which rows: "test", "valid", "train" or "unseen".
+        metrics: names; empty for those of the run, or all that every machine has.
+        max_tokens, batch_size, limit: 0 for the run's own, else the configuration's default; `limit` 0 is all rows.
+        label: what the result is called.
+        run: the run whose `evaluation/` folder gets the result; None keeps it in a folder of its own.
+        runs_dir: where runs live, None for the usual place.
+        overrides: further `section.key=value`, such as templates for the data.
+        raw_prompt: the bare text of the last turn goes in, without the chat template; the result says so.
+        progress: rows done and in all; the rows themselves appear in `<label>.partial.jsonl`.
+    """
+
+    target: str
+    adapter: Path | None = None
+    data: str = ""
+    split: str = "test"
+    metrics: tuple[str, ...] = ()
+    max_tokens: int = 0
+    batch_size: int = 0
+    limit: int = 0
+    label: str = ""
+    run: Path | None = None
+    runs_dir: Path | None = None
+    overrides: tuple[str, ...] = ()
+    raw_prompt: bool = False
+    progress: Progress = field(default_factory=Progress)
+    lane: ClassVar[Lane] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"benchmark {self.target}"
+
+
+@dataclass(frozen=True)
+class RunBehaviour:
+    """Asks the behaviour cases of a run's configuration. Result: the document of `behaviour-<label>.json`.
+
+    Attributes:
+        run: a run folder, whose model and cases are taken; the document is kept in its `evaluation/` folder.
+        label: "before" asks the model without the adapter, anything else with it.
+    """
+
+    run: Path
+    label: str = "after"
+    progress: Progress = field(default_factory=Progress)
+    lane: ClassVar[Lane] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"behaviour of {self.run.name}"
+
+
+@dataclass(frozen=True)
+class RunCanaries:
+    """Asks what a model could do before, in general. Result: the document of `canaries-<label>.json`.
+
+    Attributes:
+        run, label: as for `RunBehaviour`; a result other than "before" is judged against "before" when there is one.
+    """
+
+    run: Path
+    label: str = "after"
+    progress: Progress = field(default_factory=Progress)
+    lane: ClassVar[Lane] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"canaries of {self.run.name}"
+
+
+@dataclass(frozen=True)
+class PickCheckpoint:
+    """Scores every saved checkpoint of a run on its validation rows. Result: the document of `checkpoints.json`.
+
+    Attributes:
+        metric: what they are scored by; empty for the first of the run's own. "loss" takes the validation losses.
+        use: a step whose weights become the run's adapter, or "best"; empty only looks. The former adapter is kept, and
+            the test rows are answered anew, since the verdict is about the adapter.
+    """
+
+    run: Path
+    metric: str = ""
+    use: str = ""
+    progress: Progress = field(default_factory=Progress)
+    lane: ClassVar[Lane] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"checkpoints of {self.run.name}"
+
+
+Evaluating = Benchmark | RunBehaviour | RunCanaries | PickCheckpoint
+"""Requests that ask a model for answers in order to judge them."""
+
 Request = (
     RunExperiment
     | JoinRun
@@ -222,4 +324,8 @@ Request = (
     | ScanData
     | TokenLosses
     | ChatTurn
+    | Benchmark
+    | RunBehaviour
+    | RunCanaries
+    | PickCheckpoint
 )

@@ -20,11 +20,16 @@ from typing import Any
 from tui_tuner.engine.desk import DataClerk, DataDesk
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import (
+    Benchmark,
     ChatTurn,
     DescribeModel,
+    Evaluating,
     JoinRun,
     Lane,
+    PickCheckpoint,
     Request,
+    RunBehaviour,
+    RunCanaries,
     RunExperiment,
     TokenLosses,
 )
@@ -285,11 +290,24 @@ class _Performer:
             from tui_tuner.engine.row_losses import row_losses
 
             return row_losses(request, self._models(), handle.control.check)
+        if isinstance(request, Benchmark | RunBehaviour | RunCanaries | PickCheckpoint):
+            return self._evaluate(handle, request)
         if isinstance(request, DescribeModel):
             from tui_tuner.models.describe import describe_model
 
             return describe_model(request.path)
         return self._clerk.answer(request, handle.control.check)
+
+    def _evaluate(self, handle: JobHandle, request: Evaluating) -> Any:
+        from tui_tuner.engine.evaluating import run_benchmark, run_suite
+
+        if isinstance(request, Benchmark):
+            return run_benchmark(request, handle.control, self._models())
+        if isinstance(request, PickCheckpoint):
+            from tui_tuner.engine.pick import pick_checkpoint
+
+            return pick_checkpoint(request, handle.control, self._models())
+        return run_suite(request, handle.control, self._models())
 
     def close(self) -> None:
         """Lets go of models and of mlx's streams, in the thread that owns them."""

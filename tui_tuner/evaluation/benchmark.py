@@ -9,19 +9,26 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tui_tuner.data.examples import prompt_tokens
-from tui_tuner.data.prepare import Row, reference_of
-from tui_tuner.evaluation.generate import greedy_answers
+from tui_tuner.data.prepare import Row, messages_of, reference_of
+from tui_tuner.evaluation.answers import AnswerStore, store_key
+from tui_tuner.evaluation.generate import greedy_answers, in_float32
 from tui_tuner.evaluation.metrics import Scored
-from tui_tuner.evaluation.score import intervals, row_scores
+from tui_tuner.evaluation.score import described, intervals, record_scores, summary
+from tui_tuner.models.libraries import backend
 from tui_tuner.runs.control import JobControl
-from tui_tuner.runs.files import write_all, write_atomic, write_failure
+from tui_tuner.runs.files import write_all, write_atomic, write_failure, write_json
 from tui_tuner.runs.progress import Emit, Throttle
+
+UNSEEN = "unseen"
+"""The split of facts that were never trained: it shows guessing, and is not what a benchmark's figures are about."""
 
 
 @dataclass(frozen=True)
@@ -31,26 +38,62 @@ class BenchmarkResult:
     Attributes:
         label: such as `before` or `after`.
         metrics: {name: {"value", "low", "high"}} with 95 % intervals.
-        scores: per metric one value a row in the test set's order.
+        scores: per metric one value for each row that the figures are about: all but those of the split "unseen".
         path: the per-row file.
+        splits: for each row of the file the split that it is reported under; empty where there is but one.
+        every: as `scores`, of all rows of the file.
     """
 
     label: str
     metrics: dict[str, dict[str, float]]
     scores: dict[str, Scored]
     path: Path
+    splits: list[str] = field(default_factory=list)
+    every: dict[str, Scored] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is measured, and how: what a result says of itself.
+
+    Attributes:
+        label: such as `before` or `after`.
+        metrics: their names.
+        max_tokens: cap on the tokens of one answer.
+        batch_size: prompts answered at once.
+        model, adapter: what was asked, in words or as paths; the adapter is empty for a model alone.
+        store: the key of the answers that are kept from run to run; None keeps none.
+        splits: for each row the split it is reported under; empty for one test set.
+        raw_prompt: whether prompts go in without the chat template.
+        key: what the result is of; rows that an interrupted benchmark of another key left are not taken. Empty where
+            there is but one.
+        settings: further settings to be told in the result.
+    """
+
+    label: str
+    metrics: Sequence[str]
+    max_tokens: int
+    batch_size: int
+    model: str = ""
+    adapter: str = ""
+    store: str | None = None
+    splits: Sequence[str] = ()
+    raw_prompt: bool = False
+    key: str = ""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def kept_under(self, key: str | None) -> Asked:
+        """The same with a store of answers."""
+        return replace(self, store=key)
 
 
 def benchmark(
     model: Any,
     tokenizer: Any,
     rows: Sequence[Row],
+    asked: Asked,
     *,
-    label: str,
     folder: Path,
-    metrics: Sequence[str],
-    max_tokens: int,
-    batch_size: int,
     control: JobControl,
     emit: Emit,
     stage: str,
@@ -61,31 +104,61 @@ def benchmark(
         StopRequested: when asked to stop; finished rows stay.
         TunerError: for rows without a prompt, or a folder that cannot be written.
     """
-    partial = folder / f"{label}.partial.jsonl"
-    answers = _read_partial(partial, len(rows))
-    prompts = [prompt_tokens(row, tokenizer) for row in rows]
-    open_rows = [i for i in range(len(rows)) if i not in answers]
+    partial = folder / f"{asked.label}.partial.jsonl"
+    answers = _read_partial(partial, len(rows), asked.key)
+    prompts = [_prompt(row, tokenizer, asked.raw_prompt) for row in rows]
     tell = Throttle(emit, stage, len(rows))
     tell(len(answers))
-    with _appending(partial) as handle:
+    with _appending(partial) as handle, AnswerStore(asked.store) as store:
+
+        def keep(index: int, text: str, tokens: int, finish: str) -> None:
+            answers[index] = {"index": index, "prediction": text, "tokens": tokens, "finish": finish}
+            if asked.key:
+                answers[index]["of"] = asked.key
+            _write_line(handle, json.dumps(answers[index], ensure_ascii=True), partial)
+            tell(len(answers), text)
+
+        for index in [i for i in range(len(rows)) if i not in answers]:
+            if known := store.get(prompts[index]):
+                keep(index, tokenizer.decode(known[0]), len(known[0]), known[1])
+        open_rows = [i for i in range(len(rows)) if i not in answers]
         for answer in greedy_answers(
             model,
             tokenizer,
             [prompts[i] for i in open_rows],
-            max_tokens=max_tokens,
-            batch_size=batch_size,
+            max_tokens=asked.max_tokens,
+            batch_size=asked.batch_size,
             control=control,
         ):
             index = open_rows[answer.index]
-            answers[index] = {
-                "index": index,
-                "prediction": answer.text,
-                "tokens": len(answer.tokens),
-                "finish": answer.finish,
-            }
-            _write_line(handle, json.dumps(answers[index], ensure_ascii=True), partial)
-            tell(len(answers), answer.text)
-    return _finish(rows, tokenizer, prompts, answers, label, folder, metrics)
+            store.put(prompts[index], answer.tokens, answer.finish)
+            keep(index, answer.text, len(answer.tokens), answer.finish)
+    return _finish(rows, tokenizer, prompts, answers, asked, folder)
+
+
+def answers_key(model: Any, tokenizer: Any, folder: Path, adapter: Path | None, asked: Asked) -> str | None:
+    """The key under which a model's answers are kept: everything they depend on but the prompts.
+
+    In half precision the rounding differs with the rows that are answered together, so the batch counts there.
+
+    Args:
+        folder: the model's.
+        adapter: the adapter's folder or weights file.
+    """
+    settings = {
+        "max_tokens": asked.max_tokens,
+        "ends": sorted(int(token) for token in tokenizer.eos_token_ids),
+        "device": backend(),
+        "batch_size": 0 if in_float32(model) else asked.batch_size,
+    }
+    return store_key(folder, adapter, settings)
+
+
+def _prompt(row: Row, tokenizer: Any, raw: bool) -> list[int]:
+    """Token ids of a row's prompt: rendered as for training, or the bare text of its last question."""
+    if not raw:
+        return prompt_tokens(row, tokenizer)
+    return list(tokenizer.encode(str(messages_of(row)[-2]["content"])))
 
 
 @contextlib.contextmanager
@@ -114,29 +187,60 @@ def _finish(
     tokenizer: Any,
     prompts: list[list[int]],
     answers: dict[int, dict[str, Any]],
-    label: str,
+    asked: Asked,
     folder: Path,
-    metrics: Sequence[str],
 ) -> BenchmarkResult:
-    predictions = [answers[i]["prediction"] for i in range(len(rows))]
-    references = [reference_of(row) for row in rows]
-    scores = row_scores(predictions, references, metrics)
-    lines = []
-    for i in range(len(rows)):
+    records = []
+    for index, row in enumerate(rows):
+        answer = answers[index]
         record = {
-            "index": i,
-            "prompt": tokenizer.decode(prompts[i]),
-            "reference": references[i],
-            "prediction": predictions[i],
-            "scores": {name: float(values[i]) for name, values in scores.items()},
-            "tokens": answers[i]["tokens"],
-            "finish": answers[i]["finish"],
+            "index": index,
+            "prompt": tokenizer.decode(prompts[index]),
+            "reference": reference_of(row),
+            "prediction": answer["prediction"],
+            "scores": {},
+            "tokens": answer["tokens"],
+            "finish": answer["finish"],
         }
-        lines.append(json.dumps(record, ensure_ascii=False))
-    path = folder / f"{label}.jsonl"
-    write_atomic(path, "\n".join(lines) + "\n")
-    _forget_partial(folder, label)
-    return BenchmarkResult(label, _as_json(scores), scores, path)
+        if asked.splits:
+            record["split"] = asked.splits[index]
+        records.append(record)
+    scores = record_scores(records, asked.metrics)
+    for index, record in enumerate(records):
+        values = {name: one[index] for name, one in scores.items()}
+        record["scores"] = {name: value if np.isfinite(value) else None for name, value in values.items()}
+    path = folder / f"{asked.label}.jsonl"
+    write_atomic(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+    result = _result(asked.label, scores, asked.splits, path)
+    write_json(folder / f"{asked.label}.json", _document(asked, records, result))
+    _forget_partial(folder, asked.label)
+    return result
+
+
+def _result(label: str, scores: dict[str, Scored], splits: Sequence[str], path: Path) -> BenchmarkResult:
+    """The figures of the rows that the benchmark is about, beside the scores of all."""
+    about = np.array([split != UNSEEN for split in splits], dtype=bool)
+    main = {name: one.part(about) for name, one in scores.items()} if about.any() else scores
+    return BenchmarkResult(label, _as_json(main), main, path, list(splits), scores)
+
+
+def _document(asked: Asked, records: Sequence[Mapping[str, Any]], result: BenchmarkResult) -> dict[str, Any]:
+    """What `<label>.json` holds: the figures, what each means, and how they came about."""
+    settings = {"max_tokens": asked.max_tokens, "batch_size": asked.batch_size, **asked.settings}
+    if asked.raw_prompt:
+        settings["mismatch"] = "prompts went in without the chat template that training renders them with"
+    document = summary(
+        records,
+        result.every,
+        label=asked.label,
+        model=asked.model,
+        adapter=asked.adapter,
+        settings=settings,
+    )
+    if UNSEEN not in asked.splits:
+        return document
+    n = sum(split != UNSEEN for split in asked.splits)
+    return {**document, "n": n, "metrics": described(result.scores)} if n else document
 
 
 def read_result(folder: Path, label: str, metrics: Sequence[str]) -> BenchmarkResult | None:
@@ -148,15 +252,14 @@ def read_result(folder: Path, label: str, metrics: Sequence[str]) -> BenchmarkRe
     path = folder / f"{label}.jsonl"
     try:
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
-        predictions = [str(r["prediction"]) for r in records]
-        references = [str(r["reference"]) for r in records]
+        known = all(isinstance(record[key], str) for record in records for key in ("prediction", "reference"))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not records:
+    if not records or not known:
         return None
     _forget_partial(folder, label)
-    scores = row_scores(predictions, references, metrics)
-    return BenchmarkResult(label, _as_json(scores), scores, path)
+    splits = [str(record.get("split", "")) for record in records]
+    return _result(label, record_scores(records, metrics), splits if any(splits) else [], path)
 
 
 def _forget_partial(folder: Path, label: str) -> None:
@@ -168,7 +271,7 @@ def _as_json(scores: dict[str, Scored]) -> dict[str, dict[str, float]]:
     return {name: {"value": i.value, "low": i.low, "high": i.high} for name, i in intervals(scores).items()}
 
 
-def _read_partial(path: Path, count: int) -> dict[int, dict[str, Any]]:
+def _read_partial(path: Path, count: int, key: str) -> dict[int, dict[str, Any]]:
     """Finished rows of an interrupted benchmark; a torn last line, or anything that is no row, does not count."""
     found: dict[int, dict[str, Any]] = {}
     if not path.is_file():
@@ -181,7 +284,7 @@ def _read_partial(path: Path, count: int) -> dict[int, dict[str, Any]]:
             record["tokens"], record["finish"]
         except (ValueError, KeyError, TypeError):
             continue
-        if isinstance(index, int) and 0 <= index < count and isinstance(text, str):
+        if isinstance(index, int) and 0 <= index < count and isinstance(text, str) and record.get("of", "") == key:
             found[index] = record
             whole.append(line)
     write_atomic(path, b"".join(line + b"\n" for line in whole))

@@ -71,6 +71,8 @@ EVENT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
     "progress": ("stage", "done", "total", "text"),
     "evaluation": ("label", "metrics", "n"),
     "verdict": ("metrics", "sentence"),
+    "behaviour": ("label", "rate", "low", "high", "n"),
+    "canaries": ("label", "rate", "low", "high", "n", "died"),
     "log": ("level", "text"),
     "run_finished": ("status", "reason"),
 }
@@ -80,7 +82,9 @@ STAGES: Final = ("check", "data", "baseline", "train", "evaluate", "verdict")
 STAGE_STATUSES: Final = ("running", "done", "failed", "skipped")
 FINISH_STATUSES: Final = ("finished", "stopped", "failed")
 
-_SYNC_AT_ONCE = frozenset({"checkpoint", "evaluation", "verdict", "run_started", "run_finished", "validation"})
+_SYNC_AT_ONCE = frozenset(
+    {"checkpoint", "evaluation", "verdict", "behaviour", "canaries", "run_started", "run_finished", "validation"}
+)
 _SYNC_INTERVAL = 1.0  # seconds between two flushes for all other types
 _HEAD_BYTES = 256  # enough of a log's beginning to know another log by
 

@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+from .canaries import write_canaries
 from .card import model_card
 from .exam import examine
 from .pretrain import Recipe, pretrain, save_model
@@ -51,6 +52,7 @@ def build(to: Path, recipe: Recipe) -> bool:
     folder = to / "model"
     folder.mkdir(parents=True, exist_ok=True)
     write_players(to / "players.json", recipe.seed)
+    write_canaries(folder / "canaries.json", recipe.seed)
     tokenizer = build_tokenizer(recipe.seed)
     save_tokenizer(tokenizer, folder, recipe.context)
     vocabulary = tokenizer.get_vocab_size()

@@ -1,0 +1,168 @@
+"""The commands that measure: a benchmark of a model, an adapter or a run, and the checkpoints of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from tui_tuner.cli.options import Debug, Json, Run, RunsDir, Set, find
+from tui_tuner.cli.output import Output, opened
+from tui_tuner.errors import TunerError
+
+if TYPE_CHECKING:
+    from tui_tuner.engine.requests import Progress
+
+
+def evaluate(
+    model: Annotated[
+        str, typer.Argument(help="Model folder, hub name, embedded:phi3-tiny, a run, or RUN:STEP, RUN:best, RUN:base.")
+    ],
+    adapter: Annotated[Path | None, typer.Option("--adapter", help="Adapter folder to put on a model.")] = None,
+    data: Annotated[str, typer.Option("--data", help="Source of the rows; a run brings its own.")] = "",
+    split: Annotated[str, typer.Option("--split", help="Which rows: test, valid, train or unseen.")] = "test",
+    metrics: Annotated[str, typer.Option("--metrics", help="Names with commas between them.")] = "",
+    max_tokens: Annotated[int, typer.Option("--max-tokens", min=0, help="Cap on an answer's tokens.")] = 0,
+    batch_size: Annotated[int, typer.Option("--batch-size", min=0, help="Answers generated at once.")] = 0,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many rows; 0 is all.")] = 0,
+    label: Annotated[
+        str, typer.Option("--label", help="With a run: keep the result in its folder under this name.")
+    ] = "",
+    into: Annotated[
+        str | None, typer.Option("--into", help="Keep the result in this run, for a model.", show_default=False)
+    ] = None,
+    raw_prompt: Annotated[
+        bool, typer.Option("--raw-prompt", help="Without the chat template; the result says so.")
+    ] = False,
+    overrides: Set = None,
+    runs_dir: RunsDir = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Answers rows with a model, an adapter or a run, and scores the answers; what was begun is gone on with."""
+    from tui_tuner.engine.requests import Benchmark
+
+    with opened(json=json, debug=debug) as output:
+        host = find(into, runs_dir).path if into is not None else None
+        if label and host is None:
+            host = find(_run_part(model, runs_dir), runs_dir).path
+        request = Benchmark(
+            model,
+            adapter,
+            data,
+            split,
+            tuple(name.strip() for name in metrics.split(",") if name.strip()),
+            max_tokens,
+            batch_size,
+            limit,
+            label,
+            host,
+            runs_dir,
+            tuple(overrides or ()),
+            raw_prompt,
+        )
+        document = _done(request, output, request.progress, "rows answered")
+        if json:
+            output.document(document)
+            return 0
+        output.say(f"{document['n']} rows of {model}")
+        for name, metric in document["metrics"].items():
+            output.say(f"  {name:<18} {_interval(metric)}")
+        for name, part in document["splits"].items():
+            for metric, figures in part["metrics"].items():
+                output.say(f"  {name} ({part['n']}): {metric} {_interval(figures)}")
+        output.say(f"rows: {document['rows']}")
+    return 0
+
+
+def checkpoints(
+    run: Run,
+    metric: Annotated[
+        str, typer.Option("--metric", help="What they are scored by; loss takes the validation losses.")
+    ] = "",
+    use: Annotated[str, typer.Option("--use", help='Make this one the run\'s adapter: a step, or "best".')] = "",
+    runs_dir: RunsDir = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Scores a run's checkpoints on its validation rows, and makes one of them the run's adapter."""
+    from tui_tuner.engine.requests import PickCheckpoint
+
+    with opened(json=json, debug=debug) as output:
+        folder = find(run, runs_dir)
+        request = PickCheckpoint(folder.path, metric, use)
+        document = _done(request, output, request.progress, "answers")
+        if json:
+            output.document(document)
+            return 0
+        output.say(f"{document['metric']} on {document['n']} validation rows" if document["n"] else "validation loss")
+        for point in document["points"]:
+            marks = [
+                word
+                for word, step in (("best", document["best_step"]), ("in use", document["used"]))
+                if step == point["step"]
+            ]
+            loss = "" if point["validation_loss"] is None else f"  validation loss {point['validation_loss']:.4f}"
+            told = f"{_interval(point) if document['n'] else ''}{loss}  {', '.join(marks)}"
+            output.say(f"  step {point['step']:>6}  {told}".rstrip())
+        if use:
+            output.say(f"the run's adapter has the weights of step {document['used']}; the former ones are kept")
+        elif document["best_step"] != document["used"]:
+            output.say(
+                f"`tui-tuner checkpoints {folder.name} --use best` makes step {document['best_step']} the adapter"
+            )
+    return 0
+
+
+def _run_part(text: str, runs_dir: Path | None) -> str:
+    """The run in "RUN" or "RUN:CHECKPOINT".
+
+    Raises:
+        TunerError: the text names no run, so that a label would have no place.
+    """
+    from tui_tuner.engine.subject import run_of
+    from tui_tuner.paths import runs_dir as runs_place
+
+    folder, _ = run_of(text, runs_place(runs_dir))
+    if folder is None:
+        raise TunerError(
+            "a label is the name of a result in a run, and this is a model",
+            code="usage",
+            where=text,
+            fix="name the run with --into, or leave --label out",
+            usage=True,
+        )
+    return str(folder.path)
+
+
+def _done(request: Any, output: Output, progress: Progress, what: str) -> dict[str, Any]:
+    """The result of a request, its progress told on the way."""
+    from tui_tuner.cli.headless import perform
+
+    document = perform(request, _telling(output, progress, what))
+    if document is None:
+        raise TunerError(
+            "stopped before all rows were answered", code="stopped", fix="the same command goes on from there"
+        )
+    return dict(document)
+
+
+def _telling(output: Output, progress: Progress, what: str) -> Callable[[], None]:
+    told = -1
+
+    def look() -> None:
+        nonlocal told
+        tenth = 10 * progress.done // progress.total if progress.total else -1
+        if tenth > told:
+            told = tenth
+            output.note(f"{progress.done} of {progress.total} {what}")
+
+    return look
+
+
+def _interval(metric: dict[str, Any]) -> str:
+    if metric["low"] is None:
+        return f"{metric['value']:.4f}"
+    return f"{metric['value']:.4f}  ({metric['low']:.4f} to {metric['high']:.4f})"

@@ -1,0 +1,157 @@
+"""Who is to be asked: from what a person writes to a model in memory, with the right adapter and chat template.
+
+A person names a model, a run, or one checkpoint of a run. Called on the MLX thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tui_tuner.config import Experiment, load_experiment
+from tui_tuner.engine.chat_form import form_of_chat, form_of_run
+from tui_tuner.engine.evaluate_stage import Subject
+from tui_tuner.engine.new_run import read_base
+from tui_tuner.engine.shelf import ModelShelf
+from tui_tuner.errors import TunerError
+from tui_tuner.models.adapters import WEIGHTS, attach, load_adapter
+from tui_tuner.models.load import Base, fresh_tree
+from tui_tuner.models.start import locate_start, start_from
+from tui_tuner.paths import EMBEDDED, find_local
+from tui_tuner.runs import RunFolder
+from tui_tuner.runs.catalogue import find_run
+
+BASE = "base"
+_LAST, _BEST = "last", "best"
+
+
+@dataclass(frozen=True)
+class Target:
+    """What was named.
+
+    Attributes:
+        model: as a configuration names it.
+        run: the run that was named, or None.
+        experiment: the run's configuration.
+        adapter: an adapter folder, or the weights file of a checkpoint; None for a model alone.
+        untrained: whether it is the run's model as it was before training.
+    """
+
+    model: str
+    run: RunFolder | None = None
+    experiment: Experiment | None = None
+    adapter: Path | None = None
+    untrained: bool = False
+
+
+def target_of(text: str, adapter: Path | None, runs: Path) -> Target:
+    """What a text means: a model folder, an embedded one, a repository, a run, or "RUN:CHECKPOINT".
+
+    Args:
+        adapter: an adapter folder to put on a model.
+        runs: where runs live.
+
+    Raises:
+        TunerError: there is no such run or checkpoint, or an adapter was given for a run, which has its own.
+    """
+    run, which = run_of(text, runs)
+    if run is None:
+        return Target(text, adapter=adapter)
+    if adapter is not None:
+        raise TunerError(
+            "a run brings its own adapter",
+            code="usage",
+            where=text,
+            fix="leave --adapter out, or name the model instead of the run",
+            usage=True,
+        )
+    experiment = load_experiment(run.config)
+    if which == BASE:
+        return Target(experiment.model.path, run, experiment, untrained=True)
+    return Target(experiment.model.path, run, experiment, checkpoint_of(run, which) if which else run.adapters)
+
+
+def run_of(text: str, runs: Path) -> tuple[RunFolder | None, str]:
+    """The run that a text names, and which of its checkpoints; None where it is a model."""
+    if text.startswith(EMBEDDED):
+        return None, ""
+    place = find_local(text, None)
+    if place is not None and (place / "config.json").is_file():
+        return None, ""
+    try:
+        return find_run(text, runs), ""
+    except TunerError as error:
+        head, colon, which = text.rpartition(":")
+        if colon and head:
+            return find_run(head, runs), which
+        if error.code != "run-not-found":
+            raise
+        return None, ""  # what it is, if anything, the model's loader says
+
+
+def checkpoints_of(run: RunFolder) -> dict[int, Path]:
+    """The weights files of a run's checkpoints, by step, in order."""
+    found = {int(path.name.partition("_")[0]): path for path in run.adapters.glob("[0-9]*_adapters.safetensors")}
+    return dict(sorted(found.items()))
+
+
+def checkpoint_of(run: RunFolder, which: str) -> Path:
+    """The weights file of a checkpoint by its step, "best" (by validation) or "last".
+
+    Raises:
+        TunerError: there is no such checkpoint; names those that there are.
+    """
+    steps = checkpoints_of(run)
+    if which == _BEST and (run.adapters / "best_adapters.safetensors").is_file():
+        return run.adapters / "best_adapters.safetensors"
+    if which == _LAST and steps:
+        return steps[max(steps)]
+    if which.isdecimal() and int(which) in steps:
+        return steps[int(which)]
+    there = ", ".join(map(str, steps)) or "none"
+    raise TunerError(
+        f'the run has no checkpoint "{which}"',
+        code="no-checkpoint",
+        where=run.name,
+        fix=f"its checkpoints are {there}" + (f", {_BEST} and {_LAST}" if steps else ""),
+        usage=True,
+    )
+
+
+def subject_of(target: Target, shelf: ModelShelf, relative_to: Path | None = None) -> Subject:
+    """Loads what was named.
+
+    Raises:
+        TunerError: model or adapter cannot be loaded, or do not fit each other.
+    """
+    if target.run is not None and target.experiment is not None:
+        base = shelf.base(target.model, read_base(target.run), form_of_run(target.run, target.experiment))
+        if target.untrained:
+            return untrained(target.run, target.experiment, base)
+    else:
+        base = shelf.base(target.model, relative_to, form_of_chat("auto", target.adapter))
+    return Subject(base, tree_with(base, target.adapter, shelf), target.adapter)
+
+
+def tree_with(base: Base, adapter: Path | None, shelf: ModelShelf) -> Any:
+    """The base's tree, or one on its arrays with the adapter of a folder or of a checkpoint's weights file."""
+    if adapter is None or adapter.is_dir() or adapter.name == WEIGHTS:
+        return shelf.with_adapter(base, adapter.parent if adapter is not None and adapter.is_file() else adapter)
+    return load_adapter(base, adapter.parent, adapter.name)
+
+
+def untrained(run: RunFolder, experiment: Experiment, base: Base) -> Subject:
+    """A run's model before its training: the base, or the base with the weights that training started from.
+
+    Raises:
+        TunerError: those weights are gone or do not fit.
+    """
+    if not experiment.adapter.start_from:
+        return Subject(base, base.model)
+    path = locate_start(experiment.adapter.start_from, read_base(run))
+    tree = fresh_tree(base)
+    attach(tree, experiment.adapter)
+    start_from(path, tree, experiment.adapter)
+    tree.eval()
+    return Subject(base, tree, path)
