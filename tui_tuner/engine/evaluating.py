@@ -16,15 +16,19 @@ from typing import Any
 from tui_tuner.config import Experiment, load_experiment, with_overrides
 from tui_tuner.config.describe import in_toml
 from tui_tuner.data.draft import PARTS, draft
+from tui_tuner.data.fingerprints import file_hash
 from tui_tuner.data.opening import open_source
 from tui_tuner.data.prepare import Row, prepared_of, read_prepared, row_kind
 from tui_tuner.engine.evaluate_stage import LABELS, Examiner, TestRows
+from tui_tuner.engine.new_run import model_fingerprint, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.requests import Benchmark, RunBehaviour, RunCanaries
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.engine.subject import Target, subject_of, target_of
 from tui_tuner.errors import TunerError
+from tui_tuner.models.adapters import WEIGHTS
 from tui_tuner.models.device import working_memory
+from tui_tuner.models.folder import locate
 from tui_tuner.models.libraries import ready
 from tui_tuner.paths import runs_dir, safe_name
 from tui_tuner.runs import EventLog, RunFolder
@@ -51,8 +55,7 @@ def run_benchmark(request: Benchmark, control: JobControl, shelf: ModelShelf) ->
     experiment = _experiment(request, target, host)
     rows = _rows(request, experiment, target.run or host)
     label = safe_name(request.label) if request.label else "result"
-    marks = [request.target, str(request.adapter or ""), request.data, request.split, list(request.overrides)]
-    key = hashlib.sha256(json.dumps([marks, _settings(experiment), rows], sort_keys=True).encode()).hexdigest()[:12]
+    key = _key(target, experiment, rows)
     folder = host.evaluation if host else runs / "evaluations" / f"{safe_name(Path(request.target).name)}-{key}"
 
     def emit(type: str, **fields: Any) -> None:
@@ -130,9 +133,26 @@ def _experiment(request: Benchmark, target: Target, host: RunFolder | None) -> E
     return with_overrides(known, [*(f"{key}={in_toml(value)}" for key, value in changes.items()), *request.overrides])
 
 
-def _settings(experiment: Experiment) -> dict[str, Any]:
+def _key(target: Target, experiment: Experiment, rows: list[Row]) -> str:
+    """What tells a result from every other: the weights, the rows and the settings, whatever they were called.
+
+    Raises:
+        TunerError: the model or the adapter is not there.
+    """
+    model = locate(target.model, read_base(target.run) if target.run is not None else None)
+    adapter = target.adapter
+    if adapter is not None:
+        adapter = adapter if adapter.is_file() else adapter / WEIGHTS
     told = experiment.evaluation
-    return {"metrics": told.metrics, "max_tokens": told.max_tokens, "raw": told.raw_prompt}
+    parts = {
+        "model": model_fingerprint(model),
+        "adapter": file_hash(adapter) if adapter is not None else "",
+        "untrained": str(target.run.path) if target.untrained and target.run is not None else "",
+        "template": experiment.model.chat_template,
+        "settings": [told.metrics, told.max_tokens, told.raw_prompt],
+        "rows": rows,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _rows(request: Benchmark, experiment: Experiment, run: RunFolder | None) -> list[Row]:
