@@ -98,9 +98,11 @@ def test_the_file_is_complete_and_in_order_and_the_figures_are_its_rows(base: Ba
         assert record["prompt"] == base.tokenizer.decode(prompt_tokens(row, base.tokenizer))
         assert record["finish"] in ("stop", "length")
         assert 0 < record["tokens"] <= 7
-        assert record["scores"] == {name: result.scores[name][record["index"]] for name in METRICS}
+        assert record["scores"] == {name: one[record["index"]] for name, one in result.scores.items()}
     expected = summarise([r["prediction"] for r in records], [r["completion"] for r in rows], METRICS)
-    assert result.metrics == {name: {"value": i.value, "low": i.low, "high": i.high} for name, i in expected.items()}
+    figures = {name: {"value": i.value, "low": i.low, "high": i.high} for name, i in expected.items()}
+    assert {name: result.metrics[name] for name in METRICS} == figures
+    assert set(result.metrics) == {*METRICS, "length", "truncated", "empty", "repetition"}
     assert result.metrics["exact_match"]["value"] == 1 / 9
     again = read_result(tmp_path, "before", METRICS)
     assert again is not None
