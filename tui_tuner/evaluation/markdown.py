@@ -50,7 +50,7 @@ def _verdict(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple
         counts = " / ".join(str(told.get(key, "–")) for key in ("wins", "ties", "losses")) if told else "–"
         rows.append([
             name, _interval(metrics[0].get(name)), _interval(metrics[1].get(name)), _difference(told),
-            _number(told.get("p"), 2), counts, _number(told.get("effect"), 2), str(told.get("rows_to_settle") or "–"),
+            _p(told.get("p")), counts, _number(told.get("effect"), 2), str(told.get("rows_to_settle") or "–"),
             str(told.get("verdict") or "–"),
         ])  # fmt: skip
     titles = ["metric", *sides, "difference", "p", "won / tied / lost", "effect", "rows to settle", "verdict"]
@@ -203,6 +203,10 @@ def _rate(figures: Mapping[str, Any] | None) -> str:
 
 def _number(value: object, digits: int) -> str:
     return f"{value:.{digits}f}" if isinstance(value, (int, float)) else "–"
+
+
+def _p(value: object) -> str:
+    return "< 0.001" if isinstance(value, (int, float)) and value < 0.001 else _number(value, 3)
 
 
 def _block(title: str, text: object) -> list[str]:

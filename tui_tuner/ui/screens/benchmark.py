@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from textual import events
@@ -18,8 +19,12 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tui_tuner.evaluation.stored import AFTER, BEFORE
+from tui_tuner.runs.folder import RunFolder
 from tui_tuner.runs.view import RunView
 from tui_tuner.ui.actions import bindings
+from tui_tuner.ui.comparedialog import CompareDialog
+from tui_tuner.ui.exportdialog import ExportDialog
+from tui_tuner.ui.reportview import ReportView
 from tui_tuner.ui.screens.base import WorkbenchScreen
 from tui_tuner.ui.widgets import benchmark_losses
 from tui_tuner.ui.widgets import benchmark_words as words
@@ -153,6 +158,30 @@ class BenchmarkScreen(WorkbenchScreen):
         self._losses = LossesAsked() if self._losses is None else None
         self._draw_row()
 
+    def action_pick(self) -> None:
+        run = self.tuner.state.run
+
+        def picked(sides: tuple[Side, Side] | None) -> None:
+            if sides is not None:
+                self._compare(*sides)
+
+        self.app.push_screen(CompareDialog(self.tuner.runs_dir, run.path if run is not None else None), picked)
+
+    def action_export(self) -> None:
+        run = self.tuner.state.run
+
+        def written(path: Path | None) -> None:
+            if path is not None:
+                self.tuner.notice(f"Written to {path}")
+
+        if run is not None:
+            self.app.push_screen(ExportDialog(self._store.document, f"{run.name}-benchmark", Path.cwd()), written)
+
+    def action_report(self) -> None:
+        run = self.tuner.state.run
+        if run is not None:
+            self.app.push_screen(ReportView(partial(_report, run, self._store)))
+
     def action_row(self, step: int) -> None:
         self.answers.listed.cursor += step
 
@@ -168,6 +197,11 @@ class BenchmarkScreen(WorkbenchScreen):
         if unzoom(self):
             return True
         choice = self.answers.choice
+        if self._tab != "rows" and not self._store.usual and not self.has_class("-empty"):
+            self._store.compare_usual()
+            self._fetch()
+            self._draw()
+            return True
         if self._tab == "rows" and choice.told:
             self.answers.choice = replace(choice, filter="all", split="", text="")
             self._fill(cursor=0)
@@ -185,7 +219,9 @@ class BenchmarkScreen(WorkbenchScreen):
             return self._rows_shown and self.answers.row is not None and self._has_adapter
         if action in _OF_ROWS:
             return self._rows_shown and bool(self._store.reading.pairs.rows)
-        if action in ("tab", "zoom"):
+        if action == "pick":
+            return self.tuner.state.run is not None
+        if action in ("tab", "zoom", "export", "report"):
             return not self.has_class("-empty")
         return super().check_action(action, parameters)
 
@@ -289,9 +325,7 @@ class BenchmarkScreen(WorkbenchScreen):
             mark = " ✗" if name == "canaries" and gone else ""
             style = "reverse" if name == self._tab else "bold $text-error" if mark else "$text-muted"
             parts.append((f" {title}{mark} ", style))
-        first, second = self._store.names
-        against = f"   {first} → {second}" if not self._store.usual else ""
-        self.query_one("#benchmark-tabs", Static).update(Content.assemble(*parts, (against, "bold $text-primary")))
+        self.query_one("#benchmark-tabs", Static).update(Content.assemble(*parts))
 
     def _draw(self) -> None:
         self._draw_tabs()
@@ -332,3 +366,12 @@ class BenchmarkScreen(WorkbenchScreen):
     def _leave_search(self) -> None:
         self.remove_class("-searching")
         self._main.focus()
+
+
+def _report(run: RunFolder, store: BenchmarkStore) -> tuple[str, str]:
+    """The report's text and where it is: the run's own file, or else what would be exported."""
+    if run.report.is_file():
+        return run.report.read_text(encoding="utf-8", errors="replace"), str(run.report)
+    from tui_tuner.evaluation.export import rendered
+
+    return rendered(store.document(), "md"), "not written yet: e writes it"

@@ -7,7 +7,7 @@ given. A reading that another one has overtaken is thrown away. Widgets only loo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -197,6 +197,22 @@ class BenchmarkStore:
         for side in (first, second):
             if side.run not in self.boards:
                 self.boards[side.run] = read_board(side.run / "evaluation", _view(side.run))
+
+    def compare_usual(self) -> None:
+        """Back to before and after of the run."""
+        self._wanted, self._read = None, None
+
+    def document(self) -> dict[str, Any]:
+        """All that is held, as it is handed on."""
+        from tui_tuner.evaluation.export import document_of
+
+        results = dict(self.board.results)
+        for name, side in zip(self.names, self.sides, strict=True):
+            board = self.boards.get(side.run) if side is not None else None
+            if side is not None and board is not None and name not in results and side.label in board.results:
+                results[name] = board.results[side.label]
+        run = self._run.name if self._run is not None else ""
+        return document_of(run, replace(self.board, results=results), self.reading.pairs, self.names, self.verdict)
 
     def due(self) -> Callable[[], Reading] | None:
         """The reading that is to be done now, as a function for any thread; None when all was read."""

@@ -13,6 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui_tuner.ui.format import count
+from tui_tuner.ui.text import clip_middle
 from tui_tuner.ui.widgets import benchmark_table as drawn
 from tui_tuner.ui.widgets.benchmark_store import BenchmarkStore
 from tui_tuner.ui.widgets.data_list import RowList
@@ -55,6 +56,9 @@ class VerdictPane(Vertical):
             return drawn.metric_line(name, a.get(name), b.get(name), told.get(name), width)
 
         metrics.show(len(names), line, header=partial(drawn.metric_header, store.names))
+        between = "" if store.usual else " · {} → {}".format(*(clip_middle(name, 34) for name in store.names))
+        metrics.border_title = Content(f"Metrics{between}")
+        self.results.border_title = Content(f"Results{between}")
         metrics.styles.height = len(names) + _FRAME
         self.show_metric(store)
         self._draw_results(store)
