@@ -206,7 +206,7 @@ def _number(value: object, digits: int) -> str:
 
 
 def _p(value: object) -> str:
-    return "< 0.001" if isinstance(value, (int, float)) and value < 0.001 else _number(value, 3)
+    return "below 0.001" if isinstance(value, (int, float)) and value < 0.001 else _number(value, 3)
 
 
 def _block(title: str, text: object) -> list[str]:
