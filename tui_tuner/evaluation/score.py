@@ -281,7 +281,8 @@ def _overall(results: Mapping[str, Paired]) -> str:
         return ""
     better = [name for name, result in results.items() if result.verdict == "better"]
     worse = [name for name, result in results.items() if result.verdict == "worse"]
-    first = next(iter(results.values()))
+    # The one that has something to tell.
+    first = next((one for one in results.values() if one.wins or one.losses), next(iter(results.values())))
     if len(results) == 1:
         return first.sentence
     if better and worse:
