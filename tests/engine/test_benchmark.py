@@ -16,9 +16,17 @@ from tui_tuner.errors import TunerError
 from tui_tuner.evaluation import benchmark as module
 from tui_tuner.evaluation.benchmark import Asked, BenchmarkResult, benchmark, read_result
 from tui_tuner.evaluation.report import write_report
-from tui_tuner.evaluation.score import summarise, verdict
+from tui_tuner.evaluation.score import (
+    record_scores,
+    summarise,
+    summary,
+    verdict,
+    verdict_by_split,
+    verdict_document,
+)
 from tui_tuner.models.load import Base, load_base
 from tui_tuner.runs.control import JobControl, StopRequested
+from tui_tuner.runs.files import write_json
 from tui_tuner.runs.folder import RunFolder
 
 pytestmark = pytest.mark.mlx
@@ -136,23 +144,29 @@ def test_the_report_holds_the_figures_and_no_text_breaks_out_of_it(tmp_path: Pat
         {"run": {"name": "a | b"}, "model": {"path": "models/a|b"}, "data": {"source": "d|e"}}
     )
     evil = "```\n# heading\n<script>\n| a | b |"
-    results = {}
+    sides = []
     for label, predictions in (("before", [evil, "one"]), ("after", ["x", "two"])):
-        path = folder.evaluation / f"{label}.jsonl"
         rows = [
-            {"index": i, "prompt": evil, "reference": "two", "prediction": text} for i, text in enumerate(predictions)
+            {"index": i, "prompt": evil, "reference": "two", "prediction": text, "split": split}
+            for i, (text, split) in enumerate(zip(predictions, ("recall", "unseen"), strict=True))
         ]
-        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-        found = read_result(folder.evaluation, label, ["exact_match"])
-        assert found is not None
-        results[label] = found
-    judged = verdict(results["before"].scores, results["after"].scores)
-    write_report(folder, experiment, results, judged.as_json(), judged.sentence)
+        found = record_scores(rows, ["exact_match", "bleu"])
+        lines = [{**row, "scores": {name: one[row["index"]] for name, one in found.items()}} for row in rows]
+        (folder.evaluation / f"{label}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+        write_json(folder.evaluation / f"{label}.json", summary(rows, found, label=label))
+        sides.append((rows, found))
+    judged = verdict(sides[0][1], sides[1][1])
+    apart = verdict_by_split(sides[0][0], sides[0][1], sides[1][1])
+    write_json(folder.evaluation / "verdict.json", verdict_document("before", "after", 2, judged, apart))
+    write_report(folder, experiment)
     text = folder.report.read_text(encoding="utf-8")
-    assert judged.sentence in text
+    assert text.startswith("# a \\| b\n") and judged.sentence in text
     assert "| exact_match | 0.000 (" in text
+    assert "| recall | 1 | exact_match | 0.000 (" in text
+    assert "- **bleu**: Corpus BLEU, 0 to 100" in text and "version sacrebleu 2" in text
     assert "models/a\\|b" in text
     assert "| data | d\\|e |" in text
+    assert text.endswith("    tui-tuner run config.toml\n")
     for line in ("```", "# heading", "<script>", "| a | b |"):
         assert line not in text.split("\n")
         assert f"    {line}" in text.split("\n")

@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tui_tuner.evaluation.board import read_board
+from tui_tuner.evaluation.metrics import scored
+from tui_tuner.evaluation.pairing import judge_pairs
 from tui_tuner.evaluation.stored import Answer, Pair, labels, read_pairs, rows_file
 from tui_tuner.runs.view import RunView
 
@@ -111,3 +115,19 @@ def test_files_of_another_form_cost_nothing_but_themselves(tmp_path: Path) -> No
     assert (result.n, result.metrics, result.splits, result.settings) == (0, {}, {}, {})
     assert (board.verdict, board.checkpoints, board.canaries) == ({}, {}, {})
     assert board.behaviour["after"]["cases"] == [{"name": "a"}]
+
+
+def test_figures_that_are_no_means_are_judged_as_what_they_are(tmp_path: Path) -> None:
+    texts = [("a b c d e f", "a b c d e f"), ("a b c x e f g", "a b c d e f g"), ("p q r", "p q r s t u v w")]
+    sides = []
+    for label, said, nll in (("a", [one for one, _ in texts], 4.0), ("b", [right for _, right in texts], 2.0)):
+        rows = [
+            row(n, text, 0.5, reference=texts[n][1], scores={"bleu": 1.0}, nll=nll * (n + 1), trained_tokens=n + 2)
+            for n, text in enumerate(said)
+        ]
+        sides.append(write(tmp_path, label, rows))
+    judged = judge_pairs(read_pairs(*sides))["metrics"]
+    expected = scored("bleu", [one for one, _ in texts], [right for _, right in texts]).value
+    assert judged["bleu"]["a"] == pytest.approx(expected) and judged["bleu"]["b"] == pytest.approx(100)
+    # Token-weighted: 4 (1 + 2 + 3) over 2 + 3 + 4 tokens.
+    assert judged["loss"]["a"] == pytest.approx(24 / 9) and judged["loss"]["b"] == pytest.approx(12 / 9)

@@ -210,7 +210,7 @@ class _Picking:
         if results:
             metrics, sentence = judged(self._run, self._experiment, results)
             log.append("verdict", metrics=metrics, sentence=sentence)
-            write_report(self._run, self._experiment, results, metrics, sentence)
+            write_report(self._run, self._experiment)
 
 
 def _key_of(path: Path) -> str:

@@ -330,7 +330,7 @@ class _Pipeline:
         with self._stage("verdict"):
             metrics, sentence = judged(self._folder, experiment, self._results)
             self._emit("verdict", metrics=metrics, sentence=sentence)
-            write_report(self._folder, experiment, self._results, metrics, sentence)
+            write_report(self._folder, experiment)
         return sentence
 
     def _skip(self, stage: str, text: str) -> None:

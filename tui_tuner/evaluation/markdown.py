@@ -21,13 +21,23 @@ _BAR = 30
 """Signs that a whole bar takes."""
 
 
-def as_markdown(document: Mapping[str, Any]) -> str:
-    """See `export.rendered`."""
+def as_markdown(
+    document: Mapping[str, Any], *, title: str = "", settings: Sequence[tuple[str, str]] = (), again: str = ""
+) -> str:
+    """See `export.rendered`.
+
+    Args:
+        title: of the whole; else the run's name.
+        settings: what was done, as name and value, behind the first sentence.
+        again: the command that repeats it, for the end.
+    """
     a, b = document["sides"]
     verdict = document["verdict"]
-    parts = [f"# {_cell(document['run'])}", ""]
+    parts = [f"# {_cell(title or document['run'])}", ""]
     if verdict.get("sentence"):
         parts += [_cell(verdict["sentence"]), ""]
+    if settings:
+        parts += [*_table(["what", "value"], settings), ""]
     parts += _verdict(document["results"], verdict.get("metrics") or {}, (a, b))
     parts += _results(document["results"])
     parts += _splits(document["results"], verdict.get("splits") or {}, (a, b))
@@ -36,6 +46,8 @@ def as_markdown(document: Mapping[str, Any]) -> str:
     parts += _checkpoints(document["checkpoints"])
     parts += _definitions(document["results"])
     parts += _samples(document, (a, b))
+    if again:
+        parts += ["## Again", "", f"    {_plain(again)}"]
     return "\n".join(parts).rstrip() + "\n"
 
 

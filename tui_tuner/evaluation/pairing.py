@@ -6,8 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from tui_tuner.errors import TunerError
+from tui_tuner.evaluation.metrics import LOSS_METRICS, loss_scores, scored
 from tui_tuner.evaluation.score import Comparison, verdict
-from tui_tuner.evaluation.stored import Pair, Pairs
+from tui_tuner.evaluation.significance import RowValues
+from tui_tuner.evaluation.stored import Answer, Pair, Pairs
+
+_OF_TEXTS = ("bleu", "chrf", "numeric_accuracy")
+"""Metrics whose value is more than the mean of what is stored for each row; they are counted anew."""
 
 
 def judge_pairs(pairs: Pairs) -> dict[str, Any]:
@@ -37,10 +42,21 @@ def judge_pairs(pairs: Pairs) -> dict[str, Any]:
 
 def _judged(rows: Sequence[Pair]) -> Comparison | None:
     part = Pairs(list(rows))
-    first: dict[str, list[float]] = {}
-    second: dict[str, list[float]] = {}
+    first: dict[str, RowValues] = {}
+    second: dict[str, RowValues] = {}
     for metric in part.metrics:
-        values = part.both(metric)
-        if values[0]:
-            first[metric], second[metric] = values
+        whole = [row for row in rows if row.difference(metric) is not None]
+        if whole:
+            first[metric] = _values(metric, whole, [row.a for row in whole if row.a])
+            second[metric] = _values(metric, whole, [row.b for row in whole if row.b])
     return verdict(first, second) if first else None
+
+
+def _values(metric: str, rows: Sequence[Pair], answers: Sequence[Answer]) -> RowValues:
+    """The rows' values, and where the metric is no mean of them, what it is made of."""
+    if metric in _OF_TEXTS:
+        return scored(metric, [answer.prediction for answer in answers], [row.reference for row in rows])
+    if metric in LOSS_METRICS and all(answer.counted[1] for answer in answers):
+        sums, counts = zip(*(answer.counted for answer in answers), strict=True)
+        return loss_scores(sums, counts)[metric]
+    return [answer.scores[metric] for answer in answers]

@@ -28,12 +28,14 @@ class Answer:
         scores: metric → value of this row.
         tokens: how many were generated; 0 when untold.
         finish: `stop`, `length` (the cap was reached), or empty when untold.
+        counted: cross-entropy of the reference's tokens, added up, and their number; 0 of them when untold.
     """
 
     prediction: str
     scores: dict[str, float]
     tokens: int = 0
     finish: str = ""
+    counted: tuple[float, int] = (0.0, 0)
 
 
 @dataclass
@@ -195,9 +197,11 @@ def _parse(line: str) -> tuple[int, dict[str, Any], Answer] | None:
         index = int(row["index"])
         scores = numbers(row.get("scores") or {})
         loss, counted = row.get("nll"), row.get("trained_tokens")
-        if "loss" not in scores and isinstance(loss, (int, float)) and isinstance(counted, int) and counted > 0:
-            scores["loss"] = loss / counted
-        answer = Answer(_text(row["prediction"]), scores, int(row.get("tokens") or 0), str(row.get("finish") or ""))
+        known = isinstance(loss, (int, float)) and isinstance(counted, int) and counted > 0
+        if known:
+            scores.setdefault("loss", loss / counted)
+        finish, weighed = str(row.get("finish") or ""), (float(loss), int(counted)) if known else (0.0, 0)
+        answer = Answer(_text(row["prediction"]), scores, int(row.get("tokens") or 0), finish, weighed)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
     return index, row, answer
