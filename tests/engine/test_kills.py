@@ -69,6 +69,7 @@ MOMENTS: dict[str, Moments] = {
     ],
     "between the stages": [
         ("after valid.jsonl", 1),
+        ("before before.json", 1),
         ("half event train", 5),
         ("half event verdict", 1),
     ],

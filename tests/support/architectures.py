@@ -46,11 +46,17 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
 }
 
 
+SLIDING: dict[str, dict[str, Any]] = {
+    "gemma3_text": {"head_dim": 8, "sliding_window": 12, "sliding_window_pattern": 2, "query_pre_attn_scalar": 8},
+}
+"""Architectures whose layers see a window of the last tokens only, kept in a cache that rotates."""
+
+
 def build(name: str, *, seed: int = 3, bits: int | None = None) -> Any:
     """A model with larger random weights than mlx's own start has, so that its layers make a difference.
 
     Args:
-        name: a key of `ARCHITECTURES`.
+        name: a key of `ARCHITECTURES` or `SLIDING`.
         bits: quantize linear layers and embeddings to so many bits, in groups of 32.
     """
     import mlx.core as mx
@@ -58,7 +64,7 @@ def build(name: str, *, seed: int = 3, bits: int | None = None) -> Any:
     from mlx.utils import tree_map
     from mlx_lm.utils import _get_classes
 
-    config = {**_COMMON, "model_type": name.split()[0], **ARCHITECTURES[name]}
+    config = {**_COMMON, "model_type": name.split()[0], **{**ARCHITECTURES, **SLIDING}[name]}
     mx.random.seed(seed)
     kind, arguments = _get_classes(config)
     model = kind(arguments.from_dict(config))

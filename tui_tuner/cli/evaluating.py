@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,13 @@ from tui_tuner.errors import TunerError
 
 if TYPE_CHECKING:
     from tui_tuner.engine.requests import Progress
+
+
+class Suite(StrEnum):
+    """What can be asked of a run besides its test rows."""
+
+    behaviour = "behaviour"
+    canaries = "canaries"
 
 
 def evaluate(
@@ -36,6 +44,9 @@ def evaluate(
     raw_prompt: Annotated[
         bool, typer.Option("--raw-prompt", help="Without the chat template; the result says so.")
     ] = False,
+    suite: Annotated[
+        Suite | None, typer.Option("--suite", help="Ask a run's behaviour cases or canaries instead of rows.")
+    ] = None,
     overrides: Set = None,
     runs_dir: RunsDir = None,
     json: Json = False,
@@ -45,6 +56,8 @@ def evaluate(
     from tui_tuner.engine.requests import Benchmark
 
     with opened(json=json, debug=debug) as output:
+        if suite is not None:
+            return _suite(suite, model, runs_dir, output)
         host = find(into, runs_dir).path if into is not None else None
         if label and host is None:
             host = find(_run_part(model, runs_dir), runs_dir).path
@@ -113,6 +126,31 @@ def checkpoints(
             output.say(
                 f"`tui-tuner checkpoints {folder.name} --use best` makes step {document['best_step']} the adapter"
             )
+    return 0
+
+
+def _suite(suite: Suite, text: str, runs_dir: Path | None, output: Output) -> int:
+    from tui_tuner.engine.requests import RunBehaviour, RunCanaries
+    from tui_tuner.engine.subject import BASE, run_of
+    from tui_tuner.paths import runs_dir as runs_place
+
+    folder, which = run_of(text, runs_place(runs_dir))
+    if folder is None:
+        raise TunerError("suites are asked of runs", code="usage", where=text, fix="name a run", usage=True)
+    label = {"": "after", BASE: "before"}.get(which, f"step-{which}")
+    kind = RunBehaviour if suite is Suite.behaviour else RunCanaries
+    request = kind(folder.path, label)
+    document = _done(request, output, request.progress, "answers")
+    if output.json:
+        output.document(document)
+        return 0
+    for part in document.get("cases") or document["groups"]:
+        count = part["samples"] if "samples" in part else part["n"]
+        bounds = f"({part['low']:.0%} to {part['high']:.0%})"
+        status = f"  {part['status']}" if part.get("status") else ""
+        output.say(f"  {part['name']:<24} {part['passed']} of {count} {bounds}{status}")
+    whole = "cases passed" if suite is Suite.behaviour else "answered well"
+    output.say(f"{document['passed']} of {document['n']} {whole}")
     return 0
 
 

@@ -92,8 +92,14 @@ class Examiner:
         self._experiment, self._folder, self._emit, self._control = experiment, folder, emit, control
         self._of = key
 
-    def known(self, label: str) -> BenchmarkResult | None:
-        """A benchmark that is whole already."""
+    def known(self, label: str, told: bool = False) -> BenchmarkResult | None:
+        """A benchmark that is whole already.
+
+        Args:
+            told: whether an event told of it; else a kill may have come between its rows and its figures.
+        """
+        if not told and not self._has(label):
+            return None
         return read_result(self._folder, label, self._experiment.evaluation.metrics)
 
     def answer(self, subject: Subject, test: TestRows, label: str, stage: str) -> BenchmarkResult:
@@ -216,6 +222,8 @@ class Examiner:
             adapter=str(subject.adapter or ""),
             splits=test.splits,
             raw_prompt=settings.raw_prompt,
+            mask_prompt=self._experiment.data.mask_prompt,
+            max_length=self._experiment.train.max_seq_length,
             key=self._of,
             settings={"template": self._experiment.model.chat_template, **({"key": self._of} if self._of else {})},
         )

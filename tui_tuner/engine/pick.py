@@ -203,7 +203,7 @@ class _Picking:
 
         examiner = Examiner(self._experiment, self._run.evaluation, emit=emit, control=self._control)
         results: dict[str, BenchmarkResult] = {}
-        if test and (before := examiner.known(LABELS[0])) is not None:
+        if test and (before := examiner.known(LABELS[0], told=True)) is not None:
             results = {LABELS[0]: before, LABELS[1]: examiner.answer(subject, test, LABELS[1], "evaluate")}
             log.append("evaluation", label=LABELS[1], metrics=results[LABELS[1]].metrics, n=test.judged)
         examiner.ask_suites(subject, LABELS[1], "evaluate")

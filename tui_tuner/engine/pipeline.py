@@ -275,7 +275,7 @@ class _Pipeline:
 
     def _evaluate(self, stage: str, label: str, examiner: Examiner, subject: Subject, test: TestRows) -> None:
         """Answers the test rows and asks the suites, as far as that is wanted and was not done."""
-        done = examiner.known(label) if test else None
+        done = examiner.known(label, self._was_done(stage)) if test else None
         if done is not None:
             self._results[label] = done
         if self._was_done(stage) and (done is not None or not test):

@@ -1,4 +1,4 @@
-"""Answers that were given once, kept: the same model under the same settings is not asked the same prompt twice.
+"""Answers and losses, kept: the same model under the same settings is not asked the same prompt twice.
 
 The name of a store is a hash of everything that an answer depends on but the prompt: the files of model and adapter,
 the settings, the versions of the libraries and the device. A store is a file of JSON lines, one for each prompt, that
@@ -79,13 +79,14 @@ class AnswerStore:
         self._path = (folder or cache_dir() / "answers") / f"{key}.jsonl" if key else None
         self._limit = limit
         self._known: dict[str, Kept] = {}
+        self._losses: dict[str, tuple[float, int]] = {}
         self._descriptor: int | None = None
         self._size = 0
 
     def __enter__(self) -> AnswerStore:
         if self._path is not None:
             with contextlib.suppress(OSError):
-                self._known = _read(self._path)
+                self._known, self._losses = _read(self._path)
                 os.utime(self._path)
         return self
 
@@ -105,10 +106,25 @@ class AnswerStore:
     def put(self, prompt: Sequence[int], tokens: list[int], finish: str) -> None:
         """Keeps an answer, where that can be."""
         mark = _mark(prompt)
-        if self._path is None or mark in self._known:
+        if mark not in self._known:
+            self._known[mark] = (tokens, finish)
+            self._write({"p": mark, "t": tokens, "f": finish})
+
+    def loss(self, row: Sequence[int]) -> tuple[float, int] | None:
+        """The summed loss that was kept of a row, and how many tokens it is of; or None."""
+        return self._losses.get(_mark(row))
+
+    def put_loss(self, row: Sequence[int], total: float, count: int) -> None:
+        """Keeps a row's loss, where that can be."""
+        mark = _mark(row)
+        if mark not in self._losses:
+            self._losses[mark] = total, count
+            self._write({"p": mark, "l": total, "n": count})
+
+    def _write(self, told: dict[str, Any]) -> None:
+        if self._path is None:
             return
-        self._known[mark] = (tokens, finish)
-        line = json.dumps({"p": mark, "t": tokens, "f": finish}, separators=(",", ":")).encode() + b"\n"
+        line = json.dumps(told, separators=(",", ":")).encode() + b"\n"
         try:
             if self._descriptor is None:
                 self._open(self._path)
@@ -126,19 +142,22 @@ class AnswerStore:
             write_all(self._descriptor, b"\n")  # ends what a kill left torn
 
 
-def _read(path: Path) -> dict[str, Kept]:
-    """The answers of a file; lines that are none do not count."""
-    found: dict[str, Kept] = {}
+def _read(path: Path) -> tuple[dict[str, Kept], dict[str, tuple[float, int]]]:
+    """The answers and losses of a file; lines that are neither do not count."""
+    found, losses = dict[str, Kept](), dict[str, tuple[float, int]]()
     for line in path.read_bytes().split(b"\n"):
         try:
             told = json.loads(line)
+            if "l" in told:
+                losses[str(told["p"])] = float(told["l"]), int(told["n"])
+                continue
             mark, tokens, finish = told["p"], told["t"], told["f"]
         except (ValueError, KeyError, TypeError):
             continue
         whole = isinstance(tokens, list) and all(type(token) is int for token in tokens)
         if isinstance(mark, str) and whole and finish in ("stop", "length"):
             found[mark] = (tokens, finish)
-    return found
+    return found, losses
 
 
 def _mark(prompt: Sequence[int]) -> str:

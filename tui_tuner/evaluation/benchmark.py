@@ -18,9 +18,11 @@ import numpy as np
 
 from tui_tuner.data.examples import prompt_tokens
 from tui_tuner.data.prepare import Row, messages_of, reference_of
+from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.answers import AnswerStore, store_key
 from tui_tuner.evaluation.generate import greedy_answers, in_float32
 from tui_tuner.evaluation.metrics import Scored
+from tui_tuner.evaluation.perplexity import row_losses
 from tui_tuner.evaluation.score import described, intervals, record_scores, summary
 from tui_tuner.models.libraries import backend
 from tui_tuner.runs.control import JobControl
@@ -65,6 +67,7 @@ class Asked:
         store: the key of the answers that are kept from run to run; None keeps none.
         splits: for each row the split it is reported under; empty for one test set.
         raw_prompt: whether prompts go in without the chat template.
+        mask_prompt, max_length: what the loss of a row counts, as in training.
         key: what the result is of; rows that an interrupted benchmark of another key left are not taken. Empty where
             there is but one.
         settings: further settings to be told in the result.
@@ -79,6 +82,8 @@ class Asked:
     store: str | None = None
     splits: Sequence[str] = ()
     raw_prompt: bool = False
+    mask_prompt: bool = True
+    max_length: int | None = None
     key: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
 
@@ -133,7 +138,48 @@ def benchmark(
             index = open_rows[answer.index]
             store.put(prompts[index], answer.tokens, answer.finish)
             keep(index, answer.text, len(answer.tokens), answer.finish)
-    return _finish(rows, tokenizer, prompts, answers, asked, folder)
+        losses = _losses(model, tokenizer, rows, prompts, asked, store, control, emit)
+    return _finish(rows, tokenizer, prompts, answers, losses, asked, folder)
+
+
+def _losses(
+    model: Any,
+    tokenizer: Any,
+    rows: Sequence[Row],
+    prompts: Sequence[list[int]],
+    asked: Asked,
+    store: AnswerStore,
+    control: JobControl,
+    emit: Emit,
+) -> list[tuple[float, int]] | None:
+    """For each row the summed loss of its answer and how many tokens that is; None, with a line in the log, where the
+    rows have none."""
+    marks = [_loss_mark(row, prompt, asked) for row, prompt in zip(rows, prompts, strict=True)]
+    found = [store.loss(mark) for mark in marks]
+    missing = [index for index, one in enumerate(found) if one is None]
+    try:
+        if missing:
+            sums, counts = row_losses(
+                model,
+                tokenizer,
+                [rows[index] for index in missing],
+                mask_prompt=asked.mask_prompt,
+                max_length=asked.max_length,
+                batch_size=asked.batch_size,
+                control=control,
+            )
+            for index, total, count in zip(missing, sums.tolist(), counts.tolist(), strict=True):
+                found[index] = total, int(count)
+                store.put_loss(marks[index], total, int(count))
+    except TunerError as error:
+        emit("log", level="warning", text=f"the loss of the test rows is left out: {error.sentence()}")
+        return None
+    return [one for one in found if one is not None]
+
+
+def _loss_mark(row: Row, prompt: list[int], asked: Asked) -> list[int]:
+    """What a row's loss is kept under: prompt and answer, and what of them is counted."""
+    return [*prompt, -2, int(asked.mask_prompt), asked.max_length or 0, *reference_of(row).encode()]
 
 
 def answers_key(model: Any, tokenizer: Any, folder: Path, adapter: Path | None, asked: Asked) -> str | None:
@@ -150,6 +196,7 @@ def answers_key(model: Any, tokenizer: Any, folder: Path, adapter: Path | None, 
         "ends": sorted(int(token) for token in tokenizer.eos_token_ids),
         "device": backend(),
         "batch_size": 0 if in_float32(model) else asked.batch_size,
+        "template": str(getattr(tokenizer, "chat_template", None)),
     }
     return store_key(folder, adapter, settings)
 
@@ -187,6 +234,7 @@ def _finish(
     tokenizer: Any,
     prompts: list[list[int]],
     answers: dict[int, dict[str, Any]],
+    losses: list[tuple[float, int]] | None,
     asked: Asked,
     folder: Path,
 ) -> BenchmarkResult:
@@ -202,6 +250,8 @@ def _finish(
             "tokens": answer["tokens"],
             "finish": answer["finish"],
         }
+        if losses is not None:
+            record["nll"], record["trained_tokens"] = losses[index]
         if asked.splits:
             record["split"] = asked.splits[index]
         records.append(record)
@@ -211,27 +261,31 @@ def _finish(
         record["scores"] = {name: value if np.isfinite(value) else None for name, value in values.items()}
     path = folder / f"{asked.label}.jsonl"
     write_atomic(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
-    result = _result(asked.label, scores, asked.splits, path)
-    write_json(folder / f"{asked.label}.json", _document(asked, records, result))
+    main = _main(scores, asked.splits)
+    document = _document(asked, records, scores, main)
+    write_json(folder / f"{asked.label}.json", document)
     _forget_partial(folder, asked.label)
-    return result
+    bounds = ("value", "low", "high")
+    figures = {name: {bound: told[bound] for bound in bounds} for name, told in document["metrics"].items()}
+    return BenchmarkResult(asked.label, figures, main, path, list(asked.splits), scores)
 
 
-def _result(label: str, scores: dict[str, Scored], splits: Sequence[str], path: Path) -> BenchmarkResult:
-    """The figures of the rows that the benchmark is about, beside the scores of all."""
+def _main(scores: dict[str, Scored], splits: Sequence[str]) -> dict[str, Scored]:
+    """The scores of the rows that the benchmark is about: all but the unseen, unless there are only those."""
     about = np.array([split != UNSEEN for split in splits], dtype=bool)
-    main = {name: one.part(about) for name, one in scores.items()} if about.any() else scores
-    return BenchmarkResult(label, _as_json(main), main, path, list(splits), scores)
+    return {name: one.part(about) for name, one in scores.items()} if about.any() else scores
 
 
-def _document(asked: Asked, records: Sequence[Mapping[str, Any]], result: BenchmarkResult) -> dict[str, Any]:
+def _document(
+    asked: Asked, records: Sequence[Mapping[str, Any]], scores: dict[str, Scored], main: dict[str, Scored]
+) -> dict[str, Any]:
     """What `<label>.json` holds: the figures, what each means, and how they came about."""
     settings = {"max_tokens": asked.max_tokens, "batch_size": asked.batch_size, **asked.settings}
     if asked.raw_prompt:
         settings["mismatch"] = "prompts went in without the chat template that training renders them with"
     document = summary(
         records,
-        result.every,
+        scores,
         label=asked.label,
         model=asked.model,
         adapter=asked.adapter,
@@ -240,7 +294,7 @@ def _document(asked: Asked, records: Sequence[Mapping[str, Any]], result: Benchm
     if UNSEEN not in asked.splits:
         return document
     n = sum(split != UNSEEN for split in asked.splits)
-    return {**document, "n": n, "metrics": described(result.scores)} if n else document
+    return {**document, "n": n, "metrics": described(main)} if n else document
 
 
 def read_result(folder: Path, label: str, metrics: Sequence[str]) -> BenchmarkResult | None:
@@ -259,7 +313,10 @@ def read_result(folder: Path, label: str, metrics: Sequence[str]) -> BenchmarkRe
         return None
     _forget_partial(folder, label)
     splits = [str(record.get("split", "")) for record in records]
-    return _result(label, record_scores(records, metrics), splits if any(splits) else [], path)
+    splits = splits if any(splits) else []
+    scores = record_scores(records, metrics)
+    main = _main(scores, splits)
+    return BenchmarkResult(label, _as_json(main), main, path, splits, scores)
 
 
 def _forget_partial(folder: Path, label: str) -> None:

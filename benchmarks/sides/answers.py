@@ -1,0 +1,71 @@
+"""Answers rows greedily and tells how long it took: SIDE MODEL ROWS MAX_TOKENS BATCH OUT.
+
+`stock` is a loop of `mlx_lm.generate`; `app` is the benchmark of a run with everything that belongs to it: rendering,
+losses, scores and intervals, and files. Both are given the same token ids and the same BLAS. The clock starts when the
+model is loaded and has answered one row.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tui_tuner.models.libraries import ready
+
+Row = dict[str, str]
+
+
+def stock(model: Any, tokenizer: Any, max_tokens: int, batch: int) -> Callable[[list[Row]], list[str]]:
+    from mlx_lm import generate
+
+    from tui_tuner.data.examples import prompt_tokens
+
+    def answer(rows: list[Row]) -> list[str]:
+        return [generate(model, tokenizer, prompt_tokens(row, tokenizer), max_tokens=max_tokens) for row in rows]
+
+    return answer
+
+
+def app(model: Any, tokenizer: Any, max_tokens: int, batch: int) -> Callable[[list[Row]], list[str]]:
+    from tui_tuner.evaluation.benchmark import Asked, benchmark
+    from tui_tuner.runs.control import JobControl
+
+    def answer(rows: list[Row]) -> list[str]:
+        asked = Asked("answers", ["exact_match", "rouge1", "rouge2", "rougeL"], max_tokens, batch)
+        with tempfile.TemporaryDirectory() as folder:
+            emit: Any = lambda type, **fields: None  # noqa: E731
+            control = JobControl()
+            place = Path(folder)
+            found = benchmark(model, tokenizer, rows, asked, folder=place, control=control, emit=emit, stage="evaluate")
+            lines = found.path.read_text(encoding="utf-8").split("\n")
+        return [json.loads(line)["prediction"] for line in lines if line]
+
+    return answer
+
+
+def main() -> None:
+    side, folder, path, max_tokens, batch, out = sys.argv[1:7]
+    ready()
+    import mlx.core as mx
+
+    from tui_tuner.models.load import load_base
+
+    base = load_base(Path(folder))
+    rows = [json.loads(line) for line in Path(path).read_text(encoding="utf-8").split("\n") if line]
+    answer = {"stock": stock, "app": app}[side](base.model, base.tokenizer, int(max_tokens), int(batch))
+    answer(rows[:1])
+    mx.reset_peak_memory()
+    begun = time.perf_counter()
+    texts = answer(rows)
+    seconds = time.perf_counter() - begun
+    Path(out).write_text(json.dumps(texts))
+    print(json.dumps({"seconds": seconds, "peak": mx.get_peak_memory()}))
+
+
+if __name__ == "__main__":
+    main()
