@@ -72,6 +72,24 @@ def test_quantized_weights_in_float32_answer_as_one_by_one() -> None:
     assert together(model, asked, 24) == one_by_one(model, asked, 24)
 
 
+def test_an_architecture_that_cannot_be_batched_is_answered_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlx_lm.generate import BatchGenerator
+
+    model, asked = build("llama"), prompts(5, 0)
+    expected = one_by_one(model, asked, 6)
+    real, calls = BatchGenerator.next_generated, []
+
+    def failing(self: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 3:
+            raise ValueError("[broadcast_shapes] Shapes cannot be broadcast.")
+        return real(self)
+
+    monkeypatch.setattr(BatchGenerator, "next_generated", failing)
+    assert together(model, asked, 6) == expected
+    assert len(calls) == 3
+
+
 def test_half_precision_is_told_from_single() -> None:
     import mlx.core as mx
 

@@ -146,7 +146,12 @@ class _Work:
                     some, order = order[:free], order[free:]
                     for uid, index in zip(self._insert(generator, some, prefix, cache), some, strict=True):
                         collected[uid] = (index, [])
-                responses = generator.next_generated()
+                try:
+                    responses = generator.next_generated()
+                except ValueError:
+                    # Some architectures cannot mask rows of unlike length, and say so by shapes that do not fit.
+                    doubtful += [*(index for index, _ in collected.values()), *order]
+                    return
                 self._made += len(responses)
                 ties = self._ties(responses)
                 if ties:
