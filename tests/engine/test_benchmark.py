@@ -101,7 +101,8 @@ def test_the_file_is_complete_and_in_order_and_the_figures_are_its_rows(base: Ba
     assert result.path == tmp_path / "before.jsonl"
     assert [record["index"] for record in records] == list(range(9))
     for record, row in zip(records, rows, strict=True):
-        assert record.keys() == {"index", "prompt", "reference", "prediction", "scores", "tokens", "finish"}
+        own = {"index", "prompt", "reference", "prediction", "scores", "tokens", "finish", "nll", "trained_tokens"}
+        assert record.keys() == own
         assert record["reference"] == row["completion"]
         assert record["prompt"] == base.tokenizer.decode(prompt_tokens(row, base.tokenizer))
         assert record["finish"] in ("stop", "length")
@@ -110,7 +111,7 @@ def test_the_file_is_complete_and_in_order_and_the_figures_are_its_rows(base: Ba
     expected = summarise([r["prediction"] for r in records], [r["completion"] for r in rows], METRICS)
     figures = {name: {"value": i.value, "low": i.low, "high": i.high} for name, i in expected.items()}
     assert {name: result.metrics[name] for name in METRICS} == figures
-    assert set(result.metrics) == {*METRICS, "length", "truncated", "empty", "repetition"}
+    assert set(result.metrics) == {*METRICS, "loss", "perplexity", "length", "truncated", "empty", "repetition"}
     assert result.metrics["exact_match"]["value"] == 1 / 9
     again = read_result(tmp_path, "before", METRICS)
     assert again is not None
