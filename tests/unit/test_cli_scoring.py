@@ -134,15 +134,15 @@ def test_splits_are_judged_apart(tuner: Tuner, tmp_path: Path) -> None:
     for name, seed, right in (("a", 1, 0.5), ("b", 2, 0.9)):
         found = rows(seed, right)
         for index, row in enumerate(found):
-            row["split"] = "recall" if index < 40 else "unseen"
+            row["split"] = "recall" if index < 40 else "other"
             if index >= 40:  # what was not learned stays as it was
                 row["prediction"] = rows(1, 0.5)[index]["prediction"]
         sides.append(stored(tmp_path / f"{name}.jsonl", found))
     document = tuner("compare", *sides, "--json").document
-    recall, unseen = document["splits"]["recall"], document["splits"]["unseen"]
-    assert (recall["n"], unseen["n"]) == (40, 40)
+    recall, other = document["splits"]["recall"], document["splits"]["other"]
+    assert (recall["n"], other["n"], document["n"]) == (40, 40, 80)
     assert recall["metrics"]["rouge1"]["verdict"] == "better"
-    assert unseen["metrics"]["rouge1"]["verdict"] == "no measurable change"
+    assert other["metrics"]["rouge1"]["verdict"] == "no measurable change"
     assert "recall: 40 rows" in tuner("compare", *sides).out
     apart = tuner("score", sides[0], "--json").document["splits"]
     assert apart["recall"]["n"] == 40 and apart["recall"]["metrics"]["bleu"]["low"] >= 0
@@ -174,3 +174,20 @@ def test_results_of_runs_are_named_by_run_and_label(tuner: Tuner, tmp_path: Path
     missing = tuner("score", "last:step-40", "--json")
     assert missing.status == 2 and missing.document["error"]["code"] == "no-such-result"
     assert "it has before, after, step-20" in missing.document["error"]["message"]
+
+
+def test_what_is_unseen_is_told_apart(tuner: Tuner, tmp_path: Path) -> None:
+    sides = []
+    for name, seed, right in (("a", 1, 0.5), ("b", 2, 0.5)):
+        found = rows(seed, right)
+        for row in found[:30]:
+            row["split"] = "unseen"
+            row["prediction"] = row["reference"] if name == "b" else "nothing"
+        sides.append(stored(tmp_path / f"{name}.jsonl", found))
+    document = tuner("compare", *sides, "--json", "--metrics", "rouge1,f1").document
+    assert document["n"] == document["metrics"]["rouge1"]["n"] == 50
+    assert document["metrics"]["rouge1"]["verdict"] == "no measurable change"
+    assert document["splits"]["unseen"]["metrics"]["rouge1"]["verdict"] == "better"
+    assert "30 rows of the split unseen are told apart, and not part of the whole" in document["notes"]
+    apart = tuner("score", sides[0], "--json").document
+    assert (apart["n"], apart["splits"]["unseen"]["n"]) == (50, 30)

@@ -23,14 +23,11 @@ from tui_tuner.evaluation.answers import AnswerStore, store_key
 from tui_tuner.evaluation.generate import greedy_answers, in_float32
 from tui_tuner.evaluation.metrics import Scored
 from tui_tuner.evaluation.perplexity import row_losses
-from tui_tuner.evaluation.score import described, intervals, record_scores, summary
+from tui_tuner.evaluation.score import UNSEEN, described, intervals, record_scores, summary
 from tui_tuner.models.libraries import backend
 from tui_tuner.runs.control import JobControl
 from tui_tuner.runs.files import write_all, write_atomic, write_failure, write_json
 from tui_tuner.runs.progress import Emit, Throttle
-
-UNSEEN = "unseen"
-"""The split of facts that were never trained: it shows guessing, and is not what a benchmark's figures are about."""
 
 
 @dataclass(frozen=True)

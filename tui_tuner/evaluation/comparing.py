@@ -12,12 +12,24 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.matching import joined, match
 from tui_tuner.evaluation.metrics import METRICS, TEXT_METRICS, Scored, specs_of
 from tui_tuner.evaluation.metrics.numbers import answer_number
 from tui_tuner.evaluation.outputs import Outputs, read_outputs
-from tui_tuner.evaluation.score import described, record_scores, splits_of, summary, verdict, verdict_by_split
+from tui_tuner.evaluation.score import (
+    UNSEEN,
+    asked_for,
+    described,
+    record_scores,
+    splits_of,
+    summary,
+    verdict,
+    verdict_by_split,
+)
 
 COMPARED = ("exact_match", "token_f1", "rouge1", "rouge2", "rougeL", "bleu", "chrf")
 """What is judged unless somebody says otherwise: fewer than is scored, for each one more asks more of the rest."""
@@ -94,7 +106,8 @@ def score_document(
     scores = record_scores(outputs.rows, chosen, options)
     _must_be_known(scores, metrics)
     document = summary(outputs.rows, scores, label=Path(outputs.name).stem, seed=seed)
-    notes = [*outputs.notes, *_doubts(outputs.rows)]
+    about = asked_for([str(row.get("split") or "") for row in outputs.rows])
+    notes = [*outputs.notes, *_unseen(about), *_doubts(outputs.rows)]
     kept = {key: document[key] for key in ("n", "metrics", "splits")}
     return {"file": outputs.name, **kept, "keys": outputs.keys, "guessed": outputs.guessed, "notes": notes}
 
@@ -123,14 +136,16 @@ def compare_document(
     chosen = list(metrics) if metrics else _scored_by(a, b) or _fitting(COMPARED, first)
     sides = [record_scores(rows, chosen, options) for rows in (first, second)]
     _must_be_known(sides[0], metrics)
-    whole = verdict(sides[0], sides[1], seed=seed)
+    about = asked_for([str(row.get("split") or "") for row in first])
+    main = [{name: one.part(about) for name, one in side.items()} for side in sides]
+    whole = verdict(main[0], main[1], seed=seed)
     parts = verdict_by_split(first, sides[0], sides[1], seed=seed)
     sizes = {split: len(numbers) for split, numbers in splits_of(first).items()}
-    told = [described(side, seed=seed) for side in sides]
+    told = [described(side, seed=seed) for side in main]
     return {
         "a": a.name,
         "b": b.name,
-        "n": len(first),
+        "n": int(about.sum()),
         "metrics": whole.as_json(),
         "sentence": whole.sentence,
         "splits": {
@@ -145,7 +160,15 @@ def compare_document(
         "matched": matched.as_json(),
         "keys": {"a": a.keys, "b": b.keys},
         "guessed": {"a": a.guessed, "b": b.guessed},
-        "notes": [*matched.notes, *a.notes, *b.notes, *_settings_differ(a, b), *_same(first, second), *_doubts(first)],
+        "notes": [
+            *matched.notes,
+            *a.notes,
+            *b.notes,
+            *_settings_differ(a, b),
+            *_same(first, second),
+            *_unseen(about),
+            *_doubts(first),
+        ],
     }
 
 
@@ -185,6 +208,11 @@ def _must_be_known(scores: Mapping[str, Scored], asked: Sequence[str] | None) ->
 def _same(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]) -> list[str]:
     alike = sum(one["prediction"] == other["prediction"] for one, other in zip(first, second, strict=True))
     return [f"all {alike:,} answers are the same on both sides"] if alike == len(first) else []
+
+
+def _unseen(about: NDArray[np.bool_]) -> list[str]:
+    left = int((~about).sum())
+    return [f"{left:,} rows of the split {UNSEEN} are told apart, and not part of the whole"] if left else []
 
 
 def _doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.metrics import METRICS, Reference, Scored, answer_scores, loss_scores, score_all
@@ -17,6 +18,8 @@ from tui_tuner.evaluation.significance import Interval, Paired, RowValues, decid
 
 Record = Mapping[str, Any]
 """A row as `<label>.jsonl` has it."""
+UNSEEN = "unseen"
+"""The split whose rows ask what training never showed; it is told apart, and the figures of the whole leave it out."""
 
 
 class Comparison(dict[str, Paired]):
@@ -101,6 +104,12 @@ def splits_of(records: Sequence[Record]) -> dict[str, list[int]]:
     return found
 
 
+def asked_for(splits: Sequence[str]) -> NDArray[np.bool_]:
+    """Which rows the figures of the whole are about, (n,): all but the unseen, unless there are only those."""
+    about = np.array([split != UNSEEN for split in splits], dtype=bool)
+    return about if about.any() else np.ones(len(splits), dtype=bool)
+
+
 def summary(
     records: Sequence[Record],
     scores: Mapping[str, Scored],
@@ -112,6 +121,8 @@ def summary(
     seed: int = 0,
 ) -> dict[str, Any]:
     """What `<label>.json` holds: per metric its value with interval, definition, options and version, splits apart.
+
+    The figures of the whole leave out what is unseen, and "n" are the rows that they are about.
 
     Args:
         records: the rows, for their splits.
@@ -126,12 +137,13 @@ def summary(
     for split, numbers in groups.items() if len(groups) > 1 else ():
         chosen = {name: one.part(np.array(numbers)) for name, one in scores.items()}
         splits[split] = {"n": len(numbers), "metrics": _as_json(intervals(chosen, seed=seed))}
+    about = asked_for([str(record.get("split") or "") for record in records])
     return {
         "label": label,
         "model": model,
         "adapter": adapter,
-        "n": len(records),
-        "metrics": described(scores, seed=seed),
+        "n": int(about.sum()),
+        "metrics": described({name: one.part(about) for name, one in scores.items()}, seed=seed),
         "splits": splits,
         "settings": dict(settings or {}),
     }
