@@ -56,12 +56,11 @@ def row_losses(
         TunerError: a row cannot be rendered, `mask_prompt` for rows of plain text, or no token that counts at all.
     """
     examples = _examples(rows, tokenizer, mask_prompt)
-    sums, counts = np.zeros(len(examples)), np.zeros(len(examples), np.int64)
     ends = [len(example.tokens) if max_length is None else min(len(example.tokens), max_length) for example in examples]
     # The first token has nothing that predicts it.
     starts = [max(example.offset, 1) for example in examples]
-    for row, (start, end) in enumerate(zip(starts, ends, strict=True)):
-        counts[row] = max(end - start, 0)
+    counts = np.array([max(end - start, 0) for start, end in zip(starts, ends, strict=True)], np.int64)
+    sums = np.zeros(len(examples))
     if len(examples) and not counts.any():
         raise TunerError(
             "no row has a token of the answer within the longest row",

@@ -165,21 +165,7 @@ def paired(
         TunerError: no rows, different numbers of rows, or a value that is no finite number.
     """
     a, b = _both_counted(a, b)
-    before, after = _checked(a, f"{name} before"), _checked(b, f"{name} after")
-    if before.size != after.size:
-        raise TunerError(
-            f"{name} has {before.size:,} rows before and {after.size:,} after",
-            code="length-mismatch",
-            fix="compare results over the same rows",
-        )
-    difference = after - before
-    # Means of three digits differ in the last bit of a float; such dust is no difference.
-    difference[np.abs(difference) < 1e-12] = 0.0
-    bootstrap, flips = np.random.default_rng(seed).spawn(2)
-    if isinstance(a, Scored) and isinstance(b, Scored) and a.counts is not None and b.counts is not None:
-        change = _figures_change(a, b, resamples, bootstrap, flips)
-    else:
-        change = _means_change(before, after, difference, resamples, bootstrap, flips)
+    difference, change = _compared(a, b, name, resamples, seed)
     gain = difference if higher_is_better else -difference
     sides = [mean_interval(side, resamples, seed) for side in (a, b)]
     result = Paired(
@@ -215,6 +201,24 @@ class _Change:
     high: float
     p: float
     spread: float
+
+
+def _compared(a: RowValues, b: RowValues, name: str, resamples: int, seed: int) -> tuple[Values, _Change]:
+    """The rows' differences, and what they come to."""
+    before, after = _checked(a, f"{name} before"), _checked(b, f"{name} after")
+    if before.size != after.size:
+        raise TunerError(
+            f"{name} has {before.size:,} rows before and {after.size:,} after",
+            code="length-mismatch",
+            fix="compare results over the same rows",
+        )
+    difference = after - before
+    # Means of three digits differ in the last bit of a float; such dust is no difference.
+    difference[np.abs(difference) < 1e-12] = 0.0
+    bootstrap, flips = np.random.default_rng(seed).spawn(2)
+    if isinstance(a, Scored) and isinstance(b, Scored) and a.counts is not None and b.counts is not None:
+        return difference, _figures_change(a, b, resamples, bootstrap, flips)
+    return difference, _means_change(before, after, difference, resamples, bootstrap, flips)
 
 
 def _means_change(
