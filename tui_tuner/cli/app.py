@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui_tuner import __version__
-from tui_tuner.cli import dataset, evaluating, probing, reporting, scoring, steering
+from tui_tuner.cli import dataset, evaluating, models, probing, reporting, scoring, steering
 from tui_tuner.cli.attach import attach
 from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from tui_tuner.engine.model_requests import ModelRequest
 from tui_tuner.engine.results import TokenSink
 
 if TYPE_CHECKING:
@@ -328,4 +329,5 @@ Request = (
     | RunBehaviour
     | RunCanaries
     | PickCheckpoint
+    | ModelRequest
 )

@@ -73,13 +73,13 @@ class Proof:
     def holds(self) -> bool:
         """Whether the fused model may stand for base with adapter.
 
-        99 % of the fine-tune kept, no more than 1 % of the divergence that the fine-tune made left over, and the same
+        99 % to 101 % of the fine-tune kept, no more than 1 % of the divergence that the fine-tune made left over, and the same
         likeliest token in 99 of 100 places.
         """
         if self.kept is None:
             return self.agreement.kl < 1e-6
         close = self.agreement.kl <= 0.01 * self.base_kl or self.agreement.kl < 1e-6
-        return self.kept >= 0.99 and close and self.agreement.top1 >= 0.99
+        return 0.99 <= self.kept <= 1.01 and close and self.agreement.top1 >= 0.99
 
     def as_json(self) -> dict[str, Any]:
         """As `fuse --json` gives it."""

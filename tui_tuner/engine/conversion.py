@@ -1,0 +1,127 @@
+"""Converts a model and measures what came out of it, before it gets its name.
+
+Called on the MLX thread. The new model is written beside its place, read back from there, and compared with the one it
+was made from on rows of the person's own; only then it is renamed. All variants made of a model are remembered, so that
+they can be laid side by side.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import Any
+
+from tui_tuner.engine.model_requests import ConvertModel
+from tui_tuner.engine.new_run import model_fingerprint
+from tui_tuner.engine.proofrows import ProofRows, rows_of_source
+from tui_tuner.engine.shelf import ModelShelf
+from tui_tuner.errors import TunerError
+from tui_tuner.evaluation.generate import greedy_answers
+from tui_tuner.evaluation.proof import Agreement, agreement
+from tui_tuner.models.device import working_memory
+from tui_tuner.models.folder import check_folder, locate
+from tui_tuner.models.fuse import size_of
+from tui_tuner.models.libraries import ready
+from tui_tuner.models.load import Base, load_base, skeleton
+from tui_tuner.models.quantize import apply, plan, scheme_of
+from tui_tuner.models.variants import Variant, known_variants, remember
+from tui_tuner.models.write import check_space, check_target, write_model
+from tui_tuner.runs.control import JobControl
+
+_TOKENS = 32
+"""Tokens that are generated to see that a model speaks, and how fast."""
+
+
+def convert_model(request: ConvertModel, control: JobControl, shelf: ModelShelf) -> dict[str, Any]:
+    """Plans, and unless only that is asked for, converts, verifies and writes.
+
+    Raises:
+        StopRequested: when asked to stop; nothing is left behind.
+        TunerError: the model cannot be had, the scheme does not fit it, or the result cannot be written.
+    """
+    ready()
+    scheme = scheme_of(
+        request.bits, request.group_size, request.mode, request.recipe, request.dtype, dequantize=request.dequantize
+    )
+    folder = locate(request.model)
+    check_folder(folder)
+    target = None if request.target is None else check_target(request.target, force=request.force, source=folder)
+    with working_memory():
+        tree = skeleton(folder)
+        made = plan(tree, scheme)
+        before = known_variants(model_fingerprint(folder))
+        if target is None:
+            return {**made.as_json(), "variants": [variant.as_json() for variant in before]}
+        check_space(target, made.bytes_after)
+        base = shelf.base(request.model)
+        rows = rows_of_source(request.data, request.model, base.tokenizer, request.rows) if request.rows else None
+        apply(tree, made, tell=lambda done, total, path: request.progress("modules", done, total), check=control.check)
+        found: dict[str, Any] = {}
+
+        def verify(written: Path) -> None:
+            control.check()
+            found.update(_measured(base, load_base(written, base.template), rows, request, control))
+
+        write_model(
+            target, folder, tree, base.config, template=base.template, force=request.force, verify=verify
+        )  # fmt: skip
+    variant = Variant.of(made, target, found)
+    remember(model_fingerprint(folder), variant)
+    return {
+        "path": str(target),
+        **made.as_json(),
+        **found,
+        "variants": [each.as_json() for each in known_variants(model_fingerprint(folder))],
+    }
+
+
+def _measured(
+    base: Base, new: Base, rows: ProofRows | None, request: ConvertModel, control: JobControl
+) -> dict[str, Any]:
+    """What the new model is like beside the one it was made from.
+
+    Raises:
+        TunerError: its outputs are no numbers, so that it is of no use.
+    """
+    speeds = {name: _speed(one, rows, control) for name, one in (("before", base), ("after", new))}
+    found: dict[str, Any] = {"tokens_per_second": speeds, "memory": size_of(new.model)}
+    if rows is None:
+        return {**found, "perplexity": None, "kl": None, "top1_agreement": None, "measured_on": None}
+    same = agreement(
+        base.model,
+        new.model,
+        rows.examples,
+        tell=lambda done, total: request.progress("rows compared", done, total),
+        check=control.check,
+    )
+    if not (math.isfinite(same.kl) and math.isfinite(same.loss)):
+        raise TunerError(
+            "the converted model's outputs are no numbers, so it was not kept",
+            code="convert-broken",
+            fix="choose more bits, another mode, or bfloat16 in place of float16",
+        )
+    return {**found, **_figures(same), "measured_on": rows.source}
+
+
+def _figures(same: Agreement) -> dict[str, Any]:
+    before, after = same.perplexity
+    return {"perplexity": {"before": before, "after": after}, "kl": same.kl, "top1_agreement": same.top1}
+
+
+def _speed(model: Base, rows: ProofRows | None, control: JobControl) -> float:
+    """Tokens a second of one greedy answer, the prompt's processing not counted."""
+    prompts = rows.prompts(model.tokenizer, 1) if rows is not None else []
+    prompt = prompts[0] if prompts else list(model.tokenizer.encode("The"))
+    moments: list[float] = []
+
+    def tick(made: int) -> None:
+        moments.append(time.perf_counter())
+        control.check()
+
+    for _ in greedy_answers(
+        model.model, model.tokenizer, [prompt], max_tokens=_TOKENS, batch_size=1, control=control, between=tick
+    ):
+        pass
+    spent = moments[-1] - moments[0] if len(moments) > 1 else 0.0
+    return (len(moments) - 1) / spent if spent > 0 else 0.0

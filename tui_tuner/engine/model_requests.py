@@ -1,0 +1,89 @@
+"""What one can ask of the engine about models themselves: to convert one, and to merge an adapter into one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Literal
+
+
+class Work:
+    """How far a job is: what it does, and parts done and in all. Written by the worker, read by whoever shows it."""
+
+    def __init__(self) -> None:
+        self.what, self.done, self.total = "", 0, 0
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        self.what, self.done, self.total = what, done, total
+
+
+@dataclass(frozen=True)
+class ConvertModel:
+    """Stores a model in another way. Result: the document that `tui-tuner convert --json` prints.
+
+    Attributes:
+        model: a model folder, "embedded:NAME" or a repository.
+        target: the folder to be made; None only plans.
+        bits, group_size: None for the mode's usual ones.
+        mode: "affine", "mxfp4", "nvfp4" or "mxfp8".
+        recipe: one of mlx-lm's mixtures; empty for the same bits everywhere.
+        dtype: of what is not quantized; empty keeps the model's.
+        dequantize: takes quantization off.
+        data: source of the rows that the result is measured on; empty takes a few passages of plain text.
+        rows: at most so many of them; 0 measures nothing.
+        force: whether a model that is there is replaced.
+    """
+
+    model: str
+    target: Path | None = None
+    bits: int | None = None
+    group_size: int | None = None
+    mode: str = "affine"
+    recipe: str = ""
+    dtype: str = ""
+    dequantize: bool = False
+    data: str = ""
+    rows: int = 40
+    force: bool = False
+    progress: Work = field(default_factory=Work)
+    lane: ClassVar[Literal["mlx", "side", "data"]] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"convert {self.model}"
+
+
+@dataclass(frozen=True)
+class FuseAdapter:
+    """Merges an adapter into its base, with proof. Result: the document that `tui-tuner fuse --json` prints.
+
+    Attributes:
+        run: a run, "RUN:STEP", "RUN:best" or "RUN:last"; or a model, with `adapter`.
+        target: the folder to be made; None only measures.
+        adapter: an adapter folder, for a model.
+        way: one of the ways of `models.fuse`; empty takes the smallest that keeps the fine-tune.
+        data: source of the held-out rows; empty takes those of the run, or a few passages of plain text.
+        rows: at most so many of them.
+        runs_dir: where runs live, None for the usual place.
+        force: whether a model that is there is replaced.
+        lossy: whether a way that does not keep the fine-tune is written all the same.
+    """
+
+    run: str
+    target: Path | None = None
+    adapter: Path | None = None
+    way: str = ""
+    data: str = ""
+    rows: int = 40
+    runs_dir: Path | None = None
+    force: bool = False
+    lossy: bool = False
+    progress: Work = field(default_factory=Work)
+    lane: ClassVar[Literal["mlx", "side", "data"]] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"fuse {self.run}"
+
+
+ModelRequest = ConvertModel | FuseAdapter

@@ -1,0 +1,184 @@
+"""What a model is, in full, for a person who wonders whether it will do. Reads configuration and headers only.
+
+Memory is a forecast from the model's shape: to run it, its weights and a cache for 2,048 tokens; to train it, the
+weights, adapters of rank 8 on all linear modules with their optimizer, and the activations of one row of 2,048 tokens.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tui_tuner.errors import TunerError
+from tui_tuner.models.describe import describe_model
+from tui_tuner.models.facts import ModelFacts
+from tui_tuner.models.folder import read_header, read_model_config, weight_files
+
+_TOKENS = 2_048
+_LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
+_SAMPLE = [{"role": "user", "content": "What is two plus two?"}, {"role": "assistant", "content": "Four."}]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """A model in full.
+
+    Attributes:
+        facts: at a glance.
+        tied: whether the head shares the embedding's weights; None where the configuration does not say.
+        types: bytes by data type of the stored tensors.
+        quantized: how many modules are quantized in which way, in words.
+        sample: a short conversation as the model's template writes it; empty where that cannot be done.
+        licence: its name or file; empty where none is found.
+        memory: forecast bytes to `run` and to `train`.
+    """
+
+    facts: ModelFacts
+    tied: bool | None
+    types: dict[str, int]
+    quantized: dict[str, int]
+    sample: str
+    licence: str
+    memory: dict[str, int] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `inspect --json`."""
+        found = asdict(self.facts)
+        found["modules"] = [{"name": name, "shape": shape} for name, shape in self.facts.modules]
+        return {
+            **found,
+            "tied_embeddings": self.tied,
+            "types": self.types,
+            "quantized_modules": self.quantized,
+            "sample": self.sample,
+            "licence": self.licence,
+            "memory": self.memory,
+        }
+
+    def lines(self) -> list[str]:
+        """The same for a person."""
+        facts = self.facts
+        told = [
+            f"{facts.path}",
+            f"  architecture   {facts.architecture}, {facts.parameters:,} parameters, {facts.layers} layers",
+            f"  sizes          hidden {facts.hidden:,}, heads {facts.heads} ({facts.kv_heads} for keys and values), "
+            f"vocabulary {facts.vocabulary:,}, context {facts.context:,}",
+            f"  weights        {facts.bytes / 1e6:,.1f} MB, {facts.dtype}, quantization: {facts.quantization}",
+        ]
+        told += [f"                 {count} modules {way}" for way, count in self.quantized.items()]
+        if self.tied is not None:
+            told.append(f"  head           {'shares the embedding' if self.tied else 'has weights of its own'}")
+        run, train = (_gigabytes(self.memory[use]) for use in ("run", "train"))
+        told.append(f"  memory         about {run} to run, {train} to train with adapters")
+        told.append(f"  licence        {self.licence or 'not stated'}")
+        told += [f"  {role:<14} {text}" for role, text in facts.tokens.items()]
+        told += ["  modules that can be trained:"]
+        told += [f"    {name:<24} {shape}" for name, shape in facts.modules]
+        if self.sample:
+            told += [
+                "  a conversation as its template writes it:",
+                *(f"    {line}" for line in self.sample.split("\n")),
+            ]
+        told += [f"  ✗ {problem}" for problem in facts.problems]
+        return told
+
+
+def inspect_model(path: str, base: Path | None = None) -> Inspection:
+    """Looks at a model given as `embedded:NAME`, folder or hub name; what is wrong is in `facts.problems`.
+
+    Raises:
+        TunerError: when there is no such model, or no readable config.json in it.
+    """
+    facts = describe_model(path, base)
+    folder = Path(facts.path)
+    config = read_model_config(folder)
+    nested = config.get("text_config")
+    tied = config.get("tie_word_embeddings", nested.get("tie_word_embeddings") if isinstance(nested, dict) else None)
+    types: dict[str, int] = {}
+    scales: set[str] = set()
+    try:
+        for file in weight_files(folder):
+            for name, (dtype, shape) in read_header(file).items():
+                types[dtype] = types.get(dtype, 0) + _bytes(dtype, shape)
+                if name.endswith(".scales"):
+                    scales.add(name.removesuffix(".scales"))
+    except TunerError:
+        pass  # named among the problems
+    return Inspection(
+        facts,
+        tied if isinstance(tied, bool) else None,
+        types,
+        _ways(config.get("quantization") or config.get("quantization_config") or {}, scales),
+        _rendered(folder, facts),
+        _licence(folder, config),
+        _memory(facts, config),
+    )
+
+
+def _bytes(dtype: str, shape: list[int]) -> int:
+    width = {"F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16, "I16": 16}
+    size = width.get(dtype, 8) // 8
+    for each in shape:
+        size *= each
+    return size
+
+
+def _ways(quantization: dict[str, Any], paths: set[str]) -> dict[str, int]:
+    """How many modules are quantized in which way."""
+    found: dict[str, int] = {}
+    for path in sorted(paths):
+        own = quantization.get(path)
+        way = own if isinstance(own, dict) else quantization
+        mode = way.get("mode", "affine")
+        words = f"at {way.get('bits', '?')} bits in groups of {way.get('group_size', '?')}"
+        words = words if mode == "affine" else f"as {mode}"
+        found[words] = found.get(words, 0) + 1
+    return found
+
+
+def _rendered(folder: Path, facts: ModelFacts) -> str:
+    if not facts.chat_template or facts.problems:
+        return ""
+    from tui_tuner.models.load import load_tokenizer
+
+    try:
+        return str(load_tokenizer(folder).apply_chat_template(_SAMPLE, tokenize=False))
+    except TunerError as error:
+        facts.problems.append(error.sentence())
+    except Exception as error:  # a template is the model's own code
+        facts.problems.append(f"the chat template refuses a plain conversation: {error}")
+    return ""
+
+
+def _licence(folder: Path, config: dict[str, Any]) -> str:
+    if isinstance(config.get("license"), str):
+        return str(config["license"])
+    card = folder / "README.md"
+    if card.is_file():
+        head = card.read_text(encoding="utf-8", errors="replace")[:4_000].split("---")
+        for line in (head[1] if len(head) > 2 else "").splitlines():
+            if line.startswith("license:"):
+                return line.partition(":")[2].strip()
+    return next((name for name in _LICENCES if (folder / name).is_file()), "")
+
+
+def _memory(facts: ModelFacts, config: dict[str, Any]) -> dict[str, int]:
+    """Bytes to run and to train, by the shape; see the module's text."""
+    nested = config.get("text_config")
+    text = nested if isinstance(nested, dict) else config
+    element = 4 if facts.dtype == "float32" else 2
+    head = facts.hidden // max(facts.heads, 1)
+    cache = 2 * facts.layers * facts.kv_heads * head * _TOKENS * element
+    inner = text.get("intermediate_size") if isinstance(text.get("intermediate_size"), int) else 4 * facts.hidden
+    shapes = [tuple(int(part) for part in shape.split(" × ")) for _, shape in facts.modules]
+    adapters = facts.layers * sum(8 * sum(shape) for shape in shapes)
+    per_layer = (
+        7.6 * _TOKENS * inner + 1.7 * facts.heads * _TOKENS**2 + 42 * _TOKENS * facts.hidden / max(facts.layers, 1)
+    )
+    activations = element * (3.1 * _TOKENS * facts.vocabulary + facts.layers * per_layer)
+    return {"run": facts.bytes + cache, "train": int(facts.bytes + 16 * adapters + activations)}
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"
