@@ -121,7 +121,7 @@ def make_model(
     """Writes a model folder that mlx-lm loads.
 
     Args:
-        kind: phi3, llama or qwen2.
+        kind: phi3, llama, qwen2 or gemma.
         bits: quantize with groups of 32 to so many bits.
         vocabulary: rows of the embedding when it should be larger than the tokenizer's vocabulary.
     """
@@ -148,6 +148,8 @@ def make_model(
         "torch_dtype": "float32",
         "eos_token_id": _eos_id(folder, kind),
     }
+    if kind == "gemma":
+        config |= {"head_dim": hidden // 4, "tie_word_embeddings": True}
     mx.random.seed(seed)
     model_class, arguments = _get_classes(config)
     model: nn.Module = model_class(arguments.from_dict(config))
