@@ -183,6 +183,9 @@ app.command()(evaluating.evaluate)
 app.command()(evaluating.checkpoints)
 app.command()(scoring.score)
 app.command()(scoring.compare)
+app.command()(models.inspect)
+app.command()(models.convert)
+app.command()(models.fuse)
 app.command()(attach)
 
 

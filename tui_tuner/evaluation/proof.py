@@ -73,8 +73,8 @@ class Proof:
     def holds(self) -> bool:
         """Whether the fused model may stand for base with adapter.
 
-        99 % to 101 % of the fine-tune kept, no more than 1 % of the divergence that the fine-tune made left over, and the same
-        likeliest token in 99 of 100 places.
+        99 % to 101 % of the fine-tune kept, no more than 1 % of the divergence that the fine-tune made left over, and
+        the same likeliest token in 99 of 100 places.
         """
         if self.kept is None:
             return self.agreement.kl < 1e-6

@@ -129,6 +129,13 @@ def _missing_shards(index: Path) -> tuple[list[str], int]:
             where=str(index),
             fix="download the model again",
         ) from error
+    if outside := [name for name in names if Path(name).name != name]:
+        raise TunerError(
+            f"the index of the weights names a file outside the folder ({outside[0]}), which is refused",
+            code="model-bad-index",
+            where=str(index),
+            fix="take the model from somewhere you trust",
+        )
     return sorted(name for name in names if not (index.parent / name).is_file()), len(names)
 
 

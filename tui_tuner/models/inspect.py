@@ -170,7 +170,8 @@ def _memory(facts: ModelFacts, config: dict[str, Any]) -> dict[str, int]:
     element = 4 if facts.dtype == "float32" else 2
     head = facts.hidden // max(facts.heads, 1)
     cache = 2 * facts.layers * facts.kv_heads * head * _TOKENS * element
-    inner = text.get("intermediate_size") if isinstance(text.get("intermediate_size"), int) else 4 * facts.hidden
+    wide = text.get("intermediate_size")
+    inner = wide if isinstance(wide, int) else 4 * facts.hidden
     shapes = [tuple(int(part) for part in shape.split(" × ")) for _, shape in facts.modules]
     adapters = facts.layers * sum(8 * sum(shape) for shape in shapes)
     per_layer = (
