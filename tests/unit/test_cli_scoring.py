@@ -191,3 +191,22 @@ def test_what_is_unseen_is_told_apart(tuner: Tuner, tmp_path: Path) -> None:
     assert "30 rows of the split unseen are told apart, and not part of the whole" in document["notes"]
     apart = tuner("score", sides[0], "--json").document
     assert (apart["n"], apart["splits"]["unseen"]["n"]) == (50, 30)
+
+
+def test_plain_lines_with_references_beside_them(tuner: Tuner, tmp_path: Path) -> None:
+    # sacrebleu's README: three sentences with two references each; BLEU 48.53, chrF2 59.73.
+    texts = {
+        "said.txt": "The dog bit the man.\r\nIt wasn't surprising.\r\nThe man had just bitten him.\r\n",
+        "one.txt": "The dog bit the man.\nIt was not unexpected.\nThe man bit him first.",
+        "two.txt": "\ufeffThe dog had bit the man.\nNo one was surprised.\nThe man had bitten the dog.\n",
+        "short.txt": "a\n\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_bytes(text.encode())
+    said, one, two, short = (tmp_path / name for name in texts)
+    metrics = tuner("score", said, "--references", one, "--references", two, "--json").document["metrics"]
+    assert round(metrics["bleu"]["value"], 2) == 48.53 and round(metrics["chrf"]["value"], 2) == 59.73
+    same = tuner("compare", said, said, "--references", one, "--json").document
+    assert same["n"] == 3 and same["matched"]["by"] == "order, with equal references row by row"
+    wrong = tuner("score", said, "--references", short)
+    assert wrong.status == 1 and f"{short}: has 2 lines, and {said} has 3" in wrong.err

@@ -20,6 +20,10 @@ PredictionKey = Annotated[
 ReferenceKey = Annotated[
     str | None, typer.Option("--reference-key", help="The key of what is right; else guessed.", show_default=False)
 ]
+References = Annotated[
+    list[Path] | None,
+    typer.Option("--references", help="A file with a reference a line, for predictions a line. Repeatable."),
+]
 MetricNames = Annotated[
     str | None, typer.Option("--metrics", help="Which, with commas between: rouge1,bleu.", show_default=False)
 ]
@@ -34,6 +38,7 @@ def score(
     file: Annotated[str, typer.Argument(help=_WHAT)],
     reference_key: ReferenceKey = None,
     prediction_key: PredictionKey = None,
+    references: References = None,
     metrics: MetricNames = None,
     stemmer: Stemmer = False,
     bleu_tokenize: Tokenize = None,
@@ -48,7 +53,7 @@ def score(
 
     with opened(json=json, debug=debug) as output:
         path = find_result(file, runs_place(runs_dir))
-        outputs = read_result(path, prediction_key=prediction_key, reference_key=reference_key)
+        outputs = read_result(path, references or (), prediction_key=prediction_key, reference_key=reference_key)
         document = score_document(outputs, _names(metrics), _options(stemmer, bleu_tokenize), seed=seed)
         if json:
             output.document(document)
@@ -67,6 +72,7 @@ def compare(
     ] = None,
     reference_key: ReferenceKey = None,
     prediction_key: PredictionKey = None,
+    references: References = None,
     metrics: MetricNames = None,
     stemmer: Stemmer = False,
     bleu_tokenize: Tokenize = None,
@@ -88,7 +94,13 @@ def compare(
         else:
             paths = [find_result(name, place) for name in (first, second)]
         a, b = (
-            read_result(path, prediction_key=prediction_key, reference_key=reference_key, need_reference=False)
+            read_result(
+                path,
+                references or (),
+                prediction_key=prediction_key,
+                reference_key=reference_key,
+                need_reference=False,
+            )
             for path in paths
         )
         document = compare_document(a, b, _names(metrics), _options(stemmer, bleu_tokenize), seed=seed)

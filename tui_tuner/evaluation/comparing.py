@@ -19,7 +19,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.matching import joined, match
 from tui_tuner.evaluation.metrics import METRICS, TEXT_METRICS, Scored, specs_of
 from tui_tuner.evaluation.metrics.numbers import answer_number
-from tui_tuner.evaluation.outputs import Outputs, read_outputs
+from tui_tuner.evaluation.outputs import Outputs, read_lines, read_outputs
 from tui_tuner.evaluation.score import (
     UNSEEN,
     asked_for,
@@ -253,8 +253,11 @@ def _settings_differ(a: Outputs, b: Outputs) -> list[str]:
     return [f"the answers were made with different settings: {shown}"]
 
 
-def read_result(path: Path, **keys: Any) -> Outputs:
-    """`read_outputs`; the keys of a run's own result are not guessed, and not to be named."""
+def read_result(path: Path, references: Sequence[Path] = (), **keys: Any) -> Outputs:
+    """`read_outputs`; the keys of a run's own result are not guessed, and not to be named. With files of references
+    both they and the predictions are plain lines."""
+    if references:
+        return read_lines(path, references)
     found = read_outputs(path, **keys)
     if {"index", "prompt", "reference", "prediction"} <= set(found.keys.values()):
         found.guessed.clear()

@@ -15,6 +15,7 @@ from typing import Any
 
 from tui_tuner.data.source import Records, read_records
 from tui_tuner.errors import TunerError
+from tui_tuner.runs.files import read_failure
 
 # fmt: off
 PREDICTIONS: tuple[str, ...] = (
@@ -120,6 +121,46 @@ def read_outputs(
         list(records.notes),
         [records.where(number) for number in range(len(records))],
     )
+
+
+def read_lines(path: Path, references: Sequence[Path]) -> Outputs:
+    """Reads plain text with a prediction a line, and files with as many references; several give several a row.
+
+    Lines end with a line feed and nowhere else, and an empty line is an empty text, so that lines stay side by side.
+
+    Raises:
+        TunerError: a file cannot be read, is no UTF-8, or has another number of lines.
+    """
+    said = _lines(path)
+    rights = [_lines(one) for one in references]
+    for one, lines in zip(references, rights, strict=True):
+        if len(lines) != len(said):
+            raise TunerError(
+                f"has {len(lines):,} lines, and {path} has {len(said):,}",
+                code="length-mismatch",
+                where=str(one),
+                fix="give one reference for each prediction",
+            )
+    rows: list[dict[str, Any]] = []
+    for number, text in enumerate(said):
+        texts = [lines[number] for lines in rights]
+        rows.append({"prediction": text, "reference": texts[0] if len(texts) == 1 else texts})
+    keys = {"prediction": "lines", "reference": "lines"}
+    return Outputs(str(path), rows, keys, places=[f"{path}, line {number + 1}" for number in range(len(said))])
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        text = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+    except OSError as error:
+        raise read_failure(error, path) from error
+    except UnicodeDecodeError as error:
+        raise TunerError(
+            f"is not UTF-8 at byte {error.start:,}", code="bad-encoding", where=str(path), fix="save it as UTF-8"
+        ) from error
+    if not text:
+        raise TunerError("has no lines", code="no-rows", where=str(path), fix="give at least one")
+    return text.removesuffix("\n").split("\n")
 
 
 def _plain(key: str) -> str:
