@@ -13,6 +13,7 @@ import pytest
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.errors import TunerError
+from tui_tuner.evaluation.comparing import compare_document, read_result
 from tui_tuner.runs import EventLog, RunFolder, read_events
 from tui_tuner.runs.control import JobControl
 
@@ -113,3 +114,16 @@ def test_the_folder_tells_what_it_was_made_of(new_run: Callable[..., RunFolder],
     assert len(meta["model_fingerprint"]) == len(meta["data_fingerprint"]) == 64
     assert meta["libraries"]["mlx-lm"]
     assert str(folder.config) in meta["command"]
+
+
+def test_the_verdict_is_what_a_comparison_of_the_results_gives(new_run: Callable[..., RunFolder]) -> None:
+    metrics = ["rouge1", "bleu", "numeric_accuracy"]
+    folder = new_run(train={"iters": 2}, data={"test": 6}, evaluation={"metrics": metrics})
+    verdict = run_experiment(folder, JobControl(), ModelShelf())["verdict"]
+    assert {"rouge1", "bleu", "loss", "perplexity"} <= set(verdict)
+    sides = [read_result(folder.evaluation / f"{label}.jsonl") for label in ("before", "after")]
+    assert compare_document(*sides)["metrics"] == verdict
+    for label, low, high in (("before", "a_low", "a_high"), ("after", "b_low", "b_high")):
+        told = json.loads((folder.evaluation / f"{label}.json").read_text("utf-8"))["metrics"]
+        for name, one in verdict.items():
+            assert (told[name]["low"], told[name]["high"]) == (one[low], one[high])

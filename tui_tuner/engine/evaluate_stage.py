@@ -233,19 +233,18 @@ class Examiner:
         return answers_key(subject.model, subject.base.tokenizer, subject.base.path, subject.adapter, asked)
 
 
-def judged(
-    folder: RunFolder, experiment: Experiment, results: dict[str, BenchmarkResult]
-) -> tuple[dict[str, Any], str]:
+def judged(folder: RunFolder, results: dict[str, BenchmarkResult]) -> tuple[dict[str, Any], str]:
     """The verdict on after against before, kept in the run's folder: per metric, and its sentence.
+
+    The same answers give the same figures, here and whenever they are compared again: no seed of the run goes into it.
 
     Raises:
         TunerError: the folder cannot be written.
     """
     before, after = (results[label] for label in LABELS)
-    seed = experiment.run.seed
-    found = judge(before.scores, after.scores, seed=seed)
+    found = judge(before.scores, after.scores)
     metrics = found.as_json()
-    apart = verdict_by_split([{"split": split} for split in before.splits], before.every, after.every, seed=seed)
+    apart = verdict_by_split([{"split": split} for split in before.splits], before.every, after.every)
     n = max((len(values) for values in before.scores.values()), default=0)
     write_json(folder.evaluation / "verdict.json", verdict_document(*LABELS, n, found, apart))
     write_json(

@@ -208,7 +208,7 @@ class _Picking:
             log.append("evaluation", label=LABELS[1], metrics=results[LABELS[1]].metrics, n=test.judged)
         examiner.ask_suites(subject, LABELS[1], "evaluate")
         if results:
-            metrics, sentence = judged(self._run, self._experiment, results)
+            metrics, sentence = judged(self._run, results)
             log.append("verdict", metrics=metrics, sentence=sentence)
             write_report(self._run, self._experiment)
 

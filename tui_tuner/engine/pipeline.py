@@ -328,7 +328,7 @@ class _Pipeline:
             self._skip("verdict", "nothing was benchmarked")
             return "trained; nothing was benchmarked"
         with self._stage("verdict"):
-            metrics, sentence = judged(self._folder, experiment, self._results)
+            metrics, sentence = judged(self._folder, self._results)
             self._emit("verdict", metrics=metrics, sentence=sentence)
             write_report(self._folder, experiment)
         return sentence
