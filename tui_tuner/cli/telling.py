@@ -45,6 +45,8 @@ class Teller:
             return f"  step {event.get('step')}: validation loss {figure(event.get('loss'))}"
         if kind == "log":
             return f"  {event.get('text')}"
+        if kind in ("behaviour", "canaries"):
+            return _suite(event)
         if kind == "advice":
             return f"  {event.get('severity')}: {event.get('text')}"
         if kind == "run_finished" and event.get("status") != "failed":
@@ -61,6 +63,17 @@ class Teller:
         if (left := self._view.eta_seconds()) is not None:
             parts.append(f"about {left:.0f} s left")
         return ", ".join(parts)
+
+
+def _suite(event: Event) -> str:
+    """How behaviour cases or canaries went, and which groups of canaries died."""
+    rate, low, high = (number(event.get(name)) for name in ("rate", "low", "high"))
+    if rate is None or low is None or high is None:
+        return ""
+    what = "behaviour cases passed" if event["type"] == "behaviour" else "canaries answered well"
+    died = event.get("died")
+    lost = f"; died: {', '.join(map(str, died))}" if isinstance(died, list) and died else ""
+    return f"  {event.get('label')}: {rate:.0%} of {what} ({low:.0%} to {high:.0%}){lost}"
 
 
 def figure(value: object) -> str:

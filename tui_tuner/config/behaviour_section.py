@@ -5,6 +5,7 @@ As in the rest of the model, the text under a key is its help. How an answer is 
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -22,8 +23,8 @@ def _is_rule(value: str) -> str:
     """Refuses a rule that could never be judged."""
     if value.startswith(NUMBER):
         try:
-            float(value.removeprefix(NUMBER))
-        except ValueError:
+            Fraction(value.removeprefix(NUMBER).strip())
+        except (ValueError, ZeroDivisionError):
             raise ConflictError("", "is no number", 'write it as "number:42"') from None
     elif value.startswith(PATTERN):
         import regex  # the matcher with a time limit; it knows a little more than Python's own

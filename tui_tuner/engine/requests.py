@@ -311,7 +311,33 @@ class PickCheckpoint:
         return f"checkpoints of {self.run.name}"
 
 
-Evaluating = Benchmark | RunBehaviour | RunCanaries | PickCheckpoint
+@dataclass(frozen=True)
+class RunTasks:
+    """Runs tasks of the lm-evaluation-harness. Result: the document that `tui-tuner evaluate --tasks --json` prints.
+
+    Attributes:
+        target, adapter, runs_dir: as for `Benchmark`.
+        tasks: their names, as the harness has them.
+        limit: at most so many examples of each; 0 is all.
+        shots: examples before each question; None leaves it to the task.
+    """
+
+    target: str
+    tasks: tuple[str, ...]
+    adapter: Path | None = None
+    limit: int = 0
+    shots: int | None = None
+    max_tokens: int = 0
+    batch_size: int = 8
+    runs_dir: Path | None = None
+    lane: ClassVar[Lane] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"tasks of {self.target}"
+
+
+Evaluating = Benchmark | RunBehaviour | RunCanaries | PickCheckpoint | RunTasks
 """Requests that ask a model for answers in order to judge them."""
 
 Request = (
@@ -330,4 +356,5 @@ Request = (
     | RunCanaries
     | PickCheckpoint
     | ModelRequest
+    | RunTasks
 )

@@ -32,6 +32,7 @@ from tui_tuner.engine.requests import (
     RunBehaviour,
     RunCanaries,
     RunExperiment,
+    RunTasks,
     TokenLosses,
 )
 from tui_tuner.engine.results import ChatReply
@@ -291,7 +292,7 @@ class _Performer:
             from tui_tuner.engine.row_losses import row_losses
 
             return row_losses(request, self._models(), handle.control.check)
-        if isinstance(request, Benchmark | RunBehaviour | RunCanaries | PickCheckpoint):
+        if isinstance(request, Benchmark | RunBehaviour | RunCanaries | PickCheckpoint | RunTasks):
             return self._evaluate(handle, request)
         if isinstance(request, ConvertModel):
             from tui_tuner.engine.conversion import convert_model
@@ -316,6 +317,10 @@ class _Performer:
             from tui_tuner.engine.pick import pick_checkpoint
 
             return pick_checkpoint(request, handle.control, self._models())
+        if isinstance(request, RunTasks):
+            from tui_tuner.engine.harness import run_tasks
+
+            return run_tasks(request, handle.control, self._models())
         return run_suite(request, handle.control, self._models())
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ from tui_tuner.config.behaviour_section import BehaviourCase, BehaviourSection
 from tui_tuner.data.examples import conversation_tokens, opening_tokens
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.answers import AnswerStore
-from tui_tuner.evaluation.generate import Drawing, greedy_answers
+from tui_tuner.evaluation.generate import Drawing, greedy_answers, text_of
 from tui_tuner.evaluation.resample import wilson_interval
 from tui_tuner.evaluation.rules import broken
 from tui_tuner.runs.control import JobControl
@@ -91,7 +91,7 @@ def answers_to(
         marks = [_marked(ids, drawing) for ids, drawing in zip(prompts, drawings, strict=True)]
         for index, mark in enumerate(marks):
             if known := store.get(mark):
-                texts[index] = tokenizer.decode(known[0])
+                texts[index] = text_of(tokenizer, known[0])
         tell(len(texts), len(prompts))
         missing = [index for index in range(len(prompts)) if index not in texts]
         for answer in greedy_answers(

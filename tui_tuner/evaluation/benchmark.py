@@ -20,7 +20,7 @@ from tui_tuner.data.examples import prompt_tokens
 from tui_tuner.data.prepare import Row, messages_of, reference_of
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.answers import AnswerStore, store_key
-from tui_tuner.evaluation.generate import greedy_answers, in_float32
+from tui_tuner.evaluation.generate import greedy_answers, in_float32, text_of
 from tui_tuner.evaluation.metrics import Scored
 from tui_tuner.evaluation.perplexity import row_losses
 from tui_tuner.evaluation.score import UNSEEN, described, intervals, record_scores, summary
@@ -122,7 +122,7 @@ def benchmark(
 
         for index in [i for i in range(len(rows)) if i not in answers]:
             if known := store.get(prompts[index]):
-                keep(index, tokenizer.decode(known[0]), len(known[0]), known[1])
+                keep(index, text_of(tokenizer, known[0]), len(known[0]), known[1])
         open_rows = [i for i in range(len(rows)) if i not in answers]
         for answer in greedy_answers(
             model,

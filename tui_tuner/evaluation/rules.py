@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import re
+from fractions import Fraction
 from typing import Any
 
 import regex
 
 from tui_tuner.config.behaviour_section import NUMBER, PATTERN, BehaviourCase
+from tui_tuner.evaluation.metrics.numbers import Number, numbers
 from tui_tuner.evaluation.negation import negated
 
 SECONDS = 0.5
@@ -22,7 +24,6 @@ LONGEST_TEXT = 100_000
 """Characters of an answer that are searched; no cap on tokens lets one get there."""
 
 _FENCE = re.compile(r"\s*```[\w-]*\n(.*?)\n?```\s*", re.DOTALL)
-_NUMBER = re.compile(r"(?<![\w.])[+-]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?![\w]|\.\d)")
 
 
 def broken(case: BehaviourCase, answer: str) -> list[str]:
@@ -65,7 +66,7 @@ def _missing(rule: str, text: str) -> list[str]:
         found = _search(rule.removeprefix(PATTERN), text)
         return [] if found else [_TOO_LONG if found is None else ""]
     if rule.startswith(NUMBER):
-        return [] if float(rule.removeprefix(NUMBER)) in numbers(text) else [""]
+        return [] if _holds_number(text, rule) else [""]
     return [] if mentions(rule, text) else [""]
 
 
@@ -75,7 +76,7 @@ def _present(rule: str, text: str, negation: bool) -> list[str]:
         found = _search(rule.removeprefix(PATTERN), text)
         return [_TOO_LONG] if found is None else [""] if found else []
     if rule.startswith(NUMBER):
-        return [""] if float(rule.removeprefix(NUMBER)) in numbers(text) else []
+        return [""] if _holds_number(text, rule) else []
     places = mentions(rule, text)
     return [""] if any(not (negation and negated(text, *place)) for place in places) else []
 
@@ -91,9 +92,9 @@ def _search(pattern: str, text: str) -> bool | None:
         return None
 
 
-def numbers(text: str) -> set[float]:
-    """The numbers that stand in a text by themselves: 1,234.5 is one, the 2 in H2O and the 3 in 1.2.3 are none."""
-    return {float(found.replace(",", "")) for found in _NUMBER.findall(text)}
+def _holds_number(text: str, rule: str) -> bool:
+    wanted = Number(Fraction(rule.removeprefix(NUMBER).strip()))
+    return any(said.equals(wanted) for said in numbers(text))
 
 
 def _json_faults(text: str, keys: list[str]) -> list[str]:
