@@ -26,7 +26,7 @@ from common import ROOT, run_program, verdict
 FASTER = 4.0
 MEMORY = 1.1
 SIDES = ROOT / "benchmarks" / "sides"
-HIDDEN, LAYERS, VOCABULARY = 256, 4, 2048
+HIDDEN, LAYERS, VOCABULARY = 512, 4, 4096
 SYSTEM = "You answer questions about animals, colours and games in one short sentence, and you never add anything. " * 4
 
 

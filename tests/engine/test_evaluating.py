@@ -300,3 +300,19 @@ def test_what_cannot_be_used_is_one_sentence(finished: RunFolder) -> None:
     with RunLock(finished), pytest.raises(TunerError) as caught:
         pick_checkpoint(PickCheckpoint(finished.path), JobControl(), ModelShelf())
     assert caught.value.code == "run-locked"
+
+
+def test_a_case_that_the_template_refuses_ends_the_run_before_it_trains(
+    new_run: Callable[..., RunFolder], tmp_path: Path
+) -> None:
+    form = tmp_path / "form.jinja"
+    form.write_text(
+        "{% for m in messages %}{% if m['role'] == 'system' %}{{ raise_exception('no system') }}{% endif %}"
+        "<|{{ m['role'] }}|>{{ m['content'] }}<|end|>{% endfor %}"
+    )
+    folder = new_run(model={"chat_template": str(form)}, behaviour={"cases": CASES})
+    with pytest.raises(TunerError) as caught:
+        run_experiment(folder, JobControl(), ModelShelf())
+    assert "silence" in caught.value.where
+    failed = [event for event in read_events(folder.events) if event.get("status") == "failed"]
+    assert failed[0]["name"] == "check"

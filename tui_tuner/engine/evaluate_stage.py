@@ -66,6 +66,16 @@ def test_rows(experiment: Experiment, prepared: Prepared, emit: Emit) -> TestRow
 test_rows.__test__ = False  # type: ignore[attr-defined]
 
 
+def check_cases(experiment: Experiment, tokenizer: Any) -> None:
+    """Makes sure, before anything is trained, that every behaviour case can be put to the model.
+
+    Raises:
+        TunerError: the model's chat template refuses one; names it.
+    """
+    for case in experiment.behaviour.cases:
+        case_prompt(case, tokenizer)
+
+
 @dataclass(frozen=True)
 class Subject:
     """A model to be asked.
@@ -126,15 +136,6 @@ class Examiner:
         return bool(self._experiment.behaviour.cases) or (
             self._experiment.evaluation.enabled and self._experiment.evaluation.canaries
         )
-
-    def check(self, tokenizer: Any) -> None:
-        """Makes sure, before anything is trained, that every behaviour case can be put to the model.
-
-        Raises:
-            TunerError: the model's chat template refuses one; names it.
-        """
-        for case in self._experiment.behaviour.cases:
-            case_prompt(case, tokenizer)
 
     def ask_suites(self, subject: Subject, label: str, stage: str) -> None:
         """Asks the behaviour cases and the canaries that the configuration wants, unless that was done.

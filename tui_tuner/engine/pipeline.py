@@ -21,7 +21,7 @@ from tui_tuner.engine.awake import kept_awake
 from tui_tuner.engine.chat_form import form_of_run, record_form
 from tui_tuner.engine.data_stage import lint_or_refuse
 from tui_tuner.engine.document import document_of
-from tui_tuner.engine.evaluate_stage import Examiner, Subject, TestRows, judged, test_rows
+from tui_tuner.engine.evaluate_stage import Examiner, Subject, TestRows, check_cases, judged, test_rows
 from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, note_ranks, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
@@ -163,7 +163,6 @@ class _Pipeline:
             prepared, order = self._prepare(experiment, base)
         test = test_rows(experiment, prepared, self._emit)
         examiner = Examiner(experiment, self._folder.evaluation, emit=self._emit, control=self._control)
-        examiner.check(base.tokenizer)
         start = self._start(experiment) if snapshot is None else None
         if wanted := bool(test) or examiner.suites_wanted:
             self._evaluate("baseline", "before", examiner, Subject(base, untrained, start), test)
@@ -225,6 +224,7 @@ class _Pipeline:
         for note in attached.notes:
             self._emit("log", level="info", text=note)
         probe_tokens(experiment, base.tokenizer)
+        check_cases(experiment, base.tokenizer)
         if begun or not experiment.adapter.start_from:
             return base, base.model
         start = put_start(self._folder, tree, experiment.adapter)
