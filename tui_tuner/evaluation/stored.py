@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 BEFORE, AFTER = "before", "after"
+PAIR = ("base", "adapter")
+"""What the two sides are called of a run that was not measured as it went: before and after are its own to write."""
 DEFAULT_SPLIT = "test"
 """The part that rows belong to which do not say otherwise."""
 _PARTIAL = ".partial.jsonl"
@@ -117,13 +119,13 @@ class Pairs:
 
 
 def labels(folder: Path) -> list[str]:
-    """The results in a folder by their labels: before, after, then the others by name, numbers by their size."""
+    """The results in a folder by their labels: before, after, base, adapter, then the others, numbers by their size."""
     try:
         names = [path.name for path in folder.iterdir() if path.name.endswith(".jsonl")]
     except OSError:
         return []
     found = {name.removesuffix(_PARTIAL).removesuffix(".jsonl") for name in names}
-    first = [label for label in (BEFORE, AFTER) if label in found]
+    first = [label for label in (BEFORE, AFTER, *PAIR) if label in found]
     return first + sorted(found - set(first), key=_natural)
 
 
@@ -136,6 +138,11 @@ def rows_file(folder: Path, label: str) -> Path:
     """The rows of a result: the finished file, or the one that still grows while there is no other."""
     whole, partial = folder / f"{label}.jsonl", folder / f"{label}{_PARTIAL}"
     return partial if not whole.exists() and partial.exists() else whole
+
+
+def grows(path: Path) -> bool:
+    """Whether a file of rows is that of a benchmark which is not finished."""
+    return path.name.endswith(_PARTIAL)
 
 
 def fingerprint(paths: Sequence[Path]) -> tuple[tuple[int, int], ...]:
@@ -179,7 +186,7 @@ def read_pairs(first: Path | None, second: Path | None) -> Pairs:
 
 def _rows(path: Path, pairs: Pairs) -> Iterator[tuple[int, dict[str, Any], Answer]]:
     text = path.read_text(encoding="utf-8", errors="replace")
-    growing = path.name.endswith(_PARTIAL)
+    growing = grows(path)
     lines = text.split("\n")
     for at, line in enumerate(lines):
         if not line.strip():

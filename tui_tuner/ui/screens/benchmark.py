@@ -25,7 +25,7 @@ from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.comparedialog import CompareDialog
 from tui_tuner.ui.exportdialog import ExportDialog
 from tui_tuner.ui.reportview import ReportView
-from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.screens.measuring import MeasuringScreen
 from tui_tuner.ui.widgets import benchmark_losses
 from tui_tuner.ui.widgets import benchmark_words as words
 from tui_tuner.ui.widgets.benchmark_answers import AnswersPane
@@ -45,7 +45,7 @@ TABS = {
 _OF_ROWS = ("order", "filter", "search", "compare", "row")
 
 
-class BenchmarkScreen(WorkbenchScreen):
+class BenchmarkScreen(MeasuringScreen):
     """Shows the benchmark of the run being looked at."""
 
     MODE = "benchmark"
@@ -69,6 +69,7 @@ class BenchmarkScreen(WorkbenchScreen):
     def compose_body(self) -> ComposeResult:
         yield Static(self.empty_text, classes="empty", id="benchmark-empty", markup=False)
         yield Static("", id="benchmark-tabs", markup=False)
+        yield Static("", id="benchmark-doing", markup=False)
         yield Input(id="benchmark-search", compact=True)
         yield VerdictPane(id="benchmark-verdict")
         yield AnswersPane(id="benchmark-answers")
@@ -77,7 +78,20 @@ class BenchmarkScreen(WorkbenchScreen):
         yield CheckpointsPane(id="benchmark-checkpoints")
 
     def on_mount(self) -> None:
+        super().on_mount()
         self._show_tab(self._tab)
+
+    @property
+    def tab(self) -> str:
+        return self._tab
+
+    @property
+    def checkpoint(self) -> int | None:
+        return self.query_one(CheckpointsPane).step
+
+    @property
+    def results(self) -> list[str]:
+        return self._store.whole
 
     @property
     def verdict(self) -> VerdictPane:
@@ -101,13 +115,16 @@ class BenchmarkScreen(WorkbenchScreen):
         empty = run is None or view is None or store.board.empty
         self.set_class(empty, "-empty")
         if empty:
-            self.query_one("#benchmark-empty", Static).update(Content(words.why_empty(self.tuner.state, view)))
+            self.query_one("#benchmark-empty", Static).update(
+                Content(words.why_empty(self.tuner.state, view, self.resumes))
+            )
             return
         self._fetch()
         if new:
             self._draw()
 
     def on_engine_changed(self) -> None:
+        super().on_engine_changed()
         if self._losses is not None:
             self._draw_row()
 

@@ -60,14 +60,15 @@ class CheckpointsPane(Vertical):
             self.query_one(TextPane).draw(nothing)
             return
         metric, best = label(str(document.get("metric") or "metric")), document.get("best_step")
+        used = document.get("used")
         self._draw_chart(metric, best)
         listed = self.listed
         listed.show(
-            len(self._points), lambda at, _width: _line(self._points[at], best),
+            len(self._points), lambda at, _width: _line(self._points[at], best, used),
             header=lambda _width: _header(metric),
             cursor=next((at for at, point in enumerate(self._points) if point["step"] == best), 0) if new else None,
         )  # fmt: skip
-        listed.border_subtitle = Content("◆ best on the task")
+        listed.border_subtitle = Content("◆ best on the task · ● in use · u uses the selected one")
         listed.styles.height = len(points) + 3
 
     def _draw_chart(self, metric: str, best: object) -> None:
@@ -95,10 +96,11 @@ def _header(metric: str) -> Content:
     return Content.assemble(*(cell(title, width, right=right) for title, width, right in titles))
 
 
-def _line(point: Mapping[str, Any], best: object) -> Content:
-    mark = "◆" if point["step"] == best else ""
+def _line(point: Mapping[str, Any], best: object, used: object) -> Content:
+    words = [word for word, step in (("best", best), ("in use", used)) if point["step"] == step]
+    mark = ("◆" if "best" in words else "") + ("●" if "in use" in words else "")
     return Content.assemble(
         cell(mark, 3, style="bold $text-success"), cell(f"{point['step']:,.0f}", 8, right=True), "  ",
         interval(point, 22), cell(score(point.get("validation_loss")), 16),
-        ("best" if mark else "", "bold $text-success"),
+        (", ".join(words), "bold $text-success"),
     )  # fmt: skip

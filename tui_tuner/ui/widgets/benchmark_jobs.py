@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui_tuner.engine.requests import TokenLosses
+from tui_tuner.engine.protocol import JobStatus
+from tui_tuner.engine.requests import Benchmark, Evaluating, PickCheckpoint, RunBehaviour, RunCanaries, TokenLosses
 from tui_tuner.engine.results import RowLosses
 
 if TYPE_CHECKING:
@@ -58,3 +59,67 @@ class LossesAsked:
         if self._asked is not None and not self._asked[1].status.ended:
             self._asked[1].control.stop("not wanted any more")
         self._asked = None
+
+
+class Measuring:
+    """The measurements that were asked for, of whichever run; those that have ended are handed out once."""
+
+    def __init__(self) -> None:
+        self._handles: list[JobHandle] = []
+
+    def submit(self, engine: Engine, *requests: Evaluating) -> None:
+        """Queues measurements, one after the other.
+
+        Raises:
+            TunerError: the program is shutting down.
+        """
+        for request in requests:
+            self._handles.append(engine.submit(request))
+
+    def open(self, run: Path | None) -> list[JobHandle]:
+        """Those of a run that are going or waiting."""
+        return [handle for handle in self._handles if not handle.status.ended and _run_of(handle) == run]
+
+    def ended(self) -> list[JobHandle]:
+        """Those that have ended since the last call."""
+        over = [handle for handle in self._handles if handle.status.ended]
+        self._handles = [handle for handle in self._handles if not handle.status.ended]
+        return over
+
+    def stop(self, run: Path | None) -> None:
+        """Asks those of a run to stop; what was answered stays."""
+        for handle in self.open(run):
+            handle.control.stop()
+
+    def told(self, run: Path | None) -> str:
+        """What is going on for a run, in words; empty when nothing is."""
+        handles = self.open(run)
+        if not handles:
+            return ""
+        handle = next((one for one in handles if one.status is JobStatus.RUNNING), handles[0])
+        if handle.control.stop_requested:
+            return "Stopping …"
+        if handle.status is not JobStatus.RUNNING:
+            return f"{sentence_of(handle)}: waits for its turn"
+        progress = handle.request.progress  # type: ignore[union-attr]
+        done = f"{progress.done:,} of {progress.total:,} answers" if progress.total else "loading the model"
+        more = f", {len(handles) - 1} more to come" if len(handles) > 1 else ""
+        return f"{sentence_of(handle)}: {done}{more}"
+
+
+def _run_of(handle: JobHandle) -> Path | None:
+    run = getattr(handle.request, "run", None)
+    return run if isinstance(run, Path) else None
+
+
+def sentence_of(handle: JobHandle) -> str:
+    """What a measurement measures, in words."""
+    request = handle.request
+    if isinstance(request, RunBehaviour):
+        return f"Behaviour tests, {request.label}"
+    if isinstance(request, RunCanaries):
+        return f"Canaries, {request.label}"
+    if isinstance(request, PickCheckpoint):
+        return f"Using step {request.use}" if request.use else "Checkpoints"
+    label = request.label if isinstance(request, Benchmark) else ""
+    return f"Benchmark of {label}"

@@ -76,6 +76,14 @@ class BenchmarkStore:
         return Side(self._run, first), Side(self._run, second)
 
     @property
+    def whole(self) -> list[str]:
+        """Labels of the results that are finished."""
+        if self._run is None:
+            return []
+        folder = self._run / "evaluation"
+        return [label for label in self.board.results if not stored.grows(stored.rows_file(folder, label))]
+
+    @property
     def usual(self) -> bool:
         """Whether before and after of the run are compared, which the run itself has judged."""
         return self.sides == (Side(self._run, BEFORE), Side(self._run, AFTER)) if self._run is not None else False

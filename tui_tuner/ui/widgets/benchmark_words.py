@@ -24,20 +24,20 @@ NO_RUN = (
 _MISSING = {
     "behaviour": (
         "Behaviour tests are named cases with what an answer must have and must not have, each asked several times, "
-        "before training and after. The section [behaviour] of the configuration holds them."
+        "before training and after. The section [behaviour] of the configuration holds them; b asks them now."
     ),
     "canaries": (
         "Canaries ask what any model should still know after training: general questions, a format to keep, JSON, "
-        "refusals, other languages. They show what training made it forget."
+        "refusals, other languages. They show what training made it forget. b asks them now."
     ),
     "checkpoints": (
         "Every saved checkpoint can be scored on the task, to find the one that is best at it, and not only the one "
-        "with the lowest loss."
+        "with the lowest loss. b lets them answer the validation rows."
     ),
 }
 
 
-def why_empty(state: WorkbenchState, view: RunView | None) -> str:
+def why_empty(state: WorkbenchState, view: RunView | None, resumes: bool) -> str:
     """What is missing and what brings it, for the run at hand."""
     follower = state.follower
     if follower is None:
@@ -48,9 +48,13 @@ def why_empty(state: WorkbenchState, view: RunView | None) -> str:
         return "A log of another program has no benchmark.\n\nOpen a run of this workbench on Runs (7)."
     if follower.state in (RunState.RUNNING, RunState.QUEUED, RunState.PAUSED):
         return "◌ The first benchmark is not done yet.\n\nThe Train screen (4) shows how far the run is."
+    if resumes:
+        return (
+            "This run has no benchmark.\n\nIt ended before it was measured.\n\nb resumes it; it is measured at its end."
+        )
     return (
-        "This run has no benchmark.\n\nIts evaluation was switched off, or it ended before it was measured.\n"
-        "Set evaluation.enabled=true and start again with f5."
+        "This run has no benchmark.\n\nIts evaluation was switched off, or it had no test rows.\n\n"
+        "b measures it now: its test rows are answered by the model as it was, and with its adapter."
     )
 
 
@@ -65,7 +69,7 @@ def remark(store: BenchmarkStore, follower: Follower | None, width: int) -> Cont
     elif active:
         text = "Measured before training; the other side follows when training is done."
     else:
-        text = "Only one side was measured: the run ended before the other. Resume it on Runs (7) for a verdict."
+        text = "Only one side was measured: the run ended before the other. b goes on with it, for a verdict."
     return notice("◌", text, "$text-accent", max(width - 4, 40))
 
 
