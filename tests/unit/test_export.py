@@ -16,8 +16,6 @@ from tests.ui.workshop import answer_row, finished, write_answers
 from tui_tuner.cli.app import run
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.export import rendered, report_document, write_export
-from tui_tuner.evaluation.pairing import judge_pairs
-from tui_tuner.evaluation.stored import Answer, Pair, Pairs
 
 
 @pytest.fixture
@@ -80,13 +78,6 @@ def test_two_other_results_are_judged_by_their_rows(place: Path) -> None:
     assert judged["splits"]["recall"]["n"] == 6
     with pytest.raises(TunerError, match='no result "step-7"'):
         report_document(folder, sides=("before", "step-7"))
-
-
-def test_results_without_a_row_in_common_are_refused() -> None:
-    rows = [Pair(0, "", "", Answer("", {"m": 1.0})), Pair(1, "", "", None, Answer("", {"m": 1.0}))]
-    with pytest.raises(TunerError) as caught:
-        judge_pairs(Pairs(rows))
-    assert caught.value.code == "no-pairs"
 
 
 def test_nothing_is_written_over_unless_it_is_said(document: dict[str, Any], tmp_path: Path) -> None:

@@ -280,9 +280,11 @@ def read(first: Side | None, second: Side | None, judge: bool) -> Reading:
     if not judge or first is None or second is None:
         return Reading(pairs)
     from tui_tuner.errors import TunerError
-    from tui_tuner.evaluation.pairing import judge_pairs
+    from tui_tuner.evaluation.comparing import compare_files
 
+    if any(not side.file.exists() or stored.grows(side.file) for side in (first, second)):
+        return Reading(pairs)
     try:
-        return Reading(pairs, judge_pairs(pairs))
+        return Reading(pairs, compare_files(first.file, second.file))
     except TunerError as error:
         return Reading(pairs, problem=f"They cannot be judged: {error.sentence()}")

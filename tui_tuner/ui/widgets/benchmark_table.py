@@ -6,12 +6,14 @@ verdict is told by sign and word, never by colour alone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from textual.content import Content
 
 from tui_tuner.evaluation.board import Result
+from tui_tuner.evaluation.metrics import METRICS
 from tui_tuner.evaluation.stored import Pair
 from tui_tuner.ui.format import count
 from tui_tuner.ui.status import VERDICTS
@@ -20,24 +22,23 @@ from tui_tuner.ui.widgets.benchmark_rows import DUST
 from tui_tuner.ui.widgets.data_list import cell
 from tui_tuner.ui.widgets.data_pane import lines, notice, wrap
 
-_LABELS = {
-    "exact_match": "Exact match", "rouge1": "ROUGE-1", "rouge2": "ROUGE-2", "rougeL": "ROUGE-L",
-    "rougeLsum": "ROUGE-Lsum", "bleu": "BLEU", "chrf": "chrF", "token_f1": "Token F1", "f1": "Token F1",
-    "numeric": "Right number", "perplexity": "Perplexity", "loss": "Loss", "truncated": "Cut off", "empty": "Empty",
-    "repetition": "Repetition", "length": "Length",
-}  # fmt: skip
+_SHORT = {"squad_exact_match": "EM (SQuAD)", "token_f1": "F1 (SQuAD)", "numeric_accuracy": "Right number"}
+"""Labels for the width of a column."""
 _OUTCOMES = (("wins", "won"), ("ties", "tied"), ("losses", "lost"))
 MINUS = "−"
 WIDE = 106
 """Cells from which the table has room for p, wins and the verdict in words."""
-_NAME, _SIDE, _GAP, _P, _WINS = 12, 18, 22, 8, 12
+_NAME, _SIDE, _GAP, _P, _WINS = 12, 18, 21, 8, 12
 _NUMBER = (int, float)
+_OPENING = re.compile(r"^(?:<\|[^|<>]{1,60}\|>|<s>|\s)+")
+"""What templates put before a prompt: the same in every row, so a list need not show it."""
 _UNJUDGED = ("·", "", "$text-muted")
 
 
 def label(metric: str) -> str:
     """A metric's name as people write it."""
-    return _LABELS.get(metric) or visible(metric)
+    known = METRICS.get(metric)
+    return _SHORT.get(metric) or (known.label if known is not None else visible(metric))
 
 
 def score(value: object) -> str:
@@ -117,7 +118,12 @@ def metric_line(
         width: cells; see `WIDE`; still wider, there are bars of the intervals.
     """
     sign, word, style = verdict_of(told)
-    parts = [cell(label(metric), _NAME, style="bold"), interval(a, _SIDE), interval(b, _SIDE), gap(told, _GAP)]
+    parts = [
+        cell(clip(label(metric), _NAME - 1), _NAME, style="bold"),
+        interval(a, _SIDE),
+        interval(b, _SIDE),
+        gap(told, _GAP),
+    ]
     if width >= WIDE:
         parts += [cell(p_value((told or {}).get("p")), _P), cell(wins(told), _WINS)]
     if bars := _bars(width):
@@ -292,7 +298,7 @@ def row_line(pair: Pair, metric: str, width: int, higher_is_better: bool = True)
         sign, style = ("▲", "$text-success") if gained else ("▼", "$text-error")
     notes = ("✂" if pair.capped else "") + ("∅" if pair.empty else "")
     room = max(width - 35, 4)
-    prompt = visible(pair.prompt)
+    prompt = visible(_OPENING.sub("", pair.prompt))
     return Content.assemble(
         cell(str(pair.index), 6, right=True, style="$text-muted"),
         cell(score(pair.a.scores.get(metric)) if pair.a else "–", 9, right=True),
