@@ -74,7 +74,7 @@ def test_hostile_names_stay_in_their_cells(place: Path) -> None:
 def test_two_other_results_are_judged_by_their_rows(place: Path) -> None:
     folder = measured(RunBuilder(place)).folder
     judged = report_document(folder, sides=("before", "step-60"))["verdict"]
-    assert judged["n"] == 12 and judged["metrics"]["rouge1"]["wins"] == 12
+    assert judged["n"] == 6 and judged["metrics"]["rouge1"]["wins"] == 6  # the others are facts never trained
     assert judged["splits"]["recall"]["n"] == 6
     with pytest.raises(TunerError, match='no result "step-7"'):
         report_document(folder, sides=("before", "step-7"))

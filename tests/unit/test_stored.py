@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.board import read_board
 from tui_tuner.evaluation.metrics import scored
 from tui_tuner.evaluation.pairing import judge_pairs
@@ -131,3 +132,20 @@ def test_figures_that_are_no_means_are_judged_as_what_they_are(tmp_path: Path) -
     assert judged["bleu"]["a"] == pytest.approx(expected) and judged["bleu"]["b"] == pytest.approx(100)
     # Token-weighted: 4 (1 + 2 + 3) over 2 + 3 + 4 tokens.
     assert judged["loss"]["a"] == pytest.approx(24 / 9) and judged["loss"]["b"] == pytest.approx(12 / 9)
+
+
+def test_facts_that_were_never_trained_are_judged_apart(tmp_path: Path) -> None:
+    sides = [
+        write(tmp_path, label, [row(at, "x", score, split="unseen" if at > 7 else "recall") for at in range(10)])
+        for label, score in (("a", 0.2), ("b", 0.6))
+    ]
+    judged = judge_pairs(read_pairs(*sides))
+    assert (judged["n"], judged["metrics"]["rouge1"]["wins"]) == (8, 8)
+    assert [(name, part["n"]) for name, part in judged["splits"].items()] == [("recall", 8), ("unseen", 2)]
+
+
+def test_results_without_a_scored_row_in_common_are_refused(tmp_path: Path) -> None:
+    first, second = write(tmp_path, "a", [row(0, "x", 0.2)]), write(tmp_path, "b", [row(1, "x", 0.2)])
+    with pytest.raises(TunerError) as caught:
+        judge_pairs(read_pairs(first, second))
+    assert caught.value.code == "no-pairs"

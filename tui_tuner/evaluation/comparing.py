@@ -172,15 +172,6 @@ def compare_document(
     }
 
 
-def compare_files(a: Path, b: Path) -> dict[str, Any]:
-    """`compare_document` of two results of runs.
-
-    Raises:
-        TunerError: as `compare_document`, or a file cannot be read.
-    """
-    return compare_document(read_result(a), read_result(b))
-
-
 def _without_value(told: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in told.items() if key not in ("value", "low", "high")}
 

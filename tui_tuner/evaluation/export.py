@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation import stored
 from tui_tuner.evaluation.board import Board, read_board
-from tui_tuner.evaluation.comparing import compare_files
+from tui_tuner.evaluation.pairing import judge_pairs
 from tui_tuner.evaluation.stored import AFTER, BEFORE, Answer, Pair, Pairs
 from tui_tuner.runs.files import plain_json, read_failure, write_atomic
 
@@ -65,7 +65,7 @@ def report_document(
         pairs = stored.read_pairs(files[0], files[1])
     except OSError as error:
         raise read_failure(error, Path(error.filename or files[0])) from error
-    judged = board.verdict if sides == (BEFORE, AFTER) else compare_files(*files)
+    judged = board.verdict if sides == (BEFORE, AFTER) else judge_pairs(pairs)
     return document_of(folder.name, board, pairs, sides, judged)
 
 

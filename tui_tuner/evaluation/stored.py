@@ -19,6 +19,8 @@ PAIR = ("base", "adapter")
 """What the two sides are called of a run that was not measured as it went: before and after are its own to write."""
 DEFAULT_SPLIT = "test"
 """The part that rows belong to which do not say otherwise."""
+UNSEEN = "unseen"
+"""The part of facts that were never trained."""
 _PARTIAL = ".partial.jsonl"
 
 

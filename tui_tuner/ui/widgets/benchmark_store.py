@@ -280,11 +280,11 @@ def read(first: Side | None, second: Side | None, judge: bool) -> Reading:
     if not judge or first is None or second is None:
         return Reading(pairs)
     from tui_tuner.errors import TunerError
-    from tui_tuner.evaluation.comparing import compare_files
+    from tui_tuner.evaluation.pairing import judge_pairs
 
     if any(not side.file.exists() or stored.grows(side.file) for side in (first, second)):
         return Reading(pairs)
     try:
-        return Reading(pairs, compare_files(first.file, second.file))
+        return Reading(pairs, judge_pairs(pairs))
     except TunerError as error:
         return Reading(pairs, problem=f"They cannot be judged: {error.sentence()}")
