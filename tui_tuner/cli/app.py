@@ -186,6 +186,8 @@ app.command()(scoring.compare)
 app.command()(models.inspect)
 app.command()(models.convert)
 app.command()(models.fuse)
+app.command()(models.export)
+app.command("import")(models.import_)
 app.command()(attach)
 
 

@@ -127,6 +127,46 @@ def fuse(
     return 0
 
 
+def export(
+    run: Annotated[str, typer.Argument(help="A run, RUN:STEP, RUN:best; or a model, with --adapter.")],
+    format: Annotated[str, typer.Option("--as", help="mlx, peft or gguf.")],
+    to: Annotated[Path, typer.Option("--to", help="The folder to be made; for gguf the file.")],
+    adapter: Annotated[Path | None, typer.Option("--adapter", help="Adapter folder, for a model.")] = None,
+    runs_dir: RunsDir = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Hands an adapter on: as mlx-lm's, as one of PEFT, or merged into a GGUF file."""
+    from tui_tuner.engine.model_requests import ExportAdapter
+
+    with opened(json=json, debug=debug) as output:
+        found = _done(ExportAdapter(run, to, format, adapter, runs_dir), output)
+        if json:
+            output.document(found)
+        else:
+            output.say(f"{found['path']}: {', '.join(found['files'])}")
+    return 0
+
+
+def import_(
+    source: Annotated[Path, typer.Argument(help="The folder that PEFT's save_pretrained wrote.")],
+    model: Annotated[str, typer.Option("--model", help="The base it is for.")],
+    to: Annotated[Path, typer.Option("--to", help="The adapter folder to be made.")],
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Takes an adapter of PEFT in, and tries it on its base."""
+    from tui_tuner.engine.model_requests import ImportAdapter
+
+    with opened(json=json, debug=debug) as output:
+        found = _done(ImportAdapter(source, model, to), output)
+        if json:
+            output.document(found)
+        else:
+            output.say(f"{found['path']}: moves the base by {found['changes']:.3g} nats per token on plain text")
+    return 0
+
+
 def _variants(variants: list[dict[str, Any]], output: Output) -> None:
     if not variants:
         return

@@ -86,4 +86,50 @@ class FuseAdapter:
         return f"fuse {self.run}"
 
 
-ModelRequest = ConvertModel | FuseAdapter
+@dataclass(frozen=True)
+class ExportAdapter:
+    """Writes an adapter in the form of another tool. Result: the document that `tui-tuner export --json` prints.
+
+    Attributes:
+        run: a run, "RUN:STEP", "RUN:best" or "RUN:last"; or a model, with `adapter`.
+        target: the folder to be made; for GGUF the file.
+        format: "mlx", "peft" or "gguf".
+        adapter: an adapter folder, for a model.
+        runs_dir: where runs live, None for the usual place.
+    """
+
+    run: str
+    target: Path
+    format: str
+    adapter: Path | None = None
+    runs_dir: Path | None = None
+    progress: Work = field(default_factory=Work)
+    lane: ClassVar[Literal["mlx", "side", "data"]] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"export {self.run}"
+
+
+@dataclass(frozen=True)
+class ImportAdapter:
+    """Takes in an adapter of PEFT. Result: the document that `tui-tuner import --json` prints.
+
+    Attributes:
+        source: the folder that PEFT wrote.
+        model: the base it is for.
+        target: the folder to be made.
+    """
+
+    source: Path
+    model: str
+    target: Path
+    progress: Work = field(default_factory=Work)
+    lane: ClassVar[Literal["mlx", "side", "data"]] = "mlx"
+
+    @property
+    def title(self) -> str:
+        return f"import {self.source.name}"
+
+
+ModelRequest = ConvertModel | FuseAdapter | ExportAdapter | ImportAdapter

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.engine.desk import DataClerk, DataDesk
-from tui_tuner.engine.model_requests import ConvertModel, FuseAdapter
+from tui_tuner.engine.model_requests import ModelRequest
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import (
     Benchmark,
@@ -294,14 +294,10 @@ class _Performer:
             return row_losses(request, self._models(), handle.control.check)
         if isinstance(request, Benchmark | RunBehaviour | RunCanaries | PickCheckpoint | RunTasks):
             return self._evaluate(handle, request)
-        if isinstance(request, ConvertModel):
-            from tui_tuner.engine.conversion import convert_model
+        if isinstance(request, ModelRequest):
+            from tui_tuner.engine.modeljobs import perform_model_job
 
-            return convert_model(request, handle.control, self._models())
-        if isinstance(request, FuseAdapter):
-            from tui_tuner.engine.fusing import fuse_adapter
-
-            return fuse_adapter(request, handle.control, self._models())
+            return perform_model_job(request, handle.control, self._models())
         if isinstance(request, DescribeModel):
             from tui_tuner.models.describe import describe_model
 

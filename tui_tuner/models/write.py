@@ -110,7 +110,7 @@ def write_model(
     from mlx_lm.utils import save_config, save_model
 
     target = check_target(target, force=force, source=source)
-    with _beside(target) as folder:
+    with beside(target) as folder:
         try:
             save_model(folder, model)
             settings = {k: v for k, v in config.items() if k not in ("quantization", "quantization_config")}
@@ -128,13 +128,12 @@ def write_model(
         if template:
             write_atomic(folder / "chat_template.jinja", template)
         verify(folder)
-        _sync(folder)
-        _take_place(folder, target)
+        take_place(folder, target)
     return target
 
 
 @contextmanager
-def _beside(target: Path) -> Iterator[Path]:
+def beside(target: Path) -> Iterator[Path]:
     """A hidden folder beside the target, gone afterwards; those of processes that were killed go too."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -170,7 +169,13 @@ def _sync(folder: Path) -> None:
     sync_folder(folder)
 
 
-def _take_place(folder: Path, target: Path) -> None:
+def take_place(folder: Path, target: Path) -> None:
+    """Gives a finished folder its name; one that has the name goes when the new one has it.
+
+    Raises:
+        TunerError: it cannot be renamed; the old one is there then.
+    """
+    _sync(folder)
     aside = target.parent / f".{target.name}.replaced-{os.getpid()}"
     try:
         if target.exists():

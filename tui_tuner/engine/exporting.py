@@ -1,0 +1,150 @@
+"""Hands a run's adapter on in the form of another tool, and takes one of another tool in. Called on the MLX thread.
+
+Folders are made all or nothing, beside their place and then renamed; nothing that is there is written over.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tui_tuner.engine.model_requests import ExportAdapter, ImportAdapter
+from tui_tuner.engine.new_run import read_base
+from tui_tuner.engine.proofrows import passages
+from tui_tuner.engine.shelf import ModelShelf
+from tui_tuner.engine.subject import Target, subject_of, target_of
+from tui_tuner.errors import TunerError
+from tui_tuner.evaluation.proof import proof
+from tui_tuner.models.adapters import CONFIG, WEIGHTS, load_adapter
+from tui_tuner.models.device import working_memory
+from tui_tuner.models.folder import locate, read_model_config
+from tui_tuner.models.fuse import PLAIN, fuse
+from tui_tuner.models.libraries import ready
+from tui_tuner.models.load import fresh_tree
+from tui_tuner.models.peft import from_peft, to_peft
+from tui_tuner.models.quantize import apply, plan, scheme_of
+from tui_tuner.models.write import beside, check_target, take_place
+from tui_tuner.paths import runs_dir
+from tui_tuner.runs.control import JobControl
+from tui_tuner.runs.files import write_failure
+
+FORMATS = ("mlx", "peft", "gguf")
+GGUF_ARCHITECTURES = ("llama", "mistral", "mixtral")
+"""What mlx-lm's writer of GGUF knows."""
+_OTHERWISE = "merge with `tui-tuner fuse --way dequantized` and convert with llama.cpp's convert_hf_to_gguf.py"
+
+
+def export_adapter(request: ExportAdapter, control: JobControl, shelf: ModelShelf) -> dict[str, Any]:
+    """Writes the adapter of a run in one of `FORMATS`.
+
+    Raises:
+        TunerError: there is no adapter, the format has no form for it, or the place is taken.
+    """
+    if request.format not in FORMATS:
+        raise TunerError(
+            f'there is no format "{request.format}"', code="usage", fix=f"choose {', '.join(FORMATS)}", usage=True
+        )
+    ready()
+    target = target_of(request.run, request.adapter, runs_dir(request.runs_dir))
+    if target.adapter is None:
+        raise TunerError(
+            "there is no adapter to hand on", code="usage", where=request.run,
+            fix="name a run, or give a model and --adapter", usage=True,
+        )  # fmt: skip
+    folder = target.adapter if target.adapter.is_dir() else target.adapter.parent
+    weights = WEIGHTS if target.adapter.is_dir() else target.adapter.name
+    if request.format == "gguf":
+        return _gguf(request, target, control, shelf)
+    place = _free(request.target)
+    with _made(place) as new:
+        if request.format == "peft":
+            to_peft(folder, new, weights)
+        else:
+            shutil.copyfile(folder / CONFIG, new / CONFIG)
+            shutil.copyfile(folder / weights, new / WEIGHTS)
+    return {"path": str(place), "format": request.format, "files": sorted(file.name for file in place.iterdir())}
+
+
+def import_adapter(request: ImportAdapter, control: JobControl, shelf: ModelShelf) -> dict[str, Any]:
+    """Writes an adapter of PEFT as one of mlx-lm, and tries it on the model.
+
+    Raises:
+        TunerError: it is no adapter that mlx-lm can load, it does not fit the model, or the place is taken.
+    """
+    ready()
+    place = _free(request.target)
+    with working_memory():
+        base = shelf.base(request.model)
+        with _made(place) as new:
+            from_peft(request.source, new, request.model)
+            tree = load_adapter(base, new)
+            rows = passages(base.tokenizer, 2)
+            found = proof(base.model, tree, tree, rows.examples, check=control.check)
+    return {"path": str(place), "changes": found.base_kl, "files": [CONFIG, WEIGHTS]}
+
+
+def _gguf(request: ExportAdapter, target: Target, control: JobControl, shelf: ModelShelf) -> dict[str, Any]:
+    """One file with the merged model in float16.
+
+    Raises:
+        TunerError: mlx-lm cannot write this architecture or this tokenizer.
+    """
+    from mlx.utils import tree_flatten
+    from mlx_lm.gguf import convert_to_gguf
+
+    place = request.target.expanduser().absolute()
+    if place.suffix != ".gguf":
+        raise TunerError("a GGUF file ends in .gguf", code="usage", where=str(place), fix="name it so", usage=True)
+    if place.exists():
+        raise TunerError(
+            "there is something already", code="exists", where=str(place), fix="name another file", usage=True
+        )
+    home = read_base(target.run) if target.run is not None else None
+    kind = str(read_model_config(locate(target.model, home))["model_type"])
+    if kind not in GGUF_ARCHITECTURES:
+        raise TunerError(
+            f"mlx-lm writes GGUF for {', '.join(GGUF_ARCHITECTURES)} only, and this is {kind}",
+            code="gguf-unsupported",
+            where=request.run,
+            fix=_OTHERWISE,
+        )
+    with working_memory():
+        subject = subject_of(target, shelf)
+        base = subject.base
+        tree = fuse(base.model, subject.model, fresh_tree(base), PLAIN)
+        scheme = scheme_of(dtype="float16", dequantize=True)
+        apply(tree, plan(tree, scheme), check=control.check)
+        config = {k: v for k, v in base.config.items() if not k.startswith("quantization")}
+        place.parent.mkdir(parents=True, exist_ok=True)
+        partial = place.with_name(f".{place.stem}.partial.gguf")
+        try:
+            convert_to_gguf(base.path, dict(tree_flatten(tree.parameters())), config, str(partial))
+            partial.rename(place)
+        except OSError as error:
+            raise write_failure(error, place) from error
+        except (ValueError, KeyError, RuntimeError, NotImplementedError) as error:
+            raise TunerError(
+                f"mlx-lm cannot write this model as GGUF ({error})", code="gguf-unsupported", where=request.run,
+                fix=_OTHERWISE,
+            ) from error  # fmt: skip
+        finally:
+            partial.unlink(missing_ok=True)
+    return {"path": str(place), "format": "gguf", "files": [place.name], "bytes": place.stat().st_size}
+
+
+def _free(target: Path) -> Path:
+    return check_target(target)
+
+
+@contextmanager
+def _made(place: Path) -> Iterator[Path]:
+    """A folder that gets its name when the block ends well."""
+    with beside(place) as folder:
+        try:
+            yield folder
+        except OSError as error:
+            raise write_failure(error, place) from error
+        take_place(folder, place)
