@@ -17,6 +17,7 @@ _CURRENCY = r"(?:[A-Z]{0,2}\p|USD|EUR|GBP|CHF|JPY|CNY|INR|Rs\.?)".replace(r"\p",
 
 _NUMBER = re.compile(
     rf"""
+    (?=[\d.A-Z$€£¥₹₩₽¢+{_SIGNS}])                              # what a number begins with, looked at first
     (?<![^\W_]) (?<![^\W\d_][{_SIGNS}]) (?<!\d\.)             # not inside a name or another number
     (?P<sign>(?<![\w)])[{_SIGNS}+])?                          # a minus, not a range
     (?:{_CURRENCY}\s?)?
@@ -125,6 +126,7 @@ def _read(match: re.Match[str]) -> Number | None:
         return None
     if abs(power) > 400:  # no answer, and a number of that many digits would take long
         return None
-    value *= Fraction(10) ** power
+    if power:
+        value *= Fraction(10) ** power
     negative = any(match[name] and match[name].strip() in _SIGNS for name in ("sign", "late"))
     return Number(-value if negative else value, match["percent"] is not None)
