@@ -122,6 +122,8 @@ def test_loss_and_perplexity_are_one_test() -> None:
 def test_one_row_says_nothing_of_others() -> None:
     interval = mean_interval(scored("bleu", ["a b c d e"], ["a b c d f"]))
     assert (interval.low, interval.high) == (0.0, 100.0)
+    bleu = scored("bleu", ["a b c d e"], ["a b c d f"])
+    assert (paired(bleu, bleu, name="bleu").low, paired(bleu, bleu, name="bleu").high) == (-100.0, 100.0)
     loss = loss_scores([3.0], [2])["loss"]
     assert (mean_interval(loss).low, mean_interval(loss).high) == (0.0, math.inf)
     result = paired(loss, loss_scores([2.0], [2])["loss"], name="loss", higher_is_better=False)

@@ -247,7 +247,9 @@ def _figures_change(
         return figure(sums[..., width:]) - figure(sums[..., :width])
 
     both = np.concatenate([first, second], axis=1)
-    low, high = _figure_interval(both, change, (-math.inf, None), resamples, bootstrap)
+    least, most = a.spec.bounds
+    bounds = (-math.inf, None) if most is None else (least - most, most - least)
+    low, high = _figure_interval(both, change, bounds, resamples, bootstrap)
     size, n = float(change(both.sum(axis=0))), len(both)
     if abs(size) < 1e-12:
         size = 0.0
