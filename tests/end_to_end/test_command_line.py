@@ -34,11 +34,11 @@ def test_run_in_a_process_gives_one_document_and_tells_its_progress_apart(worksh
     assert (document["status"], document["steps"]) == ("finished", 6)
     assert document["evaluation"].keys() == {"before", "after"}
     for metrics in document["evaluation"].values():
-        assert metrics.keys() == METRICS
+        assert metrics.keys() == METRICS | {"loss", "perplexity", "length", "truncated", "empty", "repetition"}
         for metric in metrics.values():
             assert metric.keys() == {"value", "low", "high"}
             assert metric["low"] <= metric["value"] <= metric["high"]
-    assert document["verdict"].keys() == METRICS
+    assert document["verdict"].keys() == METRICS | {"loss", "perplexity"}
     for judged in document["verdict"].values():
         assert judged.keys() >= {"difference", "low", "high", "p", "wins", "ties", "losses", "verdict", "sentence"}
         assert judged["verdict"] in ("better", "worse", "no measurable change")
