@@ -287,7 +287,12 @@ async def probes(runs: Path, run: RunFolder) -> None:
 async def benchmark(runs: Path, run: RunFolder) -> None:
     async with opened(runs, run) as (app, pilot):
         app.go("benchmark")
-        await shows(app, pilot, "exact_match", "FT |")
+        await shows(app, pilot, "Exact match", "higher is better")
+        await settled(app, pilot)
+        save(app, "verdict")
+        await pilot.press("v", "v")
+        await shows(app, pilot, "Exact match", "FT |", "marked: what changed")
+        await settled(app, pilot)
         save(app, "benchmark")
 
 

@@ -139,6 +139,15 @@ def test_interval_bars_end_where_the_interval_ends() -> None:
     assert drawn.interval_bars(None, {"value": 14.8, "low": 13.0, "high": 16.0}, 5).plain == "·····"
 
 
+def test_what_is_no_number_is_a_dash() -> None:
+    nan = float("nan")
+    assert [drawn.score(nan), drawn.signed(nan), drawn.p_value(nan), drawn.signed(None)] == ["–"] * 4
+    told = {"verdict": "better", "sentence": "better", "effect": nan, "rows_to_settle": nan, "difference": nan,
+            "low": nan, "high": nan}  # fmt: skip
+    text = drawn.metric_detail("m", told, {}, [], 72).plain + drawn.metric_line("m", None, None, told, 112).plain
+    assert "nan" not in text and "effect –" in text and "would settle" not in text
+
+
 def test_numbers_far_from_one_keep_two_decimals() -> None:
     assert [drawn.score(value) for value in (0.31, 14.823, 1840.2)] == ["0.310", "14.82", "1,840"]
     assert drawn.signed(-1840.2) == "−1,840"

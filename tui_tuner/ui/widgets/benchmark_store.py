@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tui_tuner.evaluation import stored
 from tui_tuner.evaluation.board import Board, board_files, read_board
-from tui_tuner.evaluation.stored import AFTER, BEFORE, Pairs
+from tui_tuner.evaluation.stored import AFTER, BEFORE, PAIR, Pairs
 from tui_tuner.ui.widgets import benchmark_rows
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ class BenchmarkStore:
         if self._run is None:
             return None, None
         found = [label for label in self.board.results if label not in (BEFORE, AFTER)]
+        if tuple(found) == PAIR[:1]:
+            found = list(PAIR)  # the other one is being measured
         has = self.board.results
         first = BEFORE if BEFORE in has or not found else found.pop(0)
         second = AFTER if AFTER in has or first == BEFORE else (found[0] if found else AFTER)

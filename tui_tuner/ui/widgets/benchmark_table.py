@@ -6,9 +6,10 @@ verdict is told by sign and word, never by colour alone.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from textual.content import Content
 
@@ -35,15 +36,20 @@ _OPENING = re.compile(r"^(?:<\|[^|<>]{1,60}\|>|<s>|\s)+")
 _UNJUDGED = ("·", "", "$text-muted")
 
 
+def known(value: object) -> TypeGuard[float]:
+    """Whether a value is a finite number; events write others as null, which readers give back as NaN."""
+    return isinstance(value, _NUMBER) and math.isfinite(value)
+
+
 def label(metric: str) -> str:
     """A metric's name as people write it."""
-    known = METRICS.get(metric)
-    return _SHORT.get(metric) or (known.label if known is not None else visible(metric))
+    spec = METRICS.get(metric)
+    return _SHORT.get(metric) or (spec.label if spec is not None else visible(metric))
 
 
 def score(value: object) -> str:
     """A score with three decimals; fewer where it is far from 1."""
-    if not isinstance(value, (int, float)):
+    if not known(value):
         return "–"
     size = abs(value)
     return f"{value:.3f}" if size < 9.9995 else f"{value:.2f}" if size < 99.995 else f"{value:,.0f}"
@@ -51,7 +57,7 @@ def score(value: object) -> str:
 
 def signed(value: object) -> str:
     """A difference with its sign; 0 has none."""
-    if not isinstance(value, (int, float)):
+    if not known(value):
         return "–"
     text = score(abs(value))
     return text if float(text.replace(",", "")) == 0 else f"{'+' if value > 0 else MINUS}{text}"
@@ -59,7 +65,7 @@ def signed(value: object) -> str:
 
 def p_value(value: object) -> str:
     """A p value the way papers write it."""
-    if not isinstance(value, (int, float)):
+    if not known(value):
         return "–"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
@@ -69,7 +75,7 @@ def interval(figures: Mapping[str, Any] | None, width: int) -> Content:
     if not figures:
         return cell("–", width, style="$text-muted")
     low, high = figures.get("low"), figures.get("high")
-    between = "" if low is None or high is None else f" {score(low)}–{score(high)}"
+    between = f" {score(low)}–{score(high)}" if known(low) and known(high) else ""
     return cell(Content.assemble((score(figures.get("value")), "bold"), (between, "$text-muted")), width)
 
 
@@ -78,7 +84,7 @@ def gap(figures: Mapping[str, Any] | None, width: int) -> Content:
     if not figures:
         return cell("–", width, style="$text-muted")
     low, high = figures.get("low"), figures.get("high")
-    between = "" if low is None or high is None else f" {signed(low)}…{signed(high)}"
+    between = f" {signed(low)}…{signed(high)}" if known(low) and known(high) else ""
     style = verdict_of(figures)[2]
     return cell(Content.assemble((signed(figures.get("difference")), style), (between, "$text-muted")), width)
 
@@ -100,9 +106,10 @@ def metric_header(names: tuple[str, str], width: int) -> Content:
     a, b = (clip(name, _SIDE - 1) for name in names)
     change = f"{a} → {b}" if names != ("before", "after") else "after − before"
     titles = [("metric", _NAME), (a, _SIDE), (b, _SIDE), (clip(change, _GAP - 1), _GAP)]
-    titles += [("p", _P), ("won/tie/lost", _WINS)] if width >= WIDE else []
+    bars = _bars(width)
+    titles += [("p", _P), ("won/tie/lost", _WINS + (3 if bars else 0))] if width >= WIDE else []
     head = [cell(title, cells) for title, cells in titles]
-    if bars := _bars(width):
+    if bars:
         head += [Content("0" + f"○ {a}  ● {b}".center(bars - 2) + "1"), Content("  ")]
     return Content.assemble(*head)
 
@@ -124,9 +131,10 @@ def metric_line(
         interval(b, _SIDE),
         gap(told, _GAP),
     ]
+    bars = _bars(width)
     if width >= WIDE:
-        parts += [cell(p_value((told or {}).get("p")), _P), cell(wins(told), _WINS)]
-    if bars := _bars(width):
+        parts += [cell(p_value((told or {}).get("p")), _P), cell(wins(told), _WINS + (3 if bars else 0))]
+    if bars:
         parts += [interval_bars(a, b, bars), Content("  ")]
     room = width - sum(part.cell_length for part in parts)
     parts.append(Content.styled(f"{sign} {word}" if room >= len(word) + 2 else sign, style))
@@ -164,7 +172,7 @@ def interval_bars(a: Mapping[str, Any] | None, b: Mapping[str, Any] | None, widt
 
 
 def _place(value: object, width: int) -> int | None:
-    if not isinstance(value, (int, float)) or not -1e-9 <= value <= 1 + 1e-9:
+    if not known(value) or not -1e-9 <= value <= 1 + 1e-9:
         return None
     return min(max(round(float(value) * (width - 1)), 0), width - 1)
 
@@ -210,8 +218,8 @@ def metric_detail(
 
 def _size(told: Mapping[str, Any]) -> str:
     effect, rows = told.get("effect"), told.get("rows_to_settle")
-    size = "effect –" if not isinstance(effect, (int, float)) else f"effect {signed(effect)} standard deviations"
-    return size if not isinstance(rows, (int, float)) else f"{size} · about {count(rows)} rows would settle it"
+    size = f"effect {signed(effect)} standard deviations" if known(effect) else "effect –"
+    return f"{size} · about {count(rows)} rows would settle it" if known(rows) else size
 
 
 def split_table(splits: Sequence[tuple[str, Mapping[str, Any]]], width: int) -> Content:
@@ -315,8 +323,8 @@ def sentence(text: str, width: int) -> Content:
 
 def rate(figures: Mapping[str, Any] | None, width: int) -> Content:
     """A share with its 95 % interval: `83 % 61–94 %`."""
-    if not figures or not isinstance(figures.get("rate"), _NUMBER):
+    if not figures or not known(figures.get("rate")):
         return cell("–", width, style="$text-muted")
     low, high = figures.get("low"), figures.get("high")
-    between = f" {100 * low:.0f}–{100 * high:.0f} %" if isinstance(low, _NUMBER) and isinstance(high, _NUMBER) else ""
+    between = f" {100 * low:.0f}–{100 * high:.0f} %" if known(low) and known(high) else ""
     return cell(Content.assemble((f"{100 * figures['rate']:.0f} %", "bold"), (between, "$text-muted")), width)
