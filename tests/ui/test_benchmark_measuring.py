@@ -68,6 +68,20 @@ async def test_a_run_without_a_benchmark_is_measured_with_one_key(
         assert app.screen.check_action("measure", ()) is False
 
 
+async def test_rows_of_a_run_that_goes_appear_as_they_finish(drive: Drive, build: Callable[..., RunBuilder]) -> None:
+    run = with_config(build()).begin()
+    (run.folder.data / "test.jsonl").write_text('{"prompt": "Report game 0.", "completion": "FT"}\n', encoding="utf-8")
+    partial = run.folder.evaluation / "before.partial.jsonl"
+    partial.write_text('{"index": 0, "prediction": "The Herons", "tokens": 3, "finish": "stop"}\n', encoding="utf-8")
+    engine = FakeEngine()
+    async with drive(engine=engine) as (app, pilot):
+        app.jobs.submit(run.folder)
+        await open_tab(pilot, run, "rows")
+        await until(pilot, lambda: "rows appear as they finish" in shown(app))
+        assert "Report game 0." in shown(app) and "The Herons" in shown(app)
+        assert app.screen.check_action("measure", ()) is False
+
+
 async def test_an_interrupted_run_goes_on_with_its_own_benchmark(
     drive: Drive, build: Callable[..., RunBuilder], engine: FakeEngine
 ) -> None:

@@ -12,7 +12,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.board import read_board
 from tui_tuner.evaluation.metrics import scored
 from tui_tuner.evaluation.pairing import judge_pairs
-from tui_tuner.evaluation.stored import Answer, Pair, labels, read_pairs, rows_file
+from tui_tuner.evaluation.stored import Answer, Pair, fill_in, labels, read_pairs, rows_file
 from tui_tuner.runs.view import RunView
 
 
@@ -149,3 +149,18 @@ def test_results_without_a_scored_row_in_common_are_refused(tmp_path: Path) -> N
     with pytest.raises(TunerError) as caught:
         judge_pairs(read_pairs(first, second))
     assert caught.value.code == "no-pairs"
+
+
+def test_rows_that_are_just_being_answered_get_their_prompts_from_the_run(tmp_path: Path) -> None:
+    partial = tmp_path / "before.partial.jsonl"
+    partial.write_text("".join(f'{{"index": {at}, "prediction": "so far"}}\n' for at in (0, 1, 2, 5)), encoding="utf-8")
+    test = tmp_path / "test.jsonl"
+    chat = [{"role": "user", "content": "Hi?"}, {"role": "assistant", "content": "Hello."}]
+    lines = [json.dumps({"prompt": "who?", "completion": "me"}), json.dumps({"messages": chat}), "{torn"]
+    test.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    pairs = read_pairs(partial, None)
+    fill_in(pairs, test)
+    assert [(row.prompt, row.reference) for row in pairs.rows] == [
+        ("who?", "me"), ("user: Hi?", "Hello."), ("", ""), ("", ""),
+    ]  # fmt: skip
+    fill_in(pairs, tmp_path / "nowhere.jsonl")

@@ -14,6 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tui_tuner.data.rows import messages_of, row_kind
+from tui_tuner.errors import TunerError
+
 BEFORE, AFTER = "before", "after"
 PAIR = ("base", "adapter")
 """What the two sides are called of a run that was not measured as it went: before and after are its own to write."""
@@ -184,6 +187,27 @@ def read_pairs(first: Path | None, second: Path | None) -> Pairs:
     pairs.rows = [by_index[index] for index in sorted(by_index) if index not in strangers]
     pairs.strangers = len(strangers)
     return pairs
+
+
+def fill_in(pairs: Pairs, test: Path) -> None:
+    """Gives rows that were answered just now, which are stored without their prompts, those of the run's test rows.
+
+    Args:
+        test: `data/test.jsonl` of the run; rows that it does not have stay as they are.
+    """
+    bare = {row.index: row for row in pairs.rows if not row.prompt and not row.reference}
+    if not bare or not test.is_file():
+        return
+    for at, line in enumerate(test.read_text(encoding="utf-8", errors="replace").split("\n")):
+        if at not in bare:
+            continue
+        try:
+            row = json.loads(line)
+            *asked, answer = messages_of(row)
+        except (ValueError, TypeError, KeyError, TunerError):
+            continue
+        bare[at].prompt = _text(row["prompt"] if row_kind(row) == "completion" else asked)
+        bare[at].reference = _text(answer.get("content"))
 
 
 def _rows(path: Path, pairs: Pairs) -> Iterator[tuple[int, dict[str, Any], Answer]]:

@@ -277,6 +277,9 @@ def read(first: Side | None, second: Side | None, judge: bool) -> Reading:
     files = [side.file if side is not None else None for side in (first, second)]
     try:
         pairs = stored.read_pairs(files[0], files[1])
+        for side in (first, second):
+            if side is not None and stored.grows(side.file):
+                stored.fill_in(pairs, side.run / "data" / "test.jsonl")
     except OSError as error:
         return Reading(problem=f"The answers in {error.filename} cannot be read ({error.strerror or error}).")
     if not judge or first is None or second is None:

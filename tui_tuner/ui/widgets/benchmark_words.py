@@ -64,7 +64,9 @@ def remark(store: BenchmarkStore, follower: Follower | None, width: int) -> Cont
         return notice("◌", "Reading the answers …", "$text-accent", 80) if store.waiting else None
     results = store.board.results
     active = follower is not None and follower.state in ACTIVE
-    if BEFORE in results and AFTER in results:
+    if active and set(store.whole) < {BEFORE, AFTER} & set(results):
+        text = "The test rows are being answered; rows appear as they finish."
+    elif BEFORE in results and AFTER in results:
         text = "Both sides are measured; the verdict is " + ("being worked out." if active else "missing.")
     elif active:
         text = "Measured before training; the other side follows when training is done."
