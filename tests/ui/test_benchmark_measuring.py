@@ -17,7 +17,18 @@ from tests.ui.fakes import FakeEngine, RunBuilder
 from tests.ui.looking import notices, shown, until
 from tests.ui.measured import CHECKPOINTS, measured
 from tests.ui.test_benchmark_tabs import open_tab
-from tests.ui.workshop import SIZES, answer_row, app_with, finished, open_mode, place, posed, with_config, write_answers
+from tests.ui.workshop import (
+    SIZES,
+    answer_row,
+    app_with,
+    experiment,
+    finished,
+    open_mode,
+    place,
+    posed,
+    with_config,
+    write_answers,
+)
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import (
     Benchmark,
@@ -242,3 +253,27 @@ def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int
             line.cursor_blink = False
 
     assert snap_compare(app, terminal_size=size, run_before=prepare)
+
+
+async def test_an_added_model_answers_as_many_rows_as_the_run_did(
+    drive: Drive, build: Callable[..., RunBuilder], engine: FakeEngine
+) -> None:
+    run = with_config(finished(build()), experiment(evaluation_rows=7))
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "benchmark", run=run)
+        await pilot.press("a")
+        await until(pilot, lambda: isinstance(app.screen, AddDialog))
+        await pilot.press(*"owner/phi", "enter")
+        await until(pilot, lambda: len(asked(engine)) == 1)
+        assert asked(engine)[0].request.limit == 7
+
+
+async def test_the_sides_of_a_chosen_comparison_are_those_of_the_judged_rows(
+    drive: Drive, build: Callable[..., RunBuilder]
+) -> None:
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "benchmark", run=measured(build()))
+        await pilot.press("v", "end", "enter", "V")
+        # step-60.json says 0.902 of all its rows; those that are judged have 0.8 each.
+        await until(pilot, lambda: "ROUGE-1" in shown(app) and " 0.800 0.800–0.800" in shown(app))
+        assert "Canaries ✗" in shown(app)  # it was not asked them: before and after stand

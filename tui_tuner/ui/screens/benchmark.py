@@ -357,7 +357,7 @@ class BenchmarkScreen(MeasuringScreen):
     def _measured_names(self, found: Mapping[str, object]) -> tuple[str, str]:
         """The two results whose tests are shown: those compared where they were tested, else before and after."""
         first, second = self._store.labels
-        return (first, second) if first in found or second in found else (BEFORE, AFTER)
+        return (first, second) if second in found else (BEFORE, AFTER)
 
     def _documents(self, found: Mapping[str, dict[str, Any]]) -> Documents:
         first, second = self._measured_names(found)

@@ -137,8 +137,8 @@ class MeasuringScreen(WorkbenchScreen):
             self.tuner.go("benchmark")
         else:
             self._ask(
-                Benchmark(f"{run.path}:base", run=run.path, label=PAIR[0], runs_dir=self.tuner.runs_dir),
-                Benchmark(str(run.path), run=run.path, label=PAIR[1], runs_dir=self.tuner.runs_dir),
+                self._benchmark(f"{run.path}:base", None, PAIR[0], run.path),
+                self._benchmark(str(run.path), None, PAIR[1], run.path),
             )
 
     def _wanted(self, run: Path) -> list[Evaluating]:
@@ -166,8 +166,7 @@ class MeasuringScreen(WorkbenchScreen):
         def answered(found: Subject | None) -> None:
             if found is not None:
                 adapter = Path(found.adapter).expanduser() if found.adapter else None
-                place = self.tuner.runs_dir
-                self._ask(Benchmark(found.target, adapter, run=run.path, label=found.label, runs_dir=place))
+                self._ask(self._benchmark(found.target, adapter, found.label, run.path))
 
         self.app.push_screen(AddDialog(offered[-8:], self.results), answered)
 
@@ -194,6 +193,12 @@ class MeasuringScreen(WorkbenchScreen):
             ),
             answered,
         )
+
+    def _benchmark(self, target: str, adapter: Path | None, label: str, run: Path) -> Benchmark:
+        """The run's test rows, as many as the run itself was measured on, answered by another model."""
+        subject = self._configurations.of_run(self.tuner.state)
+        limit = subject.experiment.evaluation.rows if subject is not None else 0
+        return Benchmark(target, adapter, run=run, label=label, limit=limit, runs_dir=self.tuner.runs_dir)
 
     def _ask(self, *requests: Evaluating) -> None:
         try:

@@ -89,6 +89,13 @@ def gap(figures: Mapping[str, Any] | None, width: int) -> Content:
     return cell(Content.assemble((signed(figures.get("difference")), style), (between, "$text-muted")), width)
 
 
+def side_of(told: Mapping[str, Any], side: str) -> dict[str, Any] | None:
+    """The value of one side, `a` or `b`, over the rows that were judged; None when the verdict does not tell."""
+    if not known(told.get(side)):
+        return None
+    return {"value": told[side], "low": told.get(f"{side}_low"), "high": told.get(f"{side}_high")}
+
+
 def verdict_of(figures: Mapping[str, Any] | None) -> tuple[str, str, str]:
     """Sign, word and style of a metric's verdict."""
     word = str((figures or {}).get("verdict", ""))

@@ -53,7 +53,11 @@ class VerdictPane(Vertical):
 
         def line(at: int, width: int) -> Content:
             name = names[at]
-            return drawn.metric_line(name, a.get(name), b.get(name), told.get(name), width)
+            judged = told.get(name)
+            first, second = a.get(name), b.get(name)
+            if not store.usual and judged:  # over the rows that both have, which may be fewer than either has
+                first, second = drawn.side_of(judged, "a") or first, drawn.side_of(judged, "b") or second
+            return drawn.metric_line(name, first, second, judged, width)
 
         metrics.show(len(names), line, header=partial(drawn.metric_header, store.names))
         between = "" if store.usual else " · {} → {}".format(*(clip_middle(name, 34) for name in store.names))
