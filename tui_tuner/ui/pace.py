@@ -2,7 +2,7 @@
 
 What the screen takes, the training beside it lacks: both want the interpreter's lock, and a matrix product that is
 spread over all cores waits for the core that draws. So drawing gets a small share of one core while nobody touches the
-app, but a new point is never older than two seconds. A key is not slowed by this: it is answered when it comes.
+app, but a new point is never older than three seconds. A key is not slowed by this: it is answered when it comes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ SHARE: Final = 0.02
 """The share of one core that drawing a run may take while nobody is at the keys."""
 QUICK: Final = 0.2
 """Seconds from one drawing to the next while somebody is, and wherever drawing costs next to nothing."""
-SLOW: Final = 1.8
-"""Seconds from one drawing to the next at most; with the beat that looks for news, a point is two seconds old."""
+SLOW: Final = 2.8
+"""Seconds from one drawing to the next at most; with the beat that looks for news, a point is three seconds old."""
 ATTENTION: Final = 5.0
 """Seconds after the last key for which somebody is taken to look."""
 

@@ -26,7 +26,7 @@ from tui_tuner.ui.widgets.losschart import MetricChart
 if TYPE_CHECKING:
     from tui_tuner.runs.view import RunView
 
-PATIENCE = 5.0
+PATIENCE = 8.0
 """Seconds between two drawings while nobody is at the keyboard."""
 _IN_SIGHT = 0.25
 """Share of its limit from which on a curve is drawn against it; a smaller one would be a flat line."""
@@ -87,7 +87,7 @@ class Panels(Horizontal):
         Args:
             view: the run.
             all_of_them: whether a figure that the run never told keeps its place.
-            hurry: whether to do so at once; else no more often than every five seconds, for these are the dearest to
+            hurry: whether to do so at once; else no more often than every eight seconds, for these are the dearest to
                 draw and the last to be looked at.
         """
         key = (view.train.version, view.started, view.plan)
