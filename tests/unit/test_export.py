@@ -15,7 +15,9 @@ from tests.ui.measured import measured
 from tests.ui.workshop import answer_row, finished, write_answers
 from tui_tuner.cli.app import run
 from tui_tuner.errors import TunerError
+from tui_tuner.evaluation.curves import POINTS, spark, training_curves
 from tui_tuner.evaluation.export import rendered, report_document, write_export
+from tui_tuner.runs import RunView
 
 
 @pytest.fixture
@@ -38,6 +40,7 @@ def test_the_document_has_all_that_was_measured(document: dict[str, Any]) -> Non
     assert document["canaries"]["after"]["groups"][2]["status"] == "died"
     assert document["behaviour"]["before"]["cases"][0]["name"] == "no-chicken"
     assert document["checkpoints"]["best_step"] == 90
+    assert document["training"]["train"] and len(document["training"]["train"]) <= 40
     assert len(document["rows"]) == 12 and document["rows"][3]["difference"]["rouge1"] == pytest.approx(-0.3)
     assert document["rows"][1]["b"]["finish"] == "length" and document["rows"][7]["split"] == "unseen"
     assert json.loads(rendered(document, "json")) == document
@@ -57,6 +60,7 @@ def test_markdown_has_tables_and_samples_that_nothing_breaks_out_of(document: di
         "Better on 3 of 4 metrics", "| exact_match | 0.000 (0.000 to 0.040) | 0.925 (0.885 to 0.965) | +0.925 (",
         "| rougeL | ", "| 480 | no measurable change |", "| step-60 | embedded:phi3-tiny | 12 |",
         "| recall | 6 | exact_match |", "| refusal | 60 % (30 to 90 %) | 0 % (0 to 30 %) | died |",
+        "| train loss | ",
         "| 90 | 0.994 (0.944 to 1.000) | 0.2900 |", "| best |", "### Row 3 (+0.000)", "- **perplexity**: e to the mean",
     ):  # fmt: skip
         assert part in text, part
@@ -138,3 +142,20 @@ def test_reports_are_made_of_files_of_another_form(place: Path) -> None:
         (folder.evaluation / name).write_text(text, encoding="utf-8")
     for form in ("md", "csv", "json"):
         assert rendered(report_document(folder), form)  # type: ignore[arg-type]
+
+
+def test_curves_are_means_of_neighbours_and_their_signs_go_from_low_to_high() -> None:
+    view = RunView()
+    view.extend({"type": "train", "t": float(step), "step": step, "loss": 100.0 - step} for step in range(1, 81))
+    view.extend([{"type": "train", "t": 81.0, "step": 81}])  # a report without a loss is no point
+    points = training_curves(view)["train"]
+    assert len(points) == POINTS and points[0] == {"step": 2, "loss": 98.5} and points[-1] == {"step": 80, "loss": 20.5}
+    assert "validation" not in training_curves(view)
+    line = spark([point["loss"] for point in points])
+    assert line[0] == "█" and line[-1] == "▁" and sorted(line, reverse=True) == list(line)
+    assert spark([2.0, 2.0]) == "▁▁" and spark([]) == ""
+
+
+def test_what_is_no_number_is_a_dash(document: dict[str, Any]) -> None:
+    document["verdict"]["metrics"]["rougeL"] |= {"effect": float("nan"), "rows_to_settle": None}
+    assert "nan" not in rendered(document, "md")

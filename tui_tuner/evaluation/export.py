@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Any, Literal
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation import stored
 from tui_tuner.evaluation.board import Board, read_board
+from tui_tuner.evaluation.curves import training_curves
 from tui_tuner.evaluation.pairing import judge_pairs
 from tui_tuner.evaluation.stored import AFTER, BEFORE, Answer, Pair, Pairs
+from tui_tuner.runs import RunView, read_events
 from tui_tuner.runs.files import plain_json, read_failure, write_atomic
 
 if TYPE_CHECKING:
     from tui_tuner.runs.folder import RunFolder
-    from tui_tuner.runs.view import RunView
 
 Format = Literal["md", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("md", "csv", "json")
@@ -41,11 +42,15 @@ def report_document(
         sides: labels of the two results whose rows stand beside each other.
 
     Returns:
-        {"run", "sides", "results": {label: …}, "verdict", "behaviour", "canaries", "checkpoints", "rows", "damaged"}.
+        {"run", "sides", "results": {label: …}, "verdict", "training", "behaviour", "canaries", "checkpoints", "rows",
+        "damaged"}.
 
     Raises:
         TunerError: nothing was measured, there is no such result, or a file cannot be read.
     """
+    if view is None:
+        view = RunView()
+        view.extend(read_events(folder.events))
     board = read_board(folder.evaluation, view)
     if board.empty:
         raise TunerError(
@@ -66,11 +71,16 @@ def report_document(
     except OSError as error:
         raise read_failure(error, Path(error.filename or files[0])) from error
     judged = board.verdict if sides == (BEFORE, AFTER) else judge_pairs(pairs)
-    return document_of(folder.name, board, pairs, sides, judged)
+    return document_of(folder.name, board, pairs, sides, judged, view)
 
 
 def document_of(
-    run: str, board: Board, pairs: Pairs, sides: tuple[str, str], verdict: Mapping[str, Any]
+    run: str,
+    board: Board,
+    pairs: Pairs,
+    sides: tuple[str, str],
+    verdict: Mapping[str, Any],
+    view: RunView | None = None,
 ) -> dict[str, Any]:
     """The document, of what was read and judged already."""
     return {
@@ -78,6 +88,7 @@ def document_of(
         "sides": list(sides),
         "results": {label: _result(board, label) for label in board.results},
         "verdict": dict(verdict),
+        "training": training_curves(view) if view is not None else {},
         "behaviour": board.behaviour,
         "canaries": board.canaries,
         "checkpoints": board.checkpoints,

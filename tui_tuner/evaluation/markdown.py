@@ -6,11 +6,13 @@ and breaks taken out.
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tui_tuner.evaluation.curves import spark
 from tui_tuner.evaluation.metrics import METRICS
 
 _MOST = 5
@@ -43,6 +45,7 @@ def as_markdown(
     parts += _splits(document["results"], verdict.get("splits") or {}, (a, b))
     parts += _tests("Behaviour tests", document["behaviour"], "cases")
     parts += _tests("Canaries", document["canaries"], "groups")
+    parts += _training(document["training"])
     parts += _checkpoints(document["checkpoints"])
     parts += _definitions(document["results"])
     parts += _samples(document, (a, b))
@@ -62,7 +65,7 @@ def _verdict(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple
         counts = " / ".join(str(told.get(key, "–")) for key in ("wins", "ties", "losses")) if told else "–"
         rows.append([
             name, _interval(metrics[0].get(name)), _interval(metrics[1].get(name)), _difference(told),
-            _p(told.get("p")), counts, _number(told.get("effect"), 2), str(told.get("rows_to_settle") or "–"),
+            _p(told.get("p")), counts, _number(told.get("effect"), 2), _number(told.get("rows_to_settle") or None, 0),
             str(told.get("verdict") or "–"),
         ])  # fmt: skip
     titles = ["metric", *sides, "difference", "p", "won / tied / lost", "effect", "rows to settle", "verdict"]
@@ -115,6 +118,18 @@ def _tests(title: str, documents: Mapping[str, Any], key: str) -> list[str]:
         rows.append([name, *(_rate(one) for one in found), status or "–"])
     rows.append(["all", *(_rate(documents[label]) for label in labels), "–"])
     return [f"## {title}", "", *_table(["name", *labels, "status"], rows), ""]
+
+
+def _training(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
+    rows = []
+    for name, points in curves.items():
+        losses = [point["loss"] for point in points]
+        ends = (losses[0], min(losses), losses[-1])
+        rows.append([f"{name} loss", spark(losses), *(_number(loss, 4) for loss in ends), str(points[-1]["step"])])
+    if not rows:
+        return []
+    titles = ["nats per token", "from the first step to the last", "first", "lowest", "last", "step"]
+    return ["## Training", "", *_table(titles, rows), ""]
 
 
 def _checkpoints(document: Mapping[str, Any]) -> list[str]:
@@ -214,7 +229,7 @@ def _rate(figures: Mapping[str, Any] | None) -> str:
 
 
 def _number(value: object, digits: int) -> str:
-    return f"{value:.{digits}f}" if isinstance(value, (int, float)) else "–"
+    return f"{value:.{digits}f}" if isinstance(value, (int, float)) and math.isfinite(value) else "–"
 
 
 def _p(value: object) -> str:

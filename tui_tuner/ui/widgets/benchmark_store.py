@@ -56,6 +56,7 @@ class BenchmarkStore:
         self.waiting = False
         """Whether rows are being read."""
         self._run: Path | None = None
+        self._view: RunView | None = None
         self._wanted: tuple[Side | None, Side | None] | None = None
         self._seen: object = None
         self._read: object = None
@@ -189,6 +190,7 @@ class BenchmarkStore:
         if path != self._run:
             self._run, self._wanted, self._seen, self._read = path, None, None, None
             self.board, self.boards, self.reading = Board(), {}, Reading()
+        self._view = view
         if run is None:
             return False
         told = (tuple(view.evaluations), view.verdict is not None) if view is not None else ()
@@ -218,11 +220,13 @@ class BenchmarkStore:
 
         results = dict(self.board.results)
         for name, side in zip(self.names, self.sides, strict=True):
-            board = self.boards.get(side.run) if side is not None else None
-            if side is not None and board is not None and name not in results and side.label in board.results:
-                results[name] = board.results[side.label]
+            other = self.boards.get(side.run) if side is not None else None
+            if side is not None and other is not None and name not in results and side.label in other.results:
+                results[name] = other.results[side.label]
         run = self._run.name if self._run is not None else ""
-        return document_of(run, replace(self.board, results=results), self.reading.pairs, self.names, self.verdict)
+        return document_of(
+            run, replace(self.board, results=results), self.reading.pairs, self.names, self.verdict, self._view
+        )
 
     def due(self) -> Callable[[], Reading] | None:
         """The reading that is to be done now, as a function for any thread; None when all was read."""
