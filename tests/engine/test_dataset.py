@@ -73,10 +73,10 @@ def test_figures_of_the_lengths_are_those_of_the_rows(tmp_path: Path) -> None:
 
 
 def test_progress_is_told_and_the_pass_can_be_ended(tmp_path: Path, tokenizer: Any) -> None:
-    made = experiment(jsonl(tmp_path / "rows.jsonl", rows(700)))
+    made = experiment(jsonl(tmp_path / "rows.jsonl", rows(1_300)))
     told: list[tuple[int, int]] = []
     scan(made, tokenizer, tell=lambda done, total: told.append((done, total)))
-    assert told[-1] == (700, 700) and len(told) == 3
+    assert told[-1] == (1_300, 1_300) and len(told) == 3
 
     class Ended(Exception):
         pass

@@ -182,7 +182,8 @@ def test_a_run_stopped_in_any_place_resumes_exactly(
         stop_when_done(broken, stage, monkeypatch)
     run_experiment(broken, JobControl(), ModelShelf())
     same(whole, broken)
-    assert [p.name for p in sorted(broken.evaluation.iterdir())] == ["after.jsonl", "before.jsonl", "summary.json"]
+    files = ["after.json", "after.jsonl", "before.json", "before.jsonl", "summary.json", "verdict.json"]
+    assert [p.name for p in sorted(broken.evaluation.iterdir())] == files
 
 
 def stop_when_done(folder: RunFolder, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,14 +110,15 @@ async def test_export_writes_says_where_and_never_writes_over_unasked(
 
 
 async def test_a_place_that_cannot_be_written_is_told(
-    drive: Drive, build: Callable[..., RunBuilder], tmp_path: Path
+    drive: Drive, build: Callable[..., RunBuilder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.chdir(tmp_path)  # a short name, which no dialog has to cut
     async with drive() as (app, pilot):
         await open_mode(pilot, "benchmark", run=measured(build()))
         await pilot.press("e")
         await until(pilot, lambda: isinstance(app.screen, ExportDialog))
         field = app.screen.query_one(Input)
-        field.value = str(tmp_path / "nowhere" / "x.md")
+        field.value = "nowhere/x.md"
         await pilot.press("enter")
         await until(pilot, lambda: "nowhere" in shown(app) and "▲" in shown(app))
         field.value = ""

@@ -137,7 +137,8 @@ def test_milestones_are_flushed_at_once_and_others_once_a_second(
     log = EventLog(tmp_path / "events.jsonl")
     monkeypatch.setattr(events_module, "sync_to_disk", lambda descriptor: flushed.append(descriptor))
     log.append(kind)
-    milestones = {"checkpoint", "evaluation", "verdict", "run_started", "run_finished", "validation"}
+    measured = {"behaviour", "canaries", "evaluation", "validation", "verdict"}
+    milestones = {"checkpoint", "run_started", "run_finished", *measured}
     assert len(flushed) == (kind in milestones)
     log.append("train", step=1)
     assert len(flushed) == (kind in milestones)
