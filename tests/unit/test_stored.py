@@ -6,12 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.board import read_board
 from tui_tuner.evaluation.metrics import scored
 from tui_tuner.evaluation.pairing import judge_pairs
+from tui_tuner.evaluation.score import record_scores, verdict_by_split
 from tui_tuner.evaluation.stored import Answer, Pair, fill_in, labels, read_pairs, rows_file
 from tui_tuner.runs.view import RunView
 
@@ -164,3 +166,30 @@ def test_rows_that_are_just_being_answered_get_their_prompts_from_the_run(tmp_pa
         ("who?", "me"), ("user: Hi?", "Hello."), ("", ""), ("", ""),
     ]  # fmt: skip
     fill_in(pairs, tmp_path / "nowhere.jsonl")
+
+
+def test_parts_are_judged_as_compare_judges_them(tmp_path: Path) -> None:
+    """All parts' tests are corrected together, whichever way two results came to be compared."""
+    rng = np.random.default_rng(4)
+    records = [
+        [
+            {
+                "index": at, "prompt": f"p{at}", "reference": "a b c d", "split": ("recall", "unseen", "other")[at % 3],
+                "prediction": " ".join(word for word in "abcd" if rng.random() < share), "scores": {},
+            }
+            for at in range(60)
+        ]
+        for share in (0.5, 0.62)
+    ]  # fmt: skip
+    sides = [record_scores(rows, ["rouge1", "rougeL", "token_f1"]) for rows in records]
+    for name, rows, scores in zip("ab", records, sides, strict=True):
+        for at, row in enumerate(rows):
+            row["scores"] = {metric: float(one[at]) for metric, one in scores.items()}
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = judge_pairs(read_pairs(tmp_path / "a.jsonl", tmp_path / "b.jsonl"))
+    wanted = verdict_by_split(records[0], *sides)
+    assert set(found["splits"]) == set(wanted) == {"recall", "unseen", "other"}
+    for split, comparison in wanted.items():
+        for metric, paired in comparison.items():
+            assert found["splits"][split]["metrics"][metric]["p"] == pytest.approx(paired.p), (split, metric)
+            assert found["splits"][split]["metrics"][metric]["verdict"] == paired.verdict

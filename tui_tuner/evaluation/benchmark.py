@@ -23,7 +23,7 @@ from tui_tuner.evaluation.answers import AnswerStore, store_key
 from tui_tuner.evaluation.generate import greedy_answers, in_float32, text_of
 from tui_tuner.evaluation.metrics import Scored
 from tui_tuner.evaluation.perplexity import row_losses
-from tui_tuner.evaluation.score import UNSEEN, described, intervals, record_scores, summary
+from tui_tuner.evaluation.score import asked_for, intervals, record_scores, summary
 from tui_tuner.models.libraries import backend
 from tui_tuner.runs.control import JobControl
 from tui_tuner.runs.files import write_all, write_atomic, write_failure, write_json
@@ -259,7 +259,10 @@ def _finish(
     path = folder / f"{asked.label}.jsonl"
     write_atomic(path, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
     main = _main(scores, asked.splits)
-    document = _document(asked, records, scores, main)
+    settings = {"max_tokens": asked.max_tokens, "batch_size": asked.batch_size, **asked.settings}
+    if asked.raw_prompt:
+        settings["mismatch"] = "prompts went in without the chat template that training renders them with"
+    document = summary(records, scores, label=asked.label, model=asked.model, adapter=asked.adapter, settings=settings)
     write_json(folder / f"{asked.label}.json", document)
     _forget_partial(folder, asked.label)
     bounds = ("value", "low", "high")
@@ -268,30 +271,9 @@ def _finish(
 
 
 def _main(scores: dict[str, Scored], splits: Sequence[str]) -> dict[str, Scored]:
-    """The scores of the rows that the benchmark is about: all but the unseen, unless there are only those."""
-    about = np.array([split != UNSEEN for split in splits], dtype=bool)
-    return {name: one.part(about) for name, one in scores.items()} if about.any() else scores
-
-
-def _document(
-    asked: Asked, records: Sequence[Mapping[str, Any]], scores: dict[str, Scored], main: dict[str, Scored]
-) -> dict[str, Any]:
-    """What `<label>.json` holds: the figures, what each means, and how they came about."""
-    settings = {"max_tokens": asked.max_tokens, "batch_size": asked.batch_size, **asked.settings}
-    if asked.raw_prompt:
-        settings["mismatch"] = "prompts went in without the chat template that training renders them with"
-    document = summary(
-        records,
-        scores,
-        label=asked.label,
-        model=asked.model,
-        adapter=asked.adapter,
-        settings=settings,
-    )
-    if UNSEEN not in asked.splits:
-        return document
-    n = sum(split != UNSEEN for split in asked.splits)
-    return {**document, "n": n, "metrics": described(main)} if n else document
+    """The scores of the rows that the benchmark is about."""
+    about = asked_for(splits)
+    return {name: one.part(about) for name, one in scores.items()} if splits else scores
 
 
 def read_result(folder: Path, label: str, metrics: Sequence[str]) -> BenchmarkResult | None:

@@ -21,7 +21,6 @@ from tui_tuner.evaluation.metrics import METRICS, TEXT_METRICS, Scored, specs_of
 from tui_tuner.evaluation.metrics.numbers import answer_number
 from tui_tuner.evaluation.outputs import Outputs, read_lines, read_outputs
 from tui_tuner.evaluation.score import (
-    UNSEEN,
     asked_for,
     described,
     record_scores,
@@ -30,6 +29,7 @@ from tui_tuner.evaluation.score import (
     verdict,
     verdict_by_split,
 )
+from tui_tuner.evaluation.stored import UNSEEN, labels, rows_file
 
 COMPARED = ("exact_match", "token_f1", "rouge1", "rouge2", "rougeL", "bleu", "chrf")
 """What is judged unless somebody says otherwise: fewer than is scored, for each one more asks more of the rest."""
@@ -48,7 +48,6 @@ def find_result(name: str, runs_dir: Path, default: str | None = None) -> Path:
     Raises:
         TunerError: there is no such file, run or result.
     """
-    from tui_tuner.evaluation.stored import labels, rows_file
     from tui_tuner.runs.catalogue import find_run
 
     path = Path(name).expanduser()

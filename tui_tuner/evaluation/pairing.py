@@ -7,7 +7,7 @@ from typing import Any
 
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.metrics import LOSS_METRICS, loss_scores, scored
-from tui_tuner.evaluation.score import Comparison, verdict
+from tui_tuner.evaluation.score import verdict, verdicts
 from tui_tuner.evaluation.significance import RowValues
 from tui_tuner.evaluation.stored import UNSEEN, Answer, Pair, Pairs
 
@@ -26,32 +26,34 @@ def judge_pairs(pairs: Pairs) -> dict[str, Any]:
     """
     # Facts that were never trained show guessing; they are reported apart, and not what the verdict is about.
     told = [row for row in pairs.rows if row.split != UNSEEN] or pairs.rows
-    found = _judged(told)
-    if found is None:
+    first, second = _sides(told)
+    if not first:
         raise TunerError(
             "the two results have no scored row in common",
             code="no-pairs",
             fix="compare results over the same rows, scored with the same metrics",
         )
-    splits = {}
-    for split in pairs.splits if len(pairs.splits) > 1 else []:
-        rows = [row for row in pairs.rows if row.split == split]
-        if (part := _judged(rows)) is not None:
-            splits[split] = {"n": len(rows), "metrics": part.as_json(), "sentence": part.sentence}
+    found = verdict(first, second)
+    groups = {split: [row for row in pairs.rows if row.split == split] for split in pairs.splits}
+    parts = {split: sides for split, rows in groups.items() if (sides := _sides(rows))[0] and len(groups) > 1}
+    splits = {
+        split: {"n": len(groups[split]), "metrics": part.as_json(), "sentence": part.sentence}
+        for split, part in verdicts(parts).items()
+    }
     both = sum(len(row.answers) == 2 for row in told)
     return {"n": both, "metrics": found.as_json(), "sentence": found.sentence, "splits": splits}
 
 
-def _judged(rows: Sequence[Pair]) -> Comparison | None:
-    part = Pairs(list(rows))
+def _sides(rows: Sequence[Pair]) -> tuple[dict[str, RowValues], dict[str, RowValues]]:
+    """By metric the values of the rows that have one on both sides."""
     first: dict[str, RowValues] = {}
     second: dict[str, RowValues] = {}
-    for metric in part.metrics:
+    for metric in Pairs(list(rows)).metrics:
         whole = [row for row in rows if row.difference(metric) is not None]
         if whole:
             first[metric] = _values(metric, whole, [row.a for row in whole if row.a])
             second[metric] = _values(metric, whole, [row.b for row in whole if row.b])
-    return verdict(first, second) if first else None
+    return first, second
 
 
 def _values(metric: str, rows: Sequence[Pair], answers: Sequence[Answer]) -> RowValues:

@@ -26,6 +26,8 @@ from tui_tuner.errors import TunerError
 
 _LONGEST = 1024
 """Tokens of a row that are looked at; a proof needs many rows more than long ones."""
+_MOST = 709.0
+"""Nats; e to more than this is no float any more."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,12 @@ class Agreement:
     @property
     def perplexity(self) -> tuple[float, float]:
         """Of the reference and of the model."""
-        return math.exp(self.reference_loss), math.exp(self.loss)
+        return _exp(self.reference_loss), _exp(self.loss)
+
+
+def _exp(loss: float) -> float:
+    """e to the loss; of a model that is broken it may be more than a float can hold."""
+    return math.exp(loss) if loss < _MOST else math.inf
 
 
 @dataclass(frozen=True)

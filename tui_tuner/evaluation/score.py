@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.metrics import METRICS, Reference, Scored, answer_scores, loss_scores, score_all
 from tui_tuner.evaluation.significance import Interval, Paired, RowValues, decided, holm, mean_interval, paired
+from tui_tuner.evaluation.stored import UNSEEN
 
 Record = Mapping[str, Any]
 """A row as `<label>.jsonl` has it."""
-UNSEEN = "unseen"
-"""The split whose rows ask what training never showed; it is told apart, and the figures of the whole leave it out."""
 
 
 class Comparison(dict[str, Paired]):
@@ -205,12 +204,26 @@ def verdict_by_split(
     groups = splits_of(records)
     if len(groups) < 2:
         return {}
-    tested = []
-    for numbers in groups.values():
+    parts = {}
+    for split, numbers in groups.items():
         chosen = np.array(numbers)
-        sides = [{name: one.part(chosen) for name, one in side.items()} for side in (before, after)]
-        tested.append(_tested(sides[0], sides[1], resamples, seed))
-    return {split: Comparison(one) for split, one in zip(groups, corrected(tested), strict=True)}
+        parts[split] = tuple({name: one.part(chosen) for name, one in side.items()} for side in (before, after))
+    return verdicts(parts, resamples=resamples, seed=seed)
+
+
+def verdicts(
+    parts: Mapping[str, Sequence[Mapping[str, RowValues]]], *, resamples: int = 10_000, seed: int = 0
+) -> dict[str, Comparison]:
+    """The verdict on each of several parts, by name; all their tests are corrected together.
+
+    Args:
+        parts: before and after of each, as for `verdict`.
+
+    Raises:
+        TunerError: as `verdict`.
+    """
+    tested = [_tested(before, after, resamples, seed) for before, after in parts.values()]
+    return {name: Comparison(one) for name, one in zip(parts, corrected(tested), strict=True)}
 
 
 def verdict_document(a: str, b: str, n: int, whole: Comparison, splits: Mapping[str, Comparison]) -> dict[str, Any]:
