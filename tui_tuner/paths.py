@@ -22,6 +22,11 @@ _LONGEST_NAME = 60
 _REPOSITORY = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
 
+def embedded_models() -> tuple[str, ...]:
+    """Names of the embedded models."""
+    return tuple(_EMBEDDED_MODELS)
+
+
 def package_dir() -> Path:
     """The folder of the installed package."""
     return Path(__file__).resolve().parent

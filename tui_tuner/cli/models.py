@@ -18,6 +18,37 @@ Rows = Annotated[int, typer.Option("--rows", min=0, help="At most so many rows."
 Force = Annotated[bool, typer.Option("--force", help="Replace a model that is there.")]
 
 
+def models(runs_dir: RunsDir = None, json: Json = False, debug: Debug = False) -> int:
+    """Lists the models there are: embedded, local, in the Hub's cache, and named by presets and runs."""
+    from tui_tuner.engine.modelshelves import list_models, usable_memory
+
+    with opened(json=json, debug=debug) as output:
+        found, usable = list_models(runs_dir), usable_memory()
+        if json:
+            output.document([model.as_json(usable) for model in found])
+            return 0
+        output.say(f"{'':<44}{'size':>9}{'bits':>6}  {'to run':<12}{'to train':<12}")
+        for model in found:
+            told = model.as_json(usable)
+            bits = f"{model.bits:.1f}" if model.bits else "–"
+            size = _megabytes(model.bytes) if model.bytes else "–"
+            fits = [_FITS[told["fits"].get(use)] for use in ("run", "train")]
+            output.say(f"{model.path:<44}{size:>9}{bits:>6}  {fits[0]:<12}{fits[1]:<12}{_remark(model)}".rstrip())
+        output.say(f"A job can have {_megabytes(usable)} of memory on this machine.")
+    return 0
+
+
+_FITS = {"fits": "✓ fits", "tight": "▲ tight", "too large": "✗ too large", None: "–"}
+
+
+def _remark(model: Any) -> str:
+    """What else a person should know, in a few words."""
+    if model.problem:
+        return f"✗ {model.problem}"
+    where = {"absent": "not on this machine", "cache": "in the Hub's cache"}.get(model.source, model.architecture)
+    return f"{where}, {model.made_as}" if model.made_as else where
+
+
 def inspect(model: Model, json: Json = False, debug: Debug = False) -> int:
     """Tells what a model is: sizes, types, modules that can be trained, template, memory, and what is wrong with it."""
     from tui_tuner.models.inspect import inspect_model

@@ -1,4 +1,4 @@
-"""What one can ask of the engine about models themselves: to convert one, and to merge an adapter into one."""
+"""What one can ask of the engine about models themselves: what there is, and to convert, merge and hand on."""
 
 from __future__ import annotations
 
@@ -133,3 +133,59 @@ class ImportAdapter:
 
 
 ModelRequest = ConvertModel | FuseAdapter | ExportAdapter | ImportAdapter
+
+
+@dataclass(frozen=True)
+class ListModels:
+    """Which models there are. Result: a list of `ListedModel`.
+
+    Attributes:
+        runs_dir: where runs live, None for the usual place.
+        named: (who, model, folder that its path starts from) of further models that somebody names.
+    """
+
+    runs_dir: Path | None = None
+    named: tuple[tuple[str, str, Path | None], ...] = ()
+    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+
+    @property
+    def title(self) -> str:
+        return "list models"
+
+
+@dataclass(frozen=True)
+class InspectModel:
+    """What a model is, without loading its weights; what was made of it; what can be. Result: `ModelDetails`."""
+
+    path: str
+    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+
+    @property
+    def title(self) -> str:
+        return f"inspect {self.path}"
+
+
+@dataclass(frozen=True)
+class AskDevice:
+    """How much memory a job can have on this machine. Result: bytes."""
+
+    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+
+    @property
+    def title(self) -> str:
+        return "ask the device for its memory"
+
+
+@dataclass(frozen=True)
+class DeleteCached:
+    """Deletes a model from the Hub's cache. Result: the bytes that this freed."""
+
+    name: str
+    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+
+    @property
+    def title(self) -> str:
+        return f"delete {self.name} from the cache"
+
+
+ModelQuestion = ListModels | InspectModel | AskDevice | DeleteCached

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from tui_tuner.engine.model_requests import ModelRequest
+from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
 from tui_tuner.engine.results import TokenSink
 
 if TYPE_CHECKING:
@@ -58,18 +58,6 @@ class JoinRun:
     @property
     def title(self) -> str:
         return f"rank {self.place.rank} of {self.folder.name}"
-
-
-@dataclass(frozen=True)
-class DescribeModel:
-    """Reads what a model folder says of itself, without loading its weights. Result: `ModelFacts`."""
-
-    path: str
-    lane: ClassVar[Lane] = "side"
-
-    @property
-    def title(self) -> str:
-        return f"describe {self.path}"
 
 
 @dataclass(frozen=True)
@@ -343,7 +331,6 @@ Evaluating = Benchmark | RunBehaviour | RunCanaries | PickCheckpoint | RunTasks
 Request = (
     RunExperiment
     | JoinRun
-    | DescribeModel
     | PreviewData
     | FindRows
     | DescribeSource
@@ -356,5 +343,6 @@ Request = (
     | RunCanaries
     | PickCheckpoint
     | ModelRequest
+    | ModelQuestion
     | RunTasks
 )

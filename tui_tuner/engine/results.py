@@ -7,9 +7,36 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tui_tuner.data.preview import DataPreview, PreviewRow
-from tui_tuner.models.facts import ModelFacts
+from tui_tuner.models.facts import ListedModel, ModelFacts, Offers
+from tui_tuner.models.inspect import Inspection
 
-__all__ = ["ChatReply", "DataPreview", "ModelFacts", "PreviewRow", "RowLosses", "TokenSink"]
+__all__ = [
+    "ChatReply",
+    "DataPreview",
+    "Inspection",
+    "ListedModel",
+    "ModelDetails",
+    "ModelFacts",
+    "Offers",
+    "PreviewRow",
+    "RowLosses",
+    "TokenSink",
+]
+
+
+@dataclass(frozen=True)
+class ModelDetails:
+    """All that a screen shows of a model.
+
+    Attributes:
+        inspection: what it is.
+        variants: what was made of it, as `convert --json` lists it.
+        offers: which conversions its shapes allow.
+    """
+
+    inspection: Inspection
+    variants: list[dict[str, Any]]
+    offers: Offers
 
 
 @dataclass(frozen=True)

@@ -18,12 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.engine.desk import DataClerk, DataDesk
-from tui_tuner.engine.model_requests import ModelRequest
+from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import (
     Benchmark,
     ChatTurn,
-    DescribeModel,
     Evaluating,
     JoinRun,
     Lane,
@@ -298,10 +297,10 @@ class _Performer:
             from tui_tuner.engine.modeljobs import perform_model_job
 
             return perform_model_job(request, handle.control, self._models())
-        if isinstance(request, DescribeModel):
-            from tui_tuner.models.describe import describe_model
+        if isinstance(request, ModelQuestion):
+            from tui_tuner.engine.modelshelves import answer_about_models
 
-            return describe_model(request.path)
+            return answer_about_models(request)
         return self._clerk.answer(request, handle.control.check)
 
     def _evaluate(self, handle: JobHandle, request: Evaluating) -> Any:

@@ -5,7 +5,9 @@ It must never print or log a token, and never import the hub library before a na
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tui_tuner.errors import TunerError
 
@@ -47,3 +49,67 @@ def fetch(name: str, revision: str | None = None) -> Path:
             code="model-unreachable",
             fix="check the path or the network, and HF_HOME and HF_HUB_OFFLINE if you set them",
         ) from error
+
+
+@dataclass(frozen=True)
+class Cached:
+    """A model in the hub's cache.
+
+    Attributes:
+        name: of the repository.
+        folder: its newest version.
+        bytes: all that it takes on disk, older versions with it.
+        used: when a file of it was last read, in seconds since the epoch.
+    """
+
+    name: str
+    folder: Path
+    bytes: int
+    used: float
+
+
+def cached_models() -> list[Cached]:
+    """The models in the hub's cache, by name; none when there is no cache. Reads folders only, never the network."""
+    found = []
+    for repository in _cached_repositories():
+        versions = sorted(repository.revisions, key=lambda one: ("main" in one.refs, one.last_modified), reverse=True)
+        if versions:
+            folder = Path(versions[0].snapshot_path)
+            found.append(Cached(repository.repo_id, folder, repository.size_on_disk, repository.last_accessed))
+    return sorted(found, key=lambda one: one.name.lower())
+
+
+def delete_cached(name: str) -> int:
+    """Deletes a model, every version of it, from the hub's cache; returns the bytes that this freed.
+
+    Raises:
+        TunerError: when it is not in the cache, or cannot be deleted.
+    """
+    from huggingface_hub import scan_cache_dir
+
+    for repository in _cached_repositories():
+        if repository.repo_id == name:
+            plan = scan_cache_dir().delete_revisions(*(one.commit_hash for one in repository.revisions))
+            plan.execute()
+            if Path(repository.repo_path).exists():
+                raise TunerError(
+                    "the model could not be deleted from the hub's cache",
+                    code="not-deletable",
+                    where=str(repository.repo_path),
+                    fix="look whether its folder may be written",
+                )
+            return int(plan.expected_freed_size)
+    raise TunerError(
+        f"the model {name} is not in the hub's cache",
+        code="model-not-found",
+        fix="list what is with `tui-tuner models`",
+    )
+
+
+def _cached_repositories() -> list[Any]:
+    from huggingface_hub import CacheNotFound, scan_cache_dir
+
+    try:
+        return [one for one in scan_cache_dir().repos if one.repo_type == "model"]
+    except (CacheNotFound, OSError, ValueError):
+        return []

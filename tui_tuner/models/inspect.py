@@ -112,7 +112,7 @@ def inspect_model(path: str, base: Path | None = None) -> Inspection:
         _ways(config.get("quantization") or config.get("quantization_config") or {}, scales),
         _rendered(folder, facts),
         _licence(folder, config),
-        _memory(facts, config),
+        forecast_memory(facts, config),
     )
 
 
@@ -163,8 +163,8 @@ def _licence(folder: Path, config: dict[str, Any]) -> str:
     return next((name for name in _LICENCES if (folder / name).is_file()), "")
 
 
-def _memory(facts: ModelFacts, config: dict[str, Any]) -> dict[str, int]:
-    """Bytes to run and to train, by the shape; see the module's text."""
+def forecast_memory(facts: ModelFacts, config: dict[str, Any]) -> dict[str, int]:
+    """Bytes to `run` and to `train`, by the shape; see the module's text."""
     nested = config.get("text_config")
     text = nested if isinstance(nested, dict) else config
     element = 4 if facts.dtype == "float32" else 2

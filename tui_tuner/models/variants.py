@@ -80,8 +80,21 @@ def known_variants(model: str) -> list[Variant]:
     Args:
         model: its fingerprint.
     """
+    return _read(_file(model))
+
+
+def all_variants() -> list[Variant]:
+    """The variants of whichever model that are still there."""
     try:
-        listed = read_json(_file(model))
+        files = sorted((cache_dir() / "variants").glob("*.json"))
+    except OSError:
+        return []
+    return [variant for file in files for variant in _read(file)]
+
+
+def _read(file: Path) -> list[Variant]:
+    try:
+        listed = read_json(file)
     except TunerError:
         return []
     found = []

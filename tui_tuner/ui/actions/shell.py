@@ -6,7 +6,7 @@ from tui_tuner.ui.actions.model import Action
 
 MODES: dict[str, tuple[str, str, str]] = {
     "home": ("0", "Home", "What you can start, and what you did last"),
-    "models": ("1", "Models", "The model: what it is and what it is made of"),
+    "models": ("1", "Models", "The models: which there are, what they are, what can be made of them"),
     "data": ("2", "Data", "The data exactly as the model will see it"),
     "config": ("3", "Config", "Every setting of the experiment"),
     "train": ("4", "Train", "The run: stages, curves, result"),

@@ -1,4 +1,4 @@
-"""Draws what a model is: its sizes, special tokens, and the modules that an adapter would train.
+"""Draws what a model is: memory, sizes, special tokens, and the modules that an adapter would train.
 
 Pure functions from plain facts to text. All that comes from a model folder passes through `visible`.
 """
@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import PurePath
 
 from textual.content import Content
 
 from tui_tuner.config.model import AdapterSection
-from tui_tuner.engine.results import ModelFacts
+from tui_tuner.engine.results import Inspection, ListedModel, ModelDetails, ModelFacts
+from tui_tuner.models.facts import fit
 from tui_tuner.ui.format import count, size
 from tui_tuner.ui.text import clip, visible
 from tui_tuner.ui.widgets.data_list import cell
 from tui_tuner.ui.widgets.data_pane import lines, notice, pairs, wrap
+from tui_tuner.ui.widgets.models_list import SIGNS, about
 
 _SCALES = ((1e12, "trillion"), (1e9, "billion"), (1e6, "million"), (1e3, "thousand"))
 
@@ -29,22 +30,75 @@ def scaled(number: int) -> str:
     return str(number)
 
 
-def headline(facts: ModelFacts, path: str) -> Content:
-    """One line: what this model is called, what it is, and how large.
-
-    Args:
-        path: the model as the configuration names it, which says more than the folder it was found in.
-    """
-    name = PurePath(path).name or path
-    parts = [part for part in (facts.architecture, f"{scaled(facts.parameters)} parameters", size(facts.bytes)) if part]
-    return Content.assemble((visible(name), "bold $text-primary"), "  ", (visible(" · ".join(parts)), "$text-muted"))
-
-
 def problems(facts: ModelFacts, width: int) -> Content:
     """Every problem as a sentence with a sign, or that there is none."""
     if not facts.problems:
         return notice("✓", "Nothing stands in the way of fine-tuning this model.", "bold $text-success", width)
     return lines(notice("▲", text, "bold $text-warning", width) for text in facts.problems)
+
+
+def unknown(model: ListedModel, problem: str, width: int) -> Content:
+    """A model of which only the list knows: one that is not here, cannot be read, or is being read."""
+    if problem or model.problem:
+        head = notice("✗", problem or model.problem, "bold $text-error", width)
+    elif model.source == "absent":
+        text = f"It is not on this machine. A run downloads it, and so does tui-tuner inspect {model.path}"
+        head = notice("▲", text, "bold $text-warning", width)
+    else:
+        head = Content.styled("◌ reading the model's configuration …", "$text-muted")
+    return lines([head, Content(""), pairs(about(model), width)])
+
+
+def details(model: ListedModel, found: ModelDetails, usable: int, width: int) -> Content:
+    """All that is known of a model but its modules: faults first, then memory, sizes, and special tokens.
+
+    Args:
+        usable: bytes that a job can have on this machine; 0 while that is not known.
+    """
+    seen = found.inspection
+    parts = [problems(seen.facts, width), Content(""), memory(seen, usable, width), sizes(seen.facts, width)]
+    kept = {True: "shares the embedding's weights", False: "has weights of its own"}
+    rows: list[tuple[str, str | Content]] = [("Quantized", f"{n} modules {way}") for way, n in seen.quantized.items()]
+    if seen.tied is not None:
+        rows.append(("Head", kept[seen.tied]))
+    rows.append(("Licence", seen.licence or "not stated"))
+    if found.variants:
+        many = len(found.variants)
+        rows.append(
+            ("Variants", f"{many} made of it; v lays them side by side" if many > 1 else "1 made of it; v shows it")
+        )
+    parts += [pairs([*rows, *about(model)], width, _LABEL), Content(""), Content.styled("Special tokens", "bold")]
+    return lines([*parts, special_tokens(seen.facts, width)])
+
+
+_LABEL = 15
+"""Cells of the labels, so that all parts of a pane line up."""
+
+
+def memory(seen: Inspection, usable: int, width: int) -> Content:
+    """What running and training take, and whether that is there: a sign and words."""
+    rows: list[tuple[str, str | Content]] = []
+    for use, label in (("run", "To run"), ("train", "To train")):
+        needed = seen.memory.get(use, 0)
+        found = fit(needed, usable)
+        sign, _, style = SIGNS[found]
+        told = f"about {size(needed)}"
+        verdict = (f"   {sign}{found}", style) if found else ""
+        rows.append((label, Content.assemble(told, verdict)))
+    if usable:
+        rows.append(("", Content.styled(f"of {size(usable)} that a job can have", "$text-muted")))
+    return pairs(rows, width, _LABEL)
+
+
+def inside(seen: Inspection, adapter: AdapterSection | None, width: int) -> Content:
+    """What a model is made of: its modules, a conversation as its template writes it, and the template."""
+    parts = [modules(seen.facts, adapter, width), Content("")]
+    if seen.sample:
+        parts.append(Content.styled("A conversation as the template writes it", "bold"))
+        parts += [Content(part) for line in visible(seen.sample, lines=True).split("\n") for part in wrap(line, width)]
+        parts.append(Content(""))
+    parts += [Content.styled("Chat template", "bold"), template(seen.facts, width)]
+    return lines(parts)
 
 
 def sizes(facts: ModelFacts, width: int) -> Content:
@@ -66,7 +120,7 @@ def sizes(facts: ModelFacts, width: int) -> Content:
         ("On disk", f"{size(facts.bytes)}{bits}"),
         ("Folder", facts.path),
     ]
-    return pairs(rows, width)
+    return pairs(rows, width, _LABEL)
 
 
 def _said(number: int) -> str:
@@ -77,7 +131,7 @@ def special_tokens(facts: ModelFacts, width: int) -> Content:
     """The special tokens by role."""
     if not facts.tokens:
         return notice("▲", "The tokenizer names no special tokens.", "$text-warning", width)
-    return pairs([(visible(role), visible(text)) for role, text in facts.tokens.items()], width, style="bold")
+    return pairs([(visible(role), visible(text)) for role, text in facts.tokens.items()], width, _LABEL, "bold")
 
 
 def numbers_in(shape: str) -> tuple[int, int] | None:

@@ -1,0 +1,95 @@
+"""What the Models screen has asked to be done: conversions, merges, exports, deletions. It only remembers and tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui_tuner.engine.model_requests import ConvertModel, DeleteCached, ExportAdapter, FuseAdapter
+from tui_tuner.engine.protocol import JobStatus
+
+if TYPE_CHECKING:
+    from tui_tuner.engine.protocol import Engine, JobHandle
+
+Job = ConvertModel | FuseAdapter | ExportAdapter | DeleteCached
+
+
+class ModelWork:
+    """The jobs that were asked for; those that have ended are handed out once.
+
+    Attributes:
+        fused: what merging was found to do, by run.
+    """
+
+    def __init__(self) -> None:
+        self._handles: list[JobHandle] = []
+        self.fused: dict[str, dict[str, object]] = {}
+
+    def submit(self, engine: Engine, *requests: Job) -> None:
+        """Queues jobs, one after the other.
+
+        Raises:
+            TunerError: the program is shutting down.
+        """
+        for request in requests:
+            self._handles.append(engine.submit(request))
+
+    @property
+    def going(self) -> list[JobHandle]:
+        """Those that are at work or wait."""
+        return [handle for handle in self._handles if not handle.status.ended]
+
+    def ended(self) -> list[JobHandle]:
+        """Those that have ended since the last call."""
+        over = [handle for handle in self._handles if handle.status.ended]
+        self._handles = self.going
+        return over
+
+    def stop(self) -> None:
+        """Asks all of them to stop; a model is written whole or not at all."""
+        for handle in self.going:
+            handle.control.stop()
+
+    def told(self) -> str:
+        """What is going on, in words; empty when nothing is."""
+        going = self.going
+        if not going:
+            return ""
+        handle = next((one for one in going if one.status is JobStatus.RUNNING), going[0])
+        if handle.control.stop_requested:
+            return "Stopping …"
+        name = sentence_of(handle)
+        if handle.status is not JobStatus.RUNNING:
+            return f"{name}: waits for its turn"
+        work = getattr(handle.request, "progress", None)
+        done = f"{work.what} {work.done:,} of {work.total:,}" if work is not None and work.total else "loading"
+        more = f", {len(going) - 1} more to come" if len(going) > 1 else ""
+        return f"{name}: {done}{more}"
+
+
+def sentence_of(handle: JobHandle) -> str:
+    """What a job does, in words."""
+    request = handle.request
+    if isinstance(request, ConvertModel):
+        return f"Converting into {request.target.name}" if request.target is not None else "Forecast"
+    if isinstance(request, FuseAdapter):
+        what = f"Merging into {request.target.name}" if request.target is not None else "Trying ways to merge"
+        return f"{what} ({Path(request.run).name})"
+    if isinstance(request, ExportAdapter):
+        return f"Exporting {request.target.name}"
+    if isinstance(request, DeleteCached):
+        return f"Deleting {request.name}"
+    return handle.title
+
+
+def done_of(handle: JobHandle) -> str:
+    """What has been done, as a sentence."""
+    request, result = handle.request, handle.result
+    if isinstance(request, DeleteCached):
+        from tui_tuner.ui.format import size
+
+        return f"{request.name} is deleted; that freed {size(result)}."
+    if isinstance(request, FuseAdapter) and request.target is None:
+        return "All ways to merge were tried."
+    path = result.get("path", "") if isinstance(result, dict) else ""
+    return f"{sentence_of(handle)}: done. It is {path}"
