@@ -1,7 +1,7 @@
 """The dialog that converts a model: how, with a forecast of what comes out, into which folder, measured on which rows.
 
-It offers what the model's shapes allow and nothing else. The forecast is the engine's own, from the same request without
-a folder; the dialog only shows it.
+It offers what the model's shapes allow and nothing else. The forecast is the engine's own, from the same request
+without a folder; the dialog only shows it.
 """
 
 from __future__ import annotations
@@ -70,12 +70,9 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Back")]
     DEFAULT_CSS = """
-    ConvertDialog > .dialog { width: 92; height: auto; max-height: 95%; padding: 0 1; }
-    ConvertDialog Settings { background: $surface; height: 6; border: none; padding: 0; }
     ConvertDialog Input { width: 1fr; border: none; height: 1; padding: 0 1; background: $panel; }
     ConvertDialog .label { color: $text-muted; }
     ConvertDialog #convert-forecast { height: auto; min-height: 4; max-height: 7; margin-top: 1; }
-    ConvertDialog .dialog .hint { margin-top: 0; }
     """
 
     def __init__(
@@ -97,7 +94,9 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
         box = Vertical(classes="dialog")
         box.border_title = Content(f"Convert {visible(self._called)}")
         with box:
-            yield Settings(id="convert-settings")
+            settings = Settings(id="convert-settings")
+            settings.remove_class("pane")
+            yield settings
             yield Static(id="convert-forecast")
             yield Static("Into the folder", classes="label")
             yield Input(id="convert-target", compact=True)
@@ -135,11 +134,11 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
         if self._own_name:
             field = self.query_one("#convert-target", Input)
             with self.prevent(Input.Changed):
-                field.value = str(self._folder / self._name)
+                field.value = str(self._folder / self._folder_name)
             field.cursor_position = len(field.value)
 
     @property
-    def _name(self) -> str:
+    def _folder_name(self) -> str:
         return f"{self._called.rpartition('/')[2]}-{self._wish.suffix}"
 
     def _setting(self, at: int, width: int) -> Content:
@@ -150,7 +149,7 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "convert-target":
-            self._own_name = event.value.strip() == str(self._folder / self._name)
+            self._own_name = event.value.strip() == str(self._folder / self._folder_name)
             if event.value.strip() != self._refused:
                 self._refused = ""
 

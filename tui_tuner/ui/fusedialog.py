@@ -47,8 +47,6 @@ class FuseDialog(ModalScreen[Merge | None]):
         Binding("ctrl+r", "again", "Measure again"),
     ]
     DEFAULT_CSS = """
-    FuseDialog > .dialog { width: 100; height: auto; max-height: 95%; padding: 0 1; }
-    FuseDialog RowList { background: $surface; }
     FuseDialog Input { margin-top: 1; width: 1fr; border: none; height: 1; padding: 0 1; background: $panel; }
     FuseDialog #fuse-said { height: auto; min-height: 2; margin-top: 1; }
     """
@@ -66,7 +64,8 @@ class FuseDialog(ModalScreen[Merge | None]):
         with box:
             listed = RowList(id="ways")
             listed.can_focus = False  # the field keeps the focus; up and down choose
-            listed.styles.height = len(self._ways) + 3
+            listed.remove_class("pane")
+            listed.styles.height = len(self._ways) + 1
             yield listed
             yield Static(id="fuse-way")
             yield Input(id="fuse-target", compact=True)

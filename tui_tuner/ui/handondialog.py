@@ -44,7 +44,6 @@ class HandOnDialog(ModalScreen[HandOn | None]):
         Binding("up", "choose(-1)", "Form before"),
     ]
     DEFAULT_CSS = """
-    HandOnDialog > .dialog { width: 84; }
     HandOnDialog Input { margin-top: 1; width: 1fr; border: none; height: 1; padding: 0 1; background: $panel; }
     HandOnDialog #handon-said { margin-top: 1; height: auto; min-height: 2; }
     """

@@ -32,8 +32,6 @@ class VariantsView(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,v", "cancel", "Back")]
     DEFAULT_CSS = """
-    VariantsView > .dialog { width: 116; height: auto; max-height: 90%; padding: 0 1; }
-    VariantsView RowList { background: $surface; height: auto; min-height: 5; max-height: 16; }
     VariantsView #variants-said { height: auto; min-height: 2; }
     """
 
@@ -46,7 +44,8 @@ class VariantsView(ModalScreen[str | None]):
         box.border_title = Content(f"Variants of {visible(self._of)}")
         with box:
             listed = RowList(id="variants")
-            listed.styles.height = len(self._variants) + 3
+            listed.remove_class("pane")
+            listed.styles.height = len(self._variants) + 1
             yield listed
             yield Static(id="variants-said")
             yield Static(Content.styled(_TERMS, "$text-muted"))

@@ -106,19 +106,17 @@ class ModelsScreen(ModelWorkScreen):
         return found if isinstance(found, int) else 0
 
     def data_for(self, model: ListedModel) -> str:
-        """The prepared rows of the run being looked at, or the experiment's source where it says by itself what it is."""
-        for subject in self._found:
-            if not _is(subject, model):
-                continue
-            run = self.tuner.state.run
-            if subject.is_run and run is not None and (run.data / "test.jsonl").is_file():
-                return str(run.data)
-            data = subject.experiment.data
-            if data.source.startswith(EMBEDDED):
-                return data.source
-            if data.source and not data.prompt and not data.completion:
-                return resolve_data(data.source, subject.base)
-        return ""
+        """The prepared rows of the run being looked at, or the experiment's source where it needs no templates."""
+        run, subject = self.tuner.state.run, self._subjects.of_run(self.tuner.state)
+        if run is not None and subject is not None and _is(subject, model) and (run.data / "test.jsonl").is_file():
+            return str(run.data)
+        subject = self._subject_of(run=False)
+        if subject is None or not _is(subject, model):
+            return ""
+        data = subject.experiment.data
+        if data.source.startswith(EMBEDDED):
+            return data.source
+        return "" if data.prompt or data.completion else resolve_data(data.source, subject.base)
 
     def listed_anew(self, select: str = "") -> None:
         self._path = select or self._path
@@ -182,16 +180,14 @@ class ModelsScreen(ModelWorkScreen):
         """Asks for the list when somebody names another model, and shows it when it has come."""
         named = tuple((_words(subject), subject.experiment.model.path, subject.base) for subject in self._found)
         self._device.ask(self.tuner.engine, "device", AskDevice())
-        before = self._listing.result
         if again or not self._listing.asked(named):
             self._listing.ask(self.tuner.engine, named, ListModels(self.tuner.runs_dir, named), again=again)
         found = self._listing.result
-        if found is None and before is not None and not self._listing.problem:
-            found = before  # the old list stays until the new one is there
         self._show(found if isinstance(found, list) else None)
 
     def _show(self, found: list[ListedModel] | None) -> None:
         if found is None and self._rows and not self._listing.problem:
+            self._inspect()  # the old list stays until the new one is there
             return
         self.set_class(not found, "-empty")
         if not found:

@@ -256,7 +256,7 @@ class ModelWorkScreen(WorkbenchScreen):
         self.app.push_screen(
             Question(
                 "Delete from the Hub's cache?",
-                f"{model.path}, {size(model.on_disk)} with all its versions. Whoever needs it downloads it again.{named}",
+                f"{model.path}, {size(model.on_disk)} with all its versions. Who needs it downloads it again.{named}",
                 [("delete", "Delete it", "Other programs that use the cache lose it, too."), ("no", "Keep it", "")],
             ),
             answered,
@@ -272,7 +272,7 @@ class ModelWorkScreen(WorkbenchScreen):
 
 
 def callable_by(model: ListedModel) -> str:
-    """What a request calls a model: the folder where it lies, so that nobody asks the network; an embedded one by name."""
+    """What a request calls a model: an embedded one by name, else the folder, so that nobody asks the network."""
     return model.path if model.source == "embedded" else model.folder or model.path
 
 

@@ -71,7 +71,7 @@ def details(model: ListedModel, found: ModelDetails, usable: int, width: int) ->
     return lines([*parts, special_tokens(seen.facts, width)])
 
 
-_LABEL = 15
+_LABEL = 16
 """Cells of the labels, so that all parts of a pane line up."""
 
 
@@ -82,11 +82,10 @@ def memory(seen: Inspection, usable: int, width: int) -> Content:
         needed = seen.memory.get(use, 0)
         found = fit(needed, usable)
         sign, _, style = SIGNS[found]
-        told = f"about {size(needed)}"
-        verdict = (f"   {sign}{found}", style) if found else ""
-        rows.append((label, Content.assemble(told, verdict)))
+        verdict = (f"{sign}{found}", style) if found else ""
+        rows.append((label, Content.assemble(verdict, f"{', ' if found else ''}about {size(needed)}")))
     if usable:
-        rows.append(("", Content.styled(f"of {size(usable)} that a job can have", "$text-muted")))
+        rows.append(("A job can have", size(usable)))
     return pairs(rows, width, _LABEL)
 
 

@@ -1,4 +1,4 @@
-"""A conversion as it is being chosen: only what a model's shapes allow can be, and it ends in a request. Draws nothing."""
+"""A conversion as it is being chosen: only what a model's shapes allow can be, and it ends in a request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KEEP = "as it is"
 _USUAL = {"Bits": "4", "Group": "64"}
 _MIXED, _OFF, _CAST = "mixed bits", "de-quantize", "another type"
 _ABOUT = {
-    "affine": "the same bits everywhere, with a scale and an offset for each group",
+    "affine": "the same bits everywhere; a scale and an offset a group",
     "mxfp4": "4-bit floats, a shared power of two for every 32",
     "nvfp4": "4-bit floats, a shared 8-bit float for every 16",
     "mxfp8": "8-bit floats, a shared power of two for every 32",
