@@ -20,9 +20,18 @@ from tests.ui.fakes import FakeEngine, RunBuilder
 from tests.ui.looking import shown, until
 from tui_tuner.config.model import Experiment
 from tui_tuner.config.toml import dump_experiment, experiment_from_text
+from tui_tuner.engine.model_requests import AskDevice, InspectModel, ListModels
 from tui_tuner.engine.protocol import JobHandle, JobStatus
-from tui_tuner.engine.requests import DescribeModel, PreviewData
-from tui_tuner.engine.results import DataPreview, ModelFacts, PreviewRow
+from tui_tuner.engine.requests import PreviewData
+from tui_tuner.engine.results import (
+    DataPreview,
+    Inspection,
+    ListedModel,
+    ModelDetails,
+    ModelFacts,
+    Offers,
+    PreviewRow,
+)
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.app import TunerApp
 from tui_tuner.ui.screens.data import DataScreen
@@ -81,6 +90,74 @@ def facts(**changes: Any) -> ModelFacts:
     return ModelFacts(**{**made, **changes})
 
 
+ROOM = 24_000_000_000
+"""Bytes that a job can have on the machine of these tests."""
+
+
+def listed(**changes: Any) -> ListedModel:
+    made: dict[str, Any] = {
+        "path": "embedded:phi3-tiny", "name": "phi3-tiny", "source": "embedded", "folder": "/models/phi-3-mini",
+        "bytes": 2_149_000_000, "architecture": "phi3", "dtype": "bfloat16", "quantization": "4 bits, group 64",
+        "parameters": 3_821_079_552, "memory": {"run": 2_400_000_000, "train": 9_800_000_000},
+    }  # fmt: skip
+    return ListedModel(**{**made, **changes})
+
+
+def shelf(**changes: Any) -> list[ListedModel]:
+    """A list with one of each kind; keyword arguments change the first."""
+    local = {"source": "local", "parameters": 8_030_000_000}
+    return [
+        listed(**changes),
+        listed(path="/models/llama-8b", name="llama-8b", folder="/models/llama-8b", architecture="llama",
+               bytes=16_060_000_000, memory={"run": 16_500_000_000, "train": 21_000_000_000}, **local),
+        listed(path="/models/llama-8b-4bit", name="llama-8b-4bit", folder="/models/llama-8b-4bit", bytes=4_520_000_000,
+               architecture="llama", made_as="4 bits, group 64",
+               memory={"run": 5_000_000_000, "train": 23_000_000_000}, **local),
+        listed(path="/models/cut", name="cut", folder="/models/cut", bytes=0, parameters=0, memory={},
+               problem="/models/cut: the weight file is cut short; download it again.", source="local"),
+        listed(path="acme/tiny-chat", name="acme/tiny-chat", folder="/cache/tiny-chat", source="cache",
+               bytes=901_000_000, parameters=1_100_000_000, on_disk=1_830_000_000, used=1_700_000_000.0,
+               memory={"run": 1_000_000_000, "train": 4_000_000_000}),
+        ListedModel("other/model", "other/model", "absent", named_by=["preset other"]),
+    ]  # fmt: skip
+
+
+def inspected(of: ModelFacts, **changes: Any) -> ModelDetails:
+    seen = Inspection(of, False, {"BF16": of.bytes}, {"at 4 bits in groups of 64": 129}, "<|user|>\nHello.<|end|>\n",
+                      "mit", {"run": 2_400_000_000, "train": 9_800_000_000})  # fmt: skip
+    offers = Offers(
+        {"affine": ((2, 3, 4, 5, 6, 8), (32, 64, 128)), "mxfp4": ((4,), (32,))}, ("mixed_3_6",), ("float32",), True
+    )
+    return ModelDetails(**{"inspection": seen, "variants": [], "offers": offers, **changes})
+
+
+def variant(bits: int, **changes: Any) -> dict[str, Any]:
+    made = {
+        "path": f"/models/phi3-tiny-{bits}bit", "scheme": f"{bits} bits, group 64", "bytes": bits * 478_000_000,
+        "bits_per_weight": bits + 0.5, "perplexity": 8.4 - bits / 20, "perplexity_before": 7.9, "kl": 0.24 / bits**2,
+        "top1": 0.9 + bits / 100, "tokens_per_second": 240.0 / bits, "measured_on": "40 rows of players", "made": 0.0,
+    }  # fmt: skip
+    return {**made, **changes}
+
+
+def about_models(handle: JobHandle, what: Any, models: list[ListedModel] | None = None) -> bool:
+    """Answers a question about models at once: with facts, or an error; whether it was one."""
+    request = handle.request
+    if isinstance(request, AskDevice):
+        result: Any = ROOM
+    elif isinstance(request, ListModels):
+        result = shelf() if models is None else models
+    elif isinstance(request, InspectModel):
+        if isinstance(what, TunerError):
+            handle.status, handle.error = JobStatus.FAILED, what
+            return True
+        result = what if isinstance(what, ModelDetails) else inspected(what)
+    else:
+        return False
+    handle.status, handle.result = JobStatus.DONE, result
+    return True
+
+
 def preview_row(index: int, split: str, question: str = "Report this game: Nora Winslow.") -> PreviewRow:
     answer = "FT W | 4-2"
     pieces = ["<|user|>", "\n", *(f"{word} " for word in question.split(" ")), "<|end|>", "\n", "<|assistant|>", "\n"]
@@ -117,7 +194,7 @@ def answering(what: Any) -> Callable[[JobHandle], None]:
     """An answer for the engine's side lane, at once: a result, or an error to fail with."""
 
     def answer(handle: JobHandle) -> None:
-        if isinstance(handle.request, DescribeModel | PreviewData):
+        if not about_models(handle, what) and isinstance(handle.request, PreviewData):
             if isinstance(what, TunerError):
                 handle.status, handle.error = JobStatus.FAILED, what
             else:

@@ -17,7 +17,7 @@ from tui_tuner.ui.text import clip_middle, visible
 
 _ABOUT = {
     "mlx": "mlx    as mlx-lm takes it with --adapter-path",
-    "peft": "peft   as PEFT and transformers take it; DoRA and LoRA",
+    "peft": "peft   as PEFT and transformers take it",
     "gguf": "gguf   merged, one file in float16; llama, mistral and mixtral only",
 }
 _FORMS = tuple(_ABOUT)

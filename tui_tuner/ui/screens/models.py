@@ -118,6 +118,10 @@ class ModelsScreen(ModelWorkScreen):
             return data.source
         return "" if data.prompt or data.completion else resolve_data(data.source, subject.base)
 
+    def name_of(self, path: str) -> str:
+        names = (row.name for row in self._rows if isinstance(row, ListedModel) and callable_by(row) == path)
+        return next(names, path)
+
     def listed_anew(self, select: str = "") -> None:
         self._path = select or self._path
         self._known.clear()
@@ -197,7 +201,7 @@ class ModelsScreen(ModelWorkScreen):
         rows = rows_of(found)
         listed = self.query_one("#models-list", RowList)
         at = self._place_of(rows)
-        state = (found, self.usable, [_words(subject) for subject in self._found], self._at)
+        state = (found, self.usable, [subject.experiment.model.path for subject in self._found])
         if state != self._shown or at != listed.cursor:
             self._shown = state
             self._rows = rows

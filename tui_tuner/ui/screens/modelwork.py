@@ -65,6 +65,10 @@ class ModelWorkScreen(WorkbenchScreen):
         """The person's own rows for a model, as a source; empty where there are none."""
         raise NotImplementedError
 
+    def name_of(self, path: str) -> str:
+        """What to call the model that a request calls so."""
+        raise NotImplementedError
+
     def listed_anew(self, select: str = "") -> None:
         """Models were made or deleted.
 
@@ -108,7 +112,7 @@ class ModelWorkScreen(WorkbenchScreen):
             if self.is_current and run is not None and str(run.path) == last.request.run:
                 self._show_ways(run)
         elif isinstance(last.request, ConvertModel) and self.is_current and not self._work.going:
-            self._show_variants(Path(last.request.model).name, last.result["variants"])
+            self._show_variants(self.name_of(last.request.model), last.result["variants"])
 
     # -- actions ------------------------------------------------------------------------------------------------
 

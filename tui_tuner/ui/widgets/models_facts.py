@@ -56,7 +56,8 @@ def details(model: ListedModel, found: ModelDetails, usable: int, width: int) ->
         usable: bytes that a job can have on this machine; 0 while that is not known.
     """
     seen = found.inspection
-    parts = [problems(seen.facts, width), Content(""), memory(seen, usable, width), sizes(seen.facts, width)]
+    parts = [problems(seen.facts, width), Content(""), memory(seen, usable, width), pairs(about(model), width, _LABEL)]
+    parts.append(sizes(seen.facts, width))
     kept = {True: "shares the embedding's weights", False: "has weights of its own"}
     rows: list[tuple[str, str | Content]] = [("Quantized", f"{n} modules {way}") for way, n in seen.quantized.items()]
     if seen.tied is not None:
@@ -67,7 +68,7 @@ def details(model: ListedModel, found: ModelDetails, usable: int, width: int) ->
         rows.append(
             ("Variants", f"{many} made of it; v lays them side by side" if many > 1 else "1 made of it; v shows it")
         )
-    parts += [pairs([*rows, *about(model)], width, _LABEL), Content(""), Content.styled("Special tokens", "bold")]
+    parts += [pairs(rows, width, _LABEL), Content(""), Content.styled("Special tokens", "bold")]
     return lines([*parts, special_tokens(seen.facts, width)])
 
 

@@ -32,7 +32,7 @@ def variant_line(one: Mapping[str, Any], width: int) -> Content:
         size(one["bytes"]),
         f"{one['bits_per_weight']:.1f}",
         moved,
-        number(one.get("kl"), 3),
+        number(one.get("kl")),
         _percent(one.get("top1"), 1),
         f"{one['tokens_per_second']:,.0f}",
     ]
