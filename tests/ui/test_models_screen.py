@@ -124,7 +124,7 @@ async def test_everything_the_model_says_is_shown(drive: Drive, engine: FakeEngi
         text = shown(app)
         for part in ("phi3", "32 (keys and values 8)", "4,096 tokens", "bfloat16", "4 bits, group 64", "2.1 GB",
                      "4.5 bits a weight", "<|end|>", "9216 × 3072", "Nothing stands in the way", "24.0 GB",
-                     "✓ fits, about 9.8 GB", "129 modules at 4 bits in groups of 64", "has weights of its own", "mit",
+                     "✓ fits, ~9.8 GB", "129 modules at 4 bits in groups of 64", "has weights of its own", "mit",
                      "A conversation as the template writes it"):  # fmt: skip
             assert part in text, part
 

@@ -73,7 +73,6 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder of models, and a cache, of the test's own."""
     monkeypatch.setenv("TUI_TUNER_MODELS", str(tmp_path / "made"))
     monkeypatch.setenv("TUI_TUNER_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
     return tmp_path / "made"
 
 
@@ -147,7 +146,7 @@ async def test_a_conversion_is_chosen_forecast_done_and_told(drive: Drive, engin
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, ConvertDialog))
         await until(pilot, lambda: "7.6 GB → 2.1 GB on disk and in memory, 4.50 bits a weight" in shown(app))
-        assert "✓ fits here" in shown(app) and "head, its width of 100" in shown(app)
+        assert "✓ fits here" in shown(app) and "1 of 130 modules stay unquantized" in shown(app)
         await pilot.press("down", "right")
         await until(pilot, lambda: "‹ 5 ›" in shown(app))
         await until(pilot, lambda: any(getattr(one, "bits", 0) == 5 for one in engine.submitted))
@@ -324,7 +323,11 @@ async def test_the_engine_lists_inspects_converts_and_lists_what_it_made(drive: 
             await until(pilot, lambda: "bits a weight" in shown(app) and "→" in shown(app), seconds=60)
             await pilot.press("enter")
             await until(pilot, lambda: isinstance(app.screen, VariantsView), seconds=120)
-            assert "4 bits, group 64" in shown(app) and "passages of plain text" in shown(app)
+            assert "own-4bit  4 bits, group 64" in shown(app)
+            made = next(
+                one.result for one in engine.handles() if one.title.startswith("convert") and one.request.target
+            )
+            assert made["measured_on"] == "40 rows of embedded:players" and made["perplexity"]["after"] > 1
             assert (models / "own-4bit" / "config.json").is_file()
             await pilot.press("enter")
             await until(pilot, lambda: screen.selected is not None and screen.selected.name == "own-4bit", seconds=60)
@@ -346,14 +349,17 @@ def test_picture(
     engine = FakeEngine(answer)
     run = finished(RunBuilder(place))
     keys = {"convert": "c", "variants": "v", "fuse": "f", "export": "e", "working": "b"}[pose]
-    text = {"convert": "fits here", "variants": "tokens/s", "fuse": "◀", "export": "gguf", "working": "modules"}[pose]
+    text = {"convert": "fits here", "variants": "perplexity:", "fuse": "◀", "export": "gguf", "working": "modules"}[
+        pose
+    ]
     before = posed("models", "Nothing stands", made=experiment(), run=run)
 
     async def prepare(pilot: Pilot[Any]) -> None:
         await before(pilot)
-        await pilot.press(keys)
+        assert isinstance(pilot.app.screen, ModelsScreen)
         if pose == "fuse":
-            engine.end(going(engine), FUSED)
+            pilot.app.screen._work.fused[str(run.folder.path)] = FUSED
+        await pilot.press(keys)
         if pose == "working":
             await until(pilot, lambda: isinstance(pilot.app.screen, Question))
             await pilot.press("enter")
@@ -362,7 +368,6 @@ def test_picture(
         await until(pilot, lambda: text in shown(app), text)
         for line in app.screen.query(Input):
             line.cursor_blink = False
-        await until(pilot, lambda: not app._notifications or pose != "fuse")
 
     shot: Callable[[Pilot[Any]], Awaitable[None]] = prepare
     assert snap_compare(app_with(place, engine), terminal_size=size, run_before=shot)

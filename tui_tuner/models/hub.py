@@ -5,6 +5,7 @@ It must never print or log a token, and never import the hub library before a na
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,20 +86,19 @@ def delete_cached(name: str) -> int:
     Raises:
         TunerError: when it is not in the cache, or cannot be deleted.
     """
-    from huggingface_hub import scan_cache_dir
-
     for repository in _cached_repositories():
         if repository.repo_id == name:
-            plan = scan_cache_dir().delete_revisions(*(one.commit_hash for one in repository.revisions))
-            plan.execute()
-            if Path(repository.repo_path).exists():
+            # The library deletes by the hash of a version, which two repositories can share.
+            try:
+                shutil.rmtree(repository.repo_path)
+            except OSError as error:
                 raise TunerError(
-                    "the model could not be deleted from the hub's cache",
+                    f"the model could not be deleted from the hub's cache ({error.strerror})",
                     code="not-deletable",
                     where=str(repository.repo_path),
                     fix="look whether its folder may be written",
-                )
-            return int(plan.expected_freed_size)
+                ) from error
+            return int(repository.size_on_disk)
     raise TunerError(
         f"the model {name} is not in the hub's cache",
         code="model-not-found",
@@ -107,9 +107,9 @@ def delete_cached(name: str) -> int:
 
 
 def _cached_repositories() -> list[Any]:
-    from huggingface_hub import CacheNotFound, scan_cache_dir
+    from huggingface_hub import CacheNotFound, constants, scan_cache_dir
 
     try:
-        return [one for one in scan_cache_dir().repos if one.repo_type == "model"]
+        return [one for one in scan_cache_dir(constants.HF_HUB_CACHE).repos if one.repo_type == "model"]
     except (CacheNotFound, OSError, ValueError):
         return []

@@ -163,7 +163,8 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
 
     def _look(self) -> None:
         """Shows the forecast when it has come; a taken folder is told of until the wish changes."""
-        told: object = self._forecast.result or self._forecast.problem or self._waiting
+        width = self.query_one("#convert-forecast").size.width
+        told: object = (width, self._forecast.result or self._forecast.problem or self._waiting)
         if not self._refused and told != self._told:
             self._told = told
             self.query_one("#convert-forecast", Static).update(self._drawn())

@@ -11,18 +11,20 @@ _BENCHMARK = frozenset({"benchmark"})
 _CHAT = frozenset({"chat"})
 
 WORKSHOP_ACTIONS: list[Action] = [
+    Action("models.halt", "x", "halt", "Stop", "Stops what is being made; nothing half-made is left.", "Make",
+           _MODELS, footer=True),
     Action("models.convert", "c", "convert", "Convert",
            "Quantizes, de-quantizes or casts the selected model: what its shapes allow, with a forecast, and measured "
            "afterwards.", "Make", _MODELS, footer=True),
+    Action("models.fuse", "f", "fuse", "Merge run",
+           "Tries every way to merge the run's adapter into its base, shows what each keeps, and writes one.", "Make",
+           _MODELS, footer=True),
     Action("models.four_eight", "b", "four_eight", "4 or 8 bits",
            "Converts the selected model into 4 and into 8 bits, and lays both side by side.", "Make", _MODELS,
            footer=True),
     Action("models.variants", "v", "variants", "Variants",
            "Shows what was made of the selected model, and what each variant lost and gained.", "Make", _MODELS,
            footer=True),
-    Action("models.fuse", "f", "fuse", "Merge run",
-           "Tries every way to merge the run's adapter into its base, shows what each keeps, and writes one.", "Make",
-           _MODELS, footer=True),
     Action("models.hand_on", "e", "hand_on", "Export",
            "Hands the run's adapter on: as mlx-lm's, as one of PEFT, or merged into a GGUF file.", "Make", _MODELS,
            footer=True),
@@ -30,8 +32,6 @@ WORKSHOP_ACTIONS: list[Action] = [
            footer=True),
     Action("models.delete", "d", "delete", "Delete",
            "Deletes the selected model from the Hub's cache; asks first.", "Model", _MODELS, footer=True),
-    Action("models.halt", "x", "halt", "Stop", "Stops what is being made; nothing half-made is left.", "Make",
-           _MODELS, footer=True),
     Action("models.zoom", "z", "zoom", "Enlarge", "Gives the pane with the focus all the room, and back.", "View",
            _MODELS, footer=True),
     Action("models.subject", "s", "subject", "Run/experiment",

@@ -72,7 +72,7 @@ def details(model: ListedModel, found: ModelDetails, usable: int, width: int) ->
     return lines([*parts, special_tokens(seen.facts, width)])
 
 
-_LABEL = 16
+_LABEL = 14
 """Cells of the labels, so that all parts of a pane line up."""
 
 
@@ -84,9 +84,9 @@ def memory(seen: Inspection, usable: int, width: int) -> Content:
         found = fit(needed, usable)
         sign, _, style = SIGNS[found]
         verdict = (f"{sign}{found}", style) if found else ""
-        rows.append((label, Content.assemble(verdict, f"{', ' if found else ''}about {size(needed)}")))
+        rows.append((label, Content.assemble(verdict, f"{', ' if found else ''}~{size(needed)}")))
     if usable:
-        rows.append(("A job can have", size(usable)))
+        rows.append(("Memory here", size(usable)))
     return pairs(rows, width, _LABEL)
 
 

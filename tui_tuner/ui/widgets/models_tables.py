@@ -52,7 +52,7 @@ def way_line(one: Mapping[str, Any], recommended: str, width: int) -> Content:
     texts = [
         size(one["bytes"]),
         _percent(one["kept"], 1),
-        number(one["kl"], 2),
+        number(one["kl"]),
         _percent(one["top1_agreement"], 1),
         number(one["loss"]["fused"], 3),
         f"{exact['same']} of {exact['of']}",
