@@ -30,12 +30,12 @@ from textual.pilot import Pilot
 from docs.svg import self_contained
 from tui_tuner.cli.headless import perform
 from tui_tuner.config import load_preset
+from tui_tuner.engine import modelshelves
 from tui_tuner.engine.new_run import create_run
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import ChatTurn, RunExperiment
+from tui_tuner.engine.results import ModelDetails
 from tui_tuner.engine.worker import LocalEngine
-from tui_tuner.models import describe
-from tui_tuner.models.facts import ModelFacts
 from tui_tuner.runs import EventTail, RunFolder
 from tui_tuner.runs.files import read_json, write_atomic, write_json
 from tui_tuner.ui import format as fmt
@@ -232,10 +232,25 @@ async def home(runs: Path, run: RunFolder) -> None:
 
 
 async def models(runs: Path, run: RunFolder) -> None:
-    async with opened(runs) as (app, pilot):
-        app.go("models")
-        await shows(app, pilot, "qkv_proj")
-        save(app, "models")
+    """The models of a machine on which 4 bits were tried against 8."""
+    from huggingface_hub import constants
+
+    with tempfile.TemporaryDirectory() as place:
+        constants.HF_HUB_CACHE = f"{place}/hub"
+        os.environ.update(TUI_TUNER_MODELS=f"{place}/models", TUI_TUNER_CACHE=f"{place}/cache")
+        async with opened(runs) as (app, pilot):
+            app.go("models")
+            await shows(app, pilot, "qkv_proj", "fits")
+            await pilot.press("b")
+            await shows(app, pilot, "Try 4 against 8 bits?")
+            await pilot.press("enter")
+            await shows(app, pilot, "Variants of", "phi3-tiny-8bit")
+            await pilot.press("escape")
+            app.clear_notifications()
+            await shows(app, pilot, "2 made of it", "phi3-tiny-8bit")
+            save(app, "models")
+        for name in ("TUI_TUNER_MODELS", "TUI_TUNER_CACHE"):
+            del os.environ[name]
 
 
 async def data(runs: Path, run: RunFolder) -> None:
@@ -335,14 +350,16 @@ PICTURES: dict[str, Picture] = {
 
 def _pretend() -> None:
     """Has the app count from the pictures' time of day, and say the checkout was in a home folder."""
-    ago, describe_model = fmt.ago, describe.describe_model
+    ago, model_details = fmt.ago, modelshelves.model_details
 
-    def elsewhere(path: str, base: Path | None = None) -> ModelFacts:
-        facts = describe_model(path, base)
-        return replace(facts, path=facts.path.replace(str(ROOT), "~/tui_tuner"))
+    def elsewhere(path: str) -> ModelDetails:
+        details = model_details(path)
+        seen = details.inspection
+        facts = replace(seen.facts, path=seen.facts.path.replace(str(ROOT), "~/tui_tuner"))
+        return replace(details, inspection=replace(seen, facts=facts))
 
     fmt.ago = lambda then, now=None: ago(then, NOW if now is None else now)
-    describe.describe_model = elsewhere
+    modelshelves.model_details = elsewhere
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
