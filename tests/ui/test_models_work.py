@@ -349,7 +349,7 @@ def test_picture(
     engine = FakeEngine(answer)
     run = finished(RunBuilder(place))
     keys = {"convert": "c", "variants": "v", "fuse": "f", "export": "e", "working": "b"}[pose]
-    text = {"convert": "fits here", "variants": "perplexity:", "fuse": "◀", "export": "gguf", "working": "modules"}[
+    text = {"convert": "fits here", "variants": "perplexity:", "fuse": "◀", "export": "gguf", "working": "12 of 40"}[
         pose
     ]
     before = posed("models", "Nothing stands", made=experiment(), run=run)
