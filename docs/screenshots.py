@@ -247,7 +247,7 @@ async def models(runs: Path, run: RunFolder) -> None:
             await shows(app, pilot, "Variants of", "phi3-tiny-8bit")
             await pilot.press("escape")
             app.clear_notifications()
-            await shows(app, pilot, "2 made of it", "phi3-tiny-8bit")
+            await shows(app, pilot, "2 made of it", "phi3-tiny-8bit", "qkv_proj")
             save(app, "models")
         for name in ("TUI_TUNER_MODELS", "TUI_TUNER_CACHE"):
             del os.environ[name]

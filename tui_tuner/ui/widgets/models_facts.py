@@ -57,6 +57,9 @@ def details(model: ListedModel, found: ModelDetails, usable: int, width: int) ->
     """
     seen = found.inspection
     parts = [problems(seen.facts, width), Content(""), memory(seen, usable, width), pairs(about(model), width, _LABEL)]
+    if found.variants:
+        told = f"{len(found.variants)} made of it; v shows what each lost and gained"
+        parts.append(pairs([("Variants", told)], width, _LABEL))
     parts.append(sizes(seen.facts, width))
     kept = {True: "shares the embedding's weights", False: "has weights of its own"}
     rows: list[tuple[str, str | Content]] = [("Quantized", f"{n} modules {way}") for way, n in seen.quantized.items()]
