@@ -66,11 +66,6 @@ def details(model: ListedModel, found: ModelDetails, usable: int, width: int) ->
     if seen.tied is not None:
         rows.append(("Head", kept[seen.tied]))
     rows.append(("Licence", seen.licence or "not stated"))
-    if found.variants:
-        many = len(found.variants)
-        rows.append(
-            ("Variants", f"{many} made of it; v lays them side by side" if many > 1 else "1 made of it; v shows it")
-        )
     parts += [pairs(rows, width, _LABEL), Content(""), Content.styled("Special tokens", "bold")]
     return lines([*parts, special_tokens(seen.facts, width)])
 
