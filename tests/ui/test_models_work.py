@@ -365,7 +365,8 @@ def test_picture(
             await pilot.press("enter")
             going(engine).request.progress("modules", 12, 40)  # type: ignore[union-attr]
         app: Any = pilot.app
-        await until(pilot, lambda: text in shown(app), text)
+        # A dialog can be drawn before what lies under it.
+        await until(pilot, lambda: text in shown(app) and "5 Benchmark" in shown(app), text)
         for line in app.screen.query(Input):
             line.cursor_blink = False
 
