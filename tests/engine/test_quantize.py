@@ -14,18 +14,15 @@ from tui_tuner.errors import TunerError
 from tui_tuner.models.fuse import size_of
 from tui_tuner.models.load import Base, fresh_tree, load_base
 from tui_tuner.models.quantize import (
-    MODES,
-    Params,
-    Scheme,
     apply,
     dequantized,
     params_of,
     plan,
     quantizable,
     quantization_config,
-    scheme_of,
     stored_bytes,
 )
+from tui_tuner.models.scheme import MODES, Params, Scheme, scheme_of
 from tui_tuner.models.write import write_model
 from tui_tuner.runs.control import JobControl, StopRequested
 

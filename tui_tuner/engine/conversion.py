@@ -24,7 +24,8 @@ from tui_tuner.models.folder import check_folder, locate
 from tui_tuner.models.fuse import size_of
 from tui_tuner.models.libraries import ready
 from tui_tuner.models.load import Base, load_base, skeleton
-from tui_tuner.models.quantize import apply, plan, scheme_of
+from tui_tuner.models.quantize import apply, plan
+from tui_tuner.models.scheme import scheme_of
 from tui_tuner.models.variants import Variant, known_variants, remember
 from tui_tuner.models.write import check_space, check_target, write_model
 from tui_tuner.runs.control import JobControl

@@ -25,7 +25,8 @@ from tui_tuner.models.fuse import PLAIN, fuse
 from tui_tuner.models.libraries import ready
 from tui_tuner.models.load import fresh_tree
 from tui_tuner.models.peft import from_peft, to_peft
-from tui_tuner.models.quantize import apply, plan, scheme_of
+from tui_tuner.models.quantize import apply, plan
+from tui_tuner.models.scheme import scheme_of
 from tui_tuner.models.write import beside, check_target, take_place
 from tui_tuner.paths import runs_dir
 from tui_tuner.runs.control import JobControl

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tui_tuner.models.quantize import Params, dequantized, params_of, quantizable
+from tui_tuner.models.quantize import dequantized, params_of, quantizable
+from tui_tuner.models.scheme import Params
 
 
 @dataclass(frozen=True)

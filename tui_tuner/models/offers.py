@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tui_tuner.models.facts import ModelFacts, Offers
-from tui_tuner.models.quantize import DTYPES, MODES, RECIPES
+from tui_tuner.models.scheme import DTYPES, MODES, RECIPES
 
 
 def offers_for(facts: ModelFacts) -> Offers:

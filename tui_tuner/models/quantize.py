@@ -2,7 +2,7 @@
 
 A plan says for every module what becomes of it and why, what all of it will take, and is then carried out module by
 module, so that progress can be shown and the work be stopped. A module whose width a group does not divide stays as it
-is, and is named. Called on the MLX thread, but for `Scheme`, which is plain data.
+is, and is named. Called on the MLX thread.
 """
 
 from __future__ import annotations
@@ -13,123 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tui_tuner.errors import TunerError
-
-MODES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
-    "affine": ((2, 3, 4, 5, 6, 8), (32, 64, 128)),
-    "mxfp4": ((4,), (32,)),
-    "nvfp4": ((4,), (16,)),
-    "mxfp8": ((8,), (32,)),
-}
-"""The bits and group sizes that each mode of mlx knows."""
-DEFAULTS = {"affine": (4, 64), "mxfp4": (4, 32), "nvfp4": (4, 16), "mxfp8": (8, 32)}
-RECIPES = ("mixed_2_6", "mixed_3_4", "mixed_3_6", "mixed_4_6")
-"""mlx-lm's mixtures: the lower bits for most modules, the higher ones for those that suffer most."""
-DTYPES = ("float16", "bfloat16", "float32")
-
-
-@dataclass(frozen=True)
-class Params:
-    """How one module is quantized."""
-
-    bits: int
-    group_size: int
-    mode: str = "affine"
-
-    def as_config(self) -> dict[str, Any]:
-        """As `config.json` has it."""
-        return {"group_size": self.group_size, "bits": self.bits, "mode": self.mode}
-
-    def text(self) -> str:
-        words = f"{self.bits} bits, group {self.group_size}"
-        return words if self.mode == "affine" else f"{self.mode} ({words})"
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """What is asked for.
-
-    Attributes:
-        quantize: how modules are quantized; None leaves them as they are, or takes quantization off.
-        recipe: one of `RECIPES`, which chooses bits by module; empty for the same everywhere.
-        dtype: of what is not quantized; empty keeps the model's.
-        dequantize: takes quantization off.
-    """
-
-    quantize: Params | None = None
-    recipe: str = ""
-    dtype: str = ""
-    dequantize: bool = False
-
-    def __post_init__(self) -> None:
-        if self.quantize is None and not self.dtype and not self.dequantize:
-            raise TunerError(
-                "nothing is asked for",
-                code="nothing-to-do",
-                fix="give --bits, --mode, --recipe, --dtype or --dequantize",
-                usage=True,
-            )
-        if self.dtype and self.dtype not in DTYPES:
-            raise _refused(f'"{self.dtype}" is no data type of weights', f"choose {_either(DTYPES)}")
-        if self.quantize is not None:
-            _check(self.quantize, self.recipe, dequantize=self.dequantize)
-
-    def text(self) -> str:
-        """The scheme in a few words."""
-        parts = []
-        if self.dequantize and self.quantize is None:
-            parts.append("not quantized")
-        if self.quantize is not None:
-            parts.append(f"{self.recipe}, group {self.quantize.group_size}" if self.recipe else self.quantize.text())
-        if self.dtype:
-            parts.append(self.dtype)
-        return ", ".join(parts)
-
-
-def scheme_of(
-    bits: int | None = None,
-    group_size: int | None = None,
-    mode: str = "affine",
-    recipe: str = "",
-    dtype: str = "",
-    *,
-    dequantize: bool = False,
-) -> Scheme:
-    """A scheme with mlx-lm's own choices for what is not given.
-
-    Raises:
-        TunerError: for what mlx cannot do (code "bad-scheme"), or when nothing is asked for.
-    """
-    if mode not in MODES:
-        raise _refused(f'there is no quantization mode "{mode}"', f"choose {_either(MODES)}")
-    wanted = bits is not None or group_size is not None or bool(recipe) or mode != "affine"
-    of_mode = DEFAULTS[mode]
-    quantize = Params(bits or of_mode[0], group_size or of_mode[1], mode) if wanted else None
-    return Scheme(quantize, recipe, dtype, dequantize)
-
-
-def _check(params: Params, recipe: str, *, dequantize: bool) -> None:
-    if dequantize:
-        raise _refused("a model cannot be quantized and de-quantized in one", "leave one of the two out")
-    if params.mode not in MODES:
-        raise _refused(f'there is no quantization mode "{params.mode}"', f"choose {_either(MODES)}")
-    bits, groups = MODES[params.mode]
-    if params.bits not in bits:
-        raise _refused(f"{params.mode} has no {params.bits} bits", f"choose {_either(bits)}")
-    if params.group_size not in groups:
-        raise _refused(f"{params.mode} has no groups of {params.group_size}", f"choose {_either(groups)}")
-    if recipe and recipe not in RECIPES:
-        raise _refused(f'there is no recipe "{recipe}"', f"choose {_either(RECIPES)}")
-    if recipe and params.mode != "affine":
-        raise _refused("recipes mix bits of the affine mode only", "leave --mode out")
-
-
-def _refused(message: str, fix: str) -> TunerError:
-    return TunerError(message, code="bad-scheme", fix=fix, usage=True)
-
-
-def _either(values: Any) -> str:
-    words = [str(value) for value in values]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+from tui_tuner.models.scheme import Params, Scheme
 
 
 @dataclass(frozen=True)
