@@ -12,7 +12,7 @@ import pytest
 
 import tui_tuner.runs
 from tui_tuner.runs import RunFolder, RunState
-from tui_tuner.runs.events import EVENT_FIELDS, FINISH_STATUSES, STAGE_STATUSES, STAGES
+from tui_tuner.runs.vocabulary import EVENT_FIELDS, FINISH_STATUSES, STAGE_STATUSES, STAGES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "run-folder.md").read_text("utf-8")
 SECTIONS = {

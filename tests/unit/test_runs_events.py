@@ -20,7 +20,8 @@ from hypothesis import strategies as st
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import EventLog, EventTail, read_events
 from tui_tuner.runs import events as events_module
-from tui_tuner.runs.events import EVENT_FIELDS, parse_line, read_log
+from tui_tuner.runs.events import parse_line, read_log
+from tui_tuner.runs.vocabulary import EVENT_FIELDS
 
 
 def written(path: Path, count: int) -> list[dict[str, Any]]:

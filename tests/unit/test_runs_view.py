@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui_tuner.runs import Columns, RunView
-from tui_tuner.runs.events import EVENT_FIELDS
+from tui_tuner.runs.vocabulary import EVENT_FIELDS
 
 Event = dict[str, Any]
 

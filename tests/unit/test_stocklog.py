@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunState, RunView
-from tui_tuner.runs.events import EVENT_FIELDS, parse_line
+from tui_tuner.runs.events import parse_line
 from tui_tuner.runs.stocklog import StockLogReader
+from tui_tuner.runs.vocabulary import EVENT_FIELDS
 from tui_tuner.training.advice import diagnose
 
 SAMPLES = Path(__file__).parents[1] / "support" / "stocklogs"

@@ -26,6 +26,7 @@ from tui_tuner.config.types import (
     Section,
     Switch,
     Text,
+    TextMetric,
     Texts,
     Whole,
     WholeList,
@@ -37,19 +38,7 @@ Schedule = Literal["constant", "cosine", "linear"]
 Mode = Literal["fast", "stock"]
 WhenNonfinite = Literal["rollback", "stop"]
 Keep = Literal["best", "last", "average"]
-BestBy = Literal[
-    "loss",
-    "exact_match",
-    "squad_exact_match",
-    "token_f1",
-    "numeric_accuracy",
-    "rouge1",
-    "rouge2",
-    "rougeL",
-    "rougeLsum",
-    "bleu",
-    "chrf",
-]
+BestBy = Literal["loss", TextMetric]
 
 USUAL_METRICS: tuple[Metric, ...] = ("exact_match", "rouge1", "rouge2", "rougeL")
 DECAYING_OPTIMIZERS: tuple[Optimizer, ...] = ("adamw", "muon", "sgd")

@@ -100,21 +100,20 @@ def _of_the_library(value: Any, known: ValidatorFunctionWrapHandler) -> Any:
     return known(value)
 
 
-Metric = Annotated[
-    Literal[
-        "exact_match",
-        "squad_exact_match",
-        "token_f1",
-        "numeric_accuracy",
-        "rouge1",
-        "rouge2",
-        "rougeL",
-        "rougeLsum",
-        "bleu",
-        "chrf",
-    ],
-    WrapValidator(_of_the_library),
+TextMetric = Literal[
+    "exact_match",
+    "squad_exact_match",
+    "token_f1",
+    "numeric_accuracy",
+    "rouge1",
+    "rouge2",
+    "rougeL",
+    "rougeLsum",
+    "bleu",
+    "chrf",
 ]
+"""The metrics that compare an answer with its reference."""
+Metric = Annotated[TextMetric, WrapValidator(_of_the_library)]
 Metrics = Annotated[list[Metric], BeforeValidator(_as_list)]
 
 

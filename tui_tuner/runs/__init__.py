@@ -13,13 +13,14 @@ if TYPE_CHECKING:
     from .catalogue import RunSummary, find_run, list_runs, summarise
     from .columns import Columns
     from .control import JobControl, StopRequested
-    from .events import EVENT_FIELDS, Event, EventLog, EventTail, read_events
+    from .events import Event, EventLog, EventTail, read_events
     from .files import read_json, remove_leftovers, replacing, write_atomic, write_json
     from .folder import RunFolder
     from .lock import Holder, RunLock, holder
     from .stages import StageStatus
     from .state import RunState, derive_state
     from .view import RunView
+    from .vocabulary import EVENT_FIELDS
 
 __all__ = [
     "EVENT_FIELDS",
@@ -53,7 +54,7 @@ __getattr__ = lazily(
     __name__,
     {
         "Columns": "columns",
-        "EVENT_FIELDS": "events",
+        "EVENT_FIELDS": "vocabulary",
         "Event": "events",
         "EventLog": "events",
         "EventTail": "events",

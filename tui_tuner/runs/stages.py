@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass
 
 from .columns import count, number
-from .events import STAGE_STATUSES, STAGES, Event
+from .events import Event
+from .vocabulary import STAGE_STATUSES, STAGES
 
 
 @dataclass

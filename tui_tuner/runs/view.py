@@ -16,10 +16,11 @@ import numpy as np
 from .clock import WorkClock
 from .columns import Columns, count, number
 from .eta import Outlook, outlook
-from .events import EVENT_FIELDS, Event
+from .events import Event
 from .latest import LatestEvents, step_of
 from .stages import StageStatus, apply_progress, apply_stage
 from .state import RunState, StateTracker
+from .vocabulary import EVENT_FIELDS
 
 LOG_LIMIT: Final = 2_000
 _KEEP: Final = 20_000  # entries of samples, checkpoints and the like; a run has far fewer, a broken log may have more

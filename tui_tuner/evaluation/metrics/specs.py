@@ -8,8 +8,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, get_args
 
+from tui_tuner.config.types import TextMetric
 from tui_tuner.errors import TunerError
 
 EVALUATE = "evaluate:"
@@ -198,18 +199,7 @@ METRICS: dict[str, MetricSpec] = {
     )
 }
 
-TEXT_METRICS = (
-    "exact_match",
-    "squad_exact_match",
-    "token_f1",
-    "numeric_accuracy",
-    "rouge1",
-    "rouge2",
-    "rougeL",
-    "rougeLsum",
-    "bleu",
-    "chrf",
-)
+TEXT_METRICS: tuple[str, ...] = get_args(TextMetric)
 """Those that compare a prediction with a reference."""
 LOSS_METRICS = ("loss", "perplexity")
 """Those that need the model, not its answer."""

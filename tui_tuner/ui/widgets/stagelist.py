@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widget import Widget
 
-from tui_tuner.runs.events import STAGES
+from tui_tuner.runs.vocabulary import STAGES
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.status import STAGE_STATES
 from tui_tuner.ui.text import clip
