@@ -117,6 +117,7 @@ def make_model(
     bits: int | None = None,
     seed: int = 7,
     vocabulary: int | None = None,
+    settings: dict[str, Any] | None = None,
 ) -> Path:
     """Writes a model folder that mlx-lm loads.
 
@@ -124,6 +125,7 @@ def make_model(
         kind: phi3, llama, qwen2 or gemma.
         bits: quantize with groups of 32 to so many bits.
         vocabulary: rows of the embedding when it should be larger than the tokenizer's vocabulary.
+        settings: of another architecture, put over those of the kind, whose tokenizer and template it takes.
     """
     import mlx.core as mx
     import mlx.nn as nn
@@ -150,6 +152,7 @@ def make_model(
     }
     if kind == "gemma":
         config |= {"head_dim": hidden // 4, "tie_word_embeddings": True}
+    config |= settings or {}
     mx.random.seed(seed)
     model_class, arguments = _get_classes(config)
     model: nn.Module = model_class(arguments.from_dict(config))

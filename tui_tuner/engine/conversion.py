@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from tui_tuner.engine.model_requests import ConvertModel
 from tui_tuner.engine.new_run import model_fingerprint
 from tui_tuner.engine.proofrows import ProofRows, rows_of_source
 from tui_tuner.engine.shelf import ModelShelf
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, brief
 from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.proof import Agreement, agreement
 from tui_tuner.models.device import working_memory
@@ -24,7 +26,7 @@ from tui_tuner.models.folder import check_folder, locate
 from tui_tuner.models.fuse import size_of
 from tui_tuner.models.libraries import ready
 from tui_tuner.models.load import Base, load_base, skeleton
-from tui_tuner.models.quantize import apply, plan
+from tui_tuner.models.quantize import Plan, apply, changes, plan
 from tui_tuner.models.scheme import scheme_of
 from tui_tuner.models.variants import Variant, known_variants, remember
 from tui_tuner.models.write import check_space, check_target, write_model
@@ -34,13 +36,21 @@ _TOKENS = 32
 """Tokens that are generated to see that a model speaks, and how fast."""
 
 
-def convert_model(request: ConvertModel, control: JobControl, shelf: ModelShelf) -> dict[str, Any]:
-    """Plans, and unless only that is asked for, converts, verifies and writes.
+def forecast_conversion(request: ConvertModel) -> dict[str, Any]:
+    """What a conversion would make, from the model's shapes alone.
+
+    Nothing is evaluated, no memory is taken, and mlx's limits are left to the thread that computes: so any thread that
+    clears its streams in the end may ask, while another one trains.
 
     Raises:
-        StopRequested: when asked to stop; nothing is left behind.
-        TunerError: the model cannot be had, the scheme does not fit it, or the result cannot be written.
+        TunerError: the model cannot be had, or the scheme does not fit it.
     """
+    _, folder, _, made = _planned(request)
+    return {**made.as_json(), "variants": [each.as_json() for each in known_variants(model_fingerprint(folder))]}
+
+
+def _planned(request: ConvertModel) -> tuple[Path | None, Path, Any, Plan]:
+    """The place, the source, its module tree, and what shall become of it; nothing is evaluated yet."""
     ready()
     scheme = scheme_of(
         request.bits, request.group_size, request.mode, request.recipe, request.dtype, dequantize=request.dequantize
@@ -48,21 +58,42 @@ def convert_model(request: ConvertModel, control: JobControl, shelf: ModelShelf)
     folder = locate(request.model)
     check_folder(folder)
     target = None if request.target is None else check_target(request.target, force=request.force, source=folder)
+    tree = skeleton(folder)
+    made = plan(tree, scheme)
+    if not changes(tree, made):
+        raise TunerError(
+            f"the model is stored so already ({scheme.text()})", code="nothing-to-do", where=request.model,
+            fix="ask for something else", usage=True,
+        )  # fmt: skip
+    return target, folder, tree, made
+
+
+def convert_model(request: ConvertModel, control: JobControl, shelf: ModelShelf) -> dict[str, Any]:
+    """Plans, and unless only that is asked for, converts, verifies and writes.
+
+    Raises:
+        StopRequested: when asked to stop; nothing is left behind.
+        TunerError: the model cannot be had, the scheme does not fit it, or the result cannot be written.
+    """
+    if request.target is None:
+        return forecast_conversion(request)
+    ready()
     with working_memory():
-        tree = skeleton(folder)
-        made = plan(tree, scheme)
-        before = known_variants(model_fingerprint(folder))
-        if target is None:
-            return {**made.as_json(), "variants": [variant.as_json() for variant in before]}
+        target, folder, tree, made = _planned(request)
+        assert target is not None
         check_space(target, made.bytes_after)
         base = shelf.base(request.model)
+        tree.update(base.model.parameters())  # what stays as it is is in memory once
         rows = rows_of_source(request.data, request.model, base.tokenizer, request.rows) if request.rows else None
         apply(tree, made, tell=lambda done, total, path: request.progress("modules", done, total), check=control.check)
         found: dict[str, Any] = {}
 
         def verify(written: Path) -> None:
             control.check()
-            found.update(_measured(base, load_base(written, base.template), rows, request, control))
+            tree.clear()  # it is on the disk now, and what is measured is what was read back from there
+            new = load_base(written, base.template)
+            with _broken_told():
+                found.update(_measured(base, new, rows, request, control))
 
         write_model(
             target, folder, tree, base.config, template=base.template, force=request.force, verify=verify
@@ -75,6 +106,19 @@ def convert_model(request: ConvertModel, control: JobControl, shelf: ModelShelf)
         **found,
         "variants": [each.as_json() for each in known_variants(model_fingerprint(folder))],
     }
+
+
+@contextmanager
+def _broken_told() -> Iterator[None]:
+    """A model that does not compute here is of no use here: half-precision experts, for one, need a GPU."""
+    try:
+        yield
+    except (RuntimeError, ValueError) as error:
+        raise TunerError(
+            f"the converted model does not run on this machine, so it was not kept ({brief(error)})",
+            code="convert-broken",
+            fix="choose another type or mode",
+        ) from error
 
 
 def _measured(

@@ -46,7 +46,11 @@ class ConvertModel:
     rows: int = 40
     force: bool = False
     progress: Work = field(default_factory=Work)
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "mlx"
+
+    @property
+    def lane(self) -> Literal["mlx", "side", "data"]:
+        """A forecast looks at shapes only: it needs no turn, and nobody waits for a run with it."""
+        return "side" if self.target is None else "mlx"
 
     @property
     def title(self) -> str:

@@ -15,6 +15,9 @@ from typing import Any
 from tui_tuner.errors import TunerError
 from tui_tuner.models.scheme import Params, Scheme
 
+_ENTRY = 66
+"""Bytes of a tensor's type, shape and place in the header of a safetensors file, about; its name comes on top."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -50,6 +53,7 @@ class Plan:
         bytes_before: of all weights as they are.
         bytes_after: of all weights as they will be, which is also what they take in memory.
         notes: what a person should know before.
+        header: bytes of the names and places of all tensors in the weight files, about.
     """
 
     scheme: Scheme
@@ -58,6 +62,7 @@ class Plan:
     bytes_before: int
     bytes_after: int
     notes: list[str] = field(default_factory=list)
+    header: int = 0
 
     @property
     def bits_per_weight(self) -> float:
@@ -75,6 +80,7 @@ class Plan:
             "parameters": self.parameters,
             "bytes_before": self.bytes_before,
             "bytes": self.bytes_after,
+            "bytes_on_disk": self.bytes_after + self.header,
             "bits_per_weight": self.bits_per_weight,
             "unquantized": [{"module": part.path, "reason": part.reason} for part in self.kept],
             "notes": self.notes,
@@ -131,7 +137,7 @@ def plan(model: Any, scheme: Scheme) -> Plan:
         )
     quantized = {part.path for part in parts}
     floats = _float_bytes(model, scheme.dtype)
-    before = after = rest = 0
+    before = after = rest = header = 0
     for name, value in tree_flatten(model.parameters()):
         before += value.nbytes
         owner, _, leaf = name.rpartition(".")
@@ -139,13 +145,29 @@ def plan(model: Any, scheme: Scheme) -> Plan:
             continue
         after += value.size * floats(name, value)
         rest += value.size
+        header += _ENTRY + len(name)
     modules = dict(quantizable(model))
     for part in parts:
         module = modules[part.path]
         weight = module.scales if part.before else module.weight
         float_bytes = floats(f"{part.path}.weight", weight) if _is_float(weight) else 2
         after += stored_bytes(part.shape, part.after, float_bytes)
-    return Plan(scheme, parts, rest + sum(part.weights for part in parts), before, after, _notes(parts, scheme))
+        leaves = () if part.after is None else ("scales", "biases") if part.after.mode == "affine" else ("scales",)
+        header += sum(_ENTRY + len(part.path) + 1 + len(leaf) for leaf in ("weight", *leaves))
+    parameters = rest + sum(part.weights for part in parts)
+    return Plan(scheme, parts, parameters, before, after, _notes(parts, scheme), header)
+
+
+def changes(model: Any, made: Plan) -> bool:
+    """Whether a plan would change anything about a model, which is one that it was made for."""
+    from mlx.utils import tree_flatten
+
+    if any(part.before != part.after for part in made.parts):
+        return True
+    return bool(made.scheme.dtype) and any(
+        _is_float(value) and _castable(model, name) and str(value.dtype) != f"mlx.core.{made.scheme.dtype}"
+        for name, value in tree_flatten(model.parameters())
+    )
 
 
 def apply(

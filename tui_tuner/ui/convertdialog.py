@@ -164,17 +164,16 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
     def _look(self) -> None:
         """Shows the forecast when it has come; a taken folder is told of until the wish changes."""
         width = self.query_one("#convert-forecast").size.width
-        told: object = (width, self._forecast.result or self._forecast.problem or self._waiting)
+        told: object = (width, self._forecast.result or self._forecast.problem, self._before)
         if not self._refused and told != self._told:
             self._told = told
             self.query_one("#convert-forecast", Static).update(self._drawn())
 
     @property
-    def _waiting(self) -> str:
+    def _before(self) -> str:
+        """What has to end before a conversion can begin; empty when nothing has to."""
         active = self._engine.active("mlx")
-        if active is not None and active is not self._forecast.handle:
-            return f"waits for its turn: {visible(active.title)} comes first …"
-        return "looking at what would come out …"
+        return active.title if active is not None else ""
 
     def _drawn(self) -> Content:
         width = max(self.query_one("#convert-forecast").size.width, 40)
@@ -182,8 +181,11 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
             return notice("✗", self._forecast.problem, "bold $text-error", width)
         found = self._forecast.result
         if not isinstance(found, dict):
-            return Content.styled(f"◌ {self._waiting}", "$text-muted")
-        return forecast(found, self._usable, width)
+            return Content.styled("◌ looking at what would come out …", "$text-muted")
+        told = [forecast(found, self._usable, width)]
+        if self._before:
+            told.append(notice("◌", f"It will begin when {self._before} has ended.", "$text-accent", width))
+        return lines(told)
 
     # -- the end ------------------------------------------------------------------------------------------------
 

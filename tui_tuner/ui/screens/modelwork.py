@@ -81,9 +81,11 @@ class ModelWorkScreen(WorkbenchScreen):
 
     def draw_work(self) -> None:
         """The line that says what is being done."""
-        told = self._work.told()
+        told = self._work.told(self.tuner.engine.active())
         self.set_class(bool(told), "-working")
-        line = Content.assemble(("◌ ", "bold $text-accent"), visible(told), ("   x", "bold $text-primary"), " stops it")
+        waits = all(handle.status is JobStatus.QUEUED for handle in self._work.going)
+        key, does = ("   x", "bold $text-primary"), " takes it back" if waits else " stops it"
+        line = Content.assemble(("◌ ", "bold $text-accent"), visible(told), key, does)
         self.query_one("#models-doing", Static).update(line if told else "")
 
     def on_engine_changed(self) -> None:

@@ -50,8 +50,12 @@ class ModelWork:
         for handle in self.going:
             handle.control.stop()
 
-    def told(self) -> str:
-        """What is going on, in words; empty when nothing is."""
+    def told(self, before: JobHandle | None = None) -> str:
+        """What is going on, in words; empty when nothing is.
+
+        Args:
+            before: the job that has the turn, for which others wait.
+        """
         going = self.going
         if not going:
             return ""
@@ -60,7 +64,7 @@ class ModelWork:
             return "Stopping …"
         name = sentence_of(handle)
         if handle.status is not JobStatus.RUNNING:
-            return f"{name}: waits for its turn"
+            return f"{name}: waits until {before.title} has ended" if before is not None else f"{name}: waits"
         work = getattr(handle.request, "progress", None)
         done = f"{work.what} {work.done:,} of {work.total:,}" if work is not None and work.total else "loading"
         more = f", {len(going) - 1} more to come" if len(going) > 1 else ""
