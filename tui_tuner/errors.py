@@ -7,7 +7,12 @@ a secret, or text of a library that says nothing to the reader.
 
 from __future__ import annotations
 
+import os
+import re
 from typing import Any
+
+_TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+_LOOKS_SECRET = re.compile(r"hf_[A-Za-z0-9]{16,}|(?<=Bearer )[^\s'\"]+|(?<=\?)(?:[\w.~-]+=[^\s'\"]*)")
 
 
 class TunerError(Exception):
@@ -46,10 +51,20 @@ class TunerError(Exception):
         return self.sentence()
 
 
+def without_secrets(text: str) -> str:
+    """A library's text or a traceback, with tokens and what addresses carry behind their question mark blotted out."""
+    for name in _TOKENS:
+        token = os.environ.get(name, "").strip()
+        if len(token) > 4:
+            text = text.replace(token, "***")
+    return _LOOKS_SECRET.sub("***", text)
+
+
 def brief(error: BaseException, limit: int = 200) -> str:
     """What a library's exception says, fit to stand inside a sentence: its first line, cut, without a full stop."""
     lines = str(error).strip().splitlines()
     text = lines[0].strip() if lines else ""
     if isinstance(error, KeyError):  # whose text is the bare key in quotes
         text = str(error.args[0]) if error.args and " " in str(error.args[0]) else f"there is no {text or 'such key'}"
+    text = without_secrets(text)
     return (text if len(text) <= limit else text[: limit - 2] + " …").rstrip(".") or type(error).__name__

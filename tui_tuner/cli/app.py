@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui_tuner import __version__
-from tui_tuner.cli import dataset, evaluating, models, probing, reporting, scoring, steering
+from tui_tuner.cli import dataset, evaluating, hub, models, probing, reporting, scoring, steering
 from tui_tuner.cli.attach import attach
 from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
-from tui_tuner.errors import TunerError, brief
+from tui_tuner.errors import TunerError, brief, without_secrets
 
 if TYPE_CHECKING:
     from tui_tuner.engine.ranks.hosts import RankPlan
@@ -61,7 +61,7 @@ def run(arguments: Sequence[str]) -> int:
 
 def _fail(error: TunerError, wants_json: bool, debug: bool) -> int:
     if debug:
-        traceback.print_exc(file=sys.stderr)
+        sys.stderr.write(without_secrets(traceback.format_exc()))
     with opened(json=wants_json) as output:
         output.error(error)
     return 2 if error.usage else 1
@@ -184,6 +184,7 @@ app.command()(evaluating.checkpoints)
 app.command()(scoring.score)
 app.command()(scoring.compare)
 app.command()(models.models)
+app.command()(hub.download)
 app.command()(models.inspect)
 app.command()(models.convert)
 app.command()(models.fuse)

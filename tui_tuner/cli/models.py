@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tui_tuner.cli.hub import fetching, telling
 from tui_tuner.cli.options import Debug, Json, RunsDir
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -31,10 +32,10 @@ def models(runs_dir: RunsDir = None, json: Json = False, debug: Debug = False) -
         for model in found:
             told = model.as_json(usable)
             bits = f"{model.bits:.1f}" if model.bits else "–"
-            size = _megabytes(model.bytes) if model.bytes else "–"
+            size = megabytes(model.bytes) if model.bytes else "–"
             fits = [_FITS[told["fits"].get(use)] for use in ("run", "train")]
             output.say(f"{model.path:<44}{size:>9}{bits:>6}  {fits[0]:<12}{fits[1]:<12}{_remark(model)}".rstrip())
-        output.say(f"A job can have {_megabytes(usable)} of memory on this machine.")
+        output.say(f"A job can have {megabytes(usable)} of memory on this machine.")
     return 0
 
 
@@ -54,7 +55,8 @@ def inspect(model: Model, json: Json = False, debug: Debug = False) -> int:
     from tui_tuner.models.inspect import inspect_model
 
     with opened(json=json, debug=debug) as output:
-        found = inspect_model(model)
+        with fetching(output):
+            found = inspect_model(model)
         if json:
             output.document(found.as_json())
         else:
@@ -91,12 +93,12 @@ def convert(
         request = ConvertModel(
             model, to, bits, group_size, mode, recipe, dtype, dequantize, data, rows, force
         )  # fmt: skip
-        found = _done(request, output)
+        found = done(request, output)
         if json:
             output.document(found)
             return 0
         output.say(
-            f"{found['scheme']}: {_megabytes(found['bytes_before'])} → {_megabytes(found['bytes'])}, "
+            f"{found['scheme']}: {megabytes(found['bytes_before'])} → {megabytes(found['bytes'])}, "
             f"{found['bits_per_weight']:.2f} bits a weight"
         )
         for note in found["notes"]:
@@ -135,7 +137,7 @@ def fuse(
     from tui_tuner.engine.model_requests import FuseAdapter
 
     with opened(json=json, debug=debug) as output:
-        found = _done(FuseAdapter(run, to, adapter, way, data, rows, runs_dir, force, lossy), output)
+        found = done(FuseAdapter(run, to, adapter, way, data, rows, runs_dir, force, lossy), output)
         if json:
             output.document(found)
             return 0
@@ -144,7 +146,7 @@ def fuse(
             kept = "–" if one["kept"] is None else f"{100 * one['kept']:.2f} %"
             sign = "✓" if one["holds"] else "✗"
             output.say(
-                f"  {sign} {one['way']:<12} {_megabytes(one['bytes']):>10}  kept {kept:>9}  KL {one['kl']:.2g}  "
+                f"  {sign} {one['way']:<12} {megabytes(one['bytes']):>10}  kept {kept:>9}  KL {one['kl']:.2g}  "
                 f"same token {one['top1_agreement']:.1%}  loss {one['loss']['fused']:.4f}  "
                 f"answers {one['exact']['same']}/{one['exact']['of']}  {one['text']}"
             )
@@ -171,7 +173,7 @@ def export(
     from tui_tuner.engine.model_requests import ExportAdapter
 
     with opened(json=json, debug=debug) as output:
-        found = _done(ExportAdapter(run, to, format, adapter, runs_dir), output)
+        found = done(ExportAdapter(run, to, format, adapter, runs_dir), output)
         if json:
             output.document(found)
         else:
@@ -190,7 +192,7 @@ def import_(
     from tui_tuner.engine.model_requests import ImportAdapter
 
     with opened(json=json, debug=debug) as output:
-        found = _done(ImportAdapter(source, model, to), output)
+        found = done(ImportAdapter(source, model, to), output)
         if json:
             output.document(found)
         else:
@@ -205,33 +207,28 @@ def _variants(variants: list[dict[str, Any]], output: Output) -> None:
     for one in variants:
         worth = "" if one["perplexity"] is None else f"  perplexity {one['perplexity']:.4f}  KL {one['kl']:.2g}"
         output.say(
-            f"  {_megabytes(one['bytes']):>10}  {one['bits_per_weight']:5.2f} bits{worth}  "
+            f"  {megabytes(one['bytes']):>10}  {one['bits_per_weight']:5.2f} bits{worth}  "
             f"{one['tokens_per_second']:,.0f} tokens/s  {one['scheme']}  {one['path']}"
         )
 
 
-def _megabytes(size: int) -> str:
+def megabytes(size: int) -> str:
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
-def _done(request: Any, output: Output) -> dict[str, Any]:
+def done(request: Any, output: Output, stopped: str = "stopped; nothing was written") -> dict[str, Any]:
     """The result of a request, its progress told on the way.
+
+    Args:
+        stopped: what is said when it was stopped.
 
     Raises:
         TunerError: it failed, or was stopped.
     """
     from tui_tuner.cli.headless import perform
 
-    said: list[tuple[str, int]] = []
-    work = request.progress
-
-    def look() -> None:
-        tenth = 10 * work.done // work.total if work.total else 0
-        if work.what and (not said or said[-1] != (work.what, tenth)):
-            said.append((work.what, tenth))
-            output.note(f"  {work.what}: {work.done} of {work.total}")
-
+    look = telling(request.progress, output)
     found = perform(request, look)
     if found is None:
-        raise TunerError("stopped; nothing was written", code="stopped")
+        raise TunerError(stopped, code="stopped")
     return dict(found)

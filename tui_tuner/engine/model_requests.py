@@ -6,15 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Literal
 
-
-class Work:
-    """How far a job is: what it does, and parts done and in all. Written by the worker, read by whoever shows it."""
-
-    def __init__(self) -> None:
-        self.what, self.done, self.total = "", 0, 0
-
-    def __call__(self, what: str, done: int, total: int) -> None:
-        self.what, self.done, self.total = what, done, total
+from tui_tuner.engine.work import Work
 
 
 @dataclass(frozen=True)

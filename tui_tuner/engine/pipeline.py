@@ -7,6 +7,7 @@ must never do again what was finished, and never leave a run without an end even
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from tui_tuner.engine.chat_form import form_of_run, record_form
 from tui_tuner.engine.data_stage import lint_or_refuse
 from tui_tuner.engine.document import document_of
 from tui_tuner.engine.evaluate_stage import Examiner, Subject, TestRows, check_cases, judged, test_rows
+from tui_tuner.engine.fetching import logged
 from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, note_ranks, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
@@ -32,12 +34,13 @@ from tui_tuner.engine.rows import tokenised
 from tui_tuner.engine.run_store import checkpoints
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.engine.train_stage import TrainStage, make_order, put_start, settled
-from tui_tuner.errors import TunerError, brief
+from tui_tuner.errors import TunerError, brief, without_secrets
 from tui_tuner.evaluation.benchmark import BenchmarkResult
 from tui_tuner.evaluation.report import write_report
 from tui_tuner.models.adapters import attach
 from tui_tuner.models.device import working_memory
 from tui_tuner.models.folder import locate
+from tui_tuner.models.hub import watching
 from tui_tuner.models.libraries import backend, backend_advice, ready
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.models.start import locate_start
@@ -116,7 +119,7 @@ class _Pipeline:
             reason = "interrupted"
             raise
         except BaseException as error:  # a panic in a library's Rust code is no Exception
-            traceback.print_exc()  # to engine.log
+            sys.stderr.write(without_secrets(traceback.format_exc()))  # to engine.log
             reason = f"an unexpected error: {type(error).__name__}: {brief(error)}"
             raise TunerError(
                 reason,
@@ -207,7 +210,8 @@ class _Pipeline:
         Returns:
             The base, and the model that training begins with.
         """
-        place = locate(experiment.model.path, read_base(self._folder))
+        with watching(logged(self._emit, self._control.check)):
+            place = locate(experiment.model.path, read_base(self._folder))
         self._emit("log", level="info", text=f"mlx computes on {backend()}")
         if self._place.size > 1:
             text = f"{self._place.size} ranks train together over {self._place.backend}"

@@ -6,13 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from tui_tuner.engine.hub_requests import HubRequest
 from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
 from tui_tuner.engine.results import TokenSink
 
 if TYPE_CHECKING:
     from tui_tuner.config import Experiment
 
-Lane = Literal["mlx", "side", "data"]
+Lane = Literal["mlx", "side", "data", "net"]
 
 
 @dataclass(frozen=True)
@@ -344,5 +345,6 @@ Request = (
     | PickCheckpoint
     | ModelRequest
     | ModelQuestion
+    | HubRequest
     | RunTasks
 )

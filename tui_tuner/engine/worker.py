@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.engine.desk import DataClerk, DataDesk
+from tui_tuner.engine.hub_requests import HubRequest
 from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import (
@@ -42,7 +43,7 @@ from tui_tuner.runs.control import StopRequested
 _log = logging.getLogger("tui_tuner")
 _log.addHandler(logging.NullHandler())
 
-_LANES: tuple[Lane, ...] = ("mlx", "side", "data")
+_LANES: tuple[Lane, ...] = ("mlx", "side", "data", "net")
 _REMEMBERED = 32
 """Jobs that have ended and are still told of. Results can be large, and a session may last for weeks."""
 
@@ -263,8 +264,11 @@ class _Performer:
         self._clerk = DataClerk(desk)
 
     def __call__(self, handle: JobHandle) -> Any:
+        from tui_tuner.engine.fetching import heard
+
         try:
-            return self._perform(handle)
+            with heard(handle):
+                return self._perform(handle)
         except (StopRequested, TunerError):
             raise
         except BaseException:
@@ -297,6 +301,10 @@ class _Performer:
             from tui_tuner.engine.modeljobs import perform_model_job
 
             return perform_model_job(request, handle.control, self._models())
+        if isinstance(request, HubRequest):
+            from tui_tuner.engine.fetching import answer_about_hub
+
+            return answer_about_hub(request, handle.control)
         if isinstance(request, ModelQuestion):
             from tui_tuner.engine.modelshelves import answer_about_models
 

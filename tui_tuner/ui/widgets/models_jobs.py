@@ -66,7 +66,7 @@ class ModelWork:
         if handle.status is not JobStatus.RUNNING:
             return f"{name}: waits until {before.title} has ended" if before is not None else f"{name}: waits"
         work = getattr(handle.request, "progress", None)
-        done = f"{work.what} {work.done:,} of {work.total:,}" if work is not None and work.total else "loading"
+        done = f"{work.what} {work.told()}" if work is not None and work.total else "loading"
         more = f", {len(going) - 1} more to come" if len(going) > 1 else ""
         return f"{name}: {done}{more}"
 
