@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui_tuner import __version__
-from tui_tuner.cli import dataset, evaluating, hub, models, probing, reporting, scoring, steering
+from tui_tuner.cli import converting, dataset, evaluating, hub, models, probing, reporting, scoring, steering
 from tui_tuner.cli.attach import attach
 from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
@@ -186,7 +186,7 @@ app.command()(scoring.compare)
 app.command()(models.models)
 app.command()(hub.download)
 app.command()(models.inspect)
-app.command()(models.convert)
+app.command()(converting.convert)
 app.command()(models.fuse)
 app.command()(models.export)
 app.command("import")(models.import_)

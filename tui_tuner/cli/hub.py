@@ -25,7 +25,7 @@ def download(
     debug: Debug = False,
 ) -> int:
     """Downloads a model into the Hub's cache, and goes on where an earlier attempt was cut off."""
-    from tui_tuner.cli.models import done
+    from tui_tuner.cli.modeloptions import done
     from tui_tuner.engine.hub_requests import DownloadModel
 
     with opened(json=json, debug=debug) as output:

@@ -1,4 +1,4 @@
-"""The commands about models themselves: what one is, another form of it, and a run merged into its base."""
+"""The commands about models themselves: which there are, what one is, and a run merged into its base or handed on."""
 
 from __future__ import annotations
 
@@ -7,16 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from tui_tuner.cli.hub import fetching, telling
+from tui_tuner.cli.hub import fetching
+from tui_tuner.cli.modeloptions import Data, Force, Model, Rows, To, done, megabytes
 from tui_tuner.cli.options import Debug, Json, RunsDir
-from tui_tuner.cli.output import Output, opened
-from tui_tuner.errors import TunerError
-
-Model = Annotated[str, typer.Argument(help="Model folder, hub name, or embedded:phi3-tiny.")]
-To = Annotated[Path | None, typer.Option("--to", help="The folder to be made; without it nothing is written.")]
-Data = Annotated[str, typer.Option("--data", help="Source of the rows to measure on, best your own.")]
-Rows = Annotated[int, typer.Option("--rows", min=0, help="At most so many rows.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a model that is there.")]
+from tui_tuner.cli.output import opened
 
 
 def models(runs_dir: RunsDir = None, json: Json = False, debug: Debug = False) -> int:
@@ -63,56 +57,6 @@ def inspect(model: Model, json: Json = False, debug: Debug = False) -> int:
             for line in found.lines():
                 output.say(line)
         return 1 if found.facts.problems else 0
-
-
-def convert(
-    model: Model,
-    to: To = None,
-    bits: Annotated[int | None, typer.Option("--bits", help="2, 3, 4, 5, 6 or 8.", show_default=False)] = None,
-    group_size: Annotated[
-        int | None, typer.Option("--group-size", help="Weights that share a scale: 32, 64 or 128.", show_default=False)
-    ] = None,
-    mode: Annotated[str, typer.Option("--mode", help="affine, mxfp4, nvfp4 or mxfp8.")] = "affine",
-    recipe: Annotated[
-        str, typer.Option("--recipe", help="Mixed bits: mixed_2_6, mixed_3_4, mixed_3_6 or mixed_4_6.")
-    ] = "",
-    dtype: Annotated[
-        str, typer.Option("--dtype", help="Type of what is not quantized: float16, bfloat16 or float32.")
-    ] = "",
-    dequantize: Annotated[bool, typer.Option("--dequantize", help="Take quantization off.")] = False,
-    data: Data = "",
-    rows: Rows = 40,
-    force: Force = False,
-    json: Json = False,
-    debug: Debug = False,
-) -> int:
-    """Quantizes, de-quantizes or casts a model and measures what that did; without --to it forecasts only."""
-    from tui_tuner.engine.model_requests import ConvertModel
-
-    with opened(json=json, debug=debug) as output:
-        request = ConvertModel(
-            model, to, bits, group_size, mode, recipe, dtype, dequantize, data, rows, force
-        )  # fmt: skip
-        found = done(request, output)
-        if json:
-            output.document(found)
-            return 0
-        output.say(
-            f"{found['scheme']}: {megabytes(found['bytes_before'])} → {megabytes(found['bytes'])}, "
-            f"{found['bits_per_weight']:.2f} bits a weight"
-        )
-        for note in found["notes"]:
-            output.say(f"  {note}")
-        if to is None:
-            output.say("nothing was written; --to FOLDER makes it")
-        elif found["perplexity"] is not None:
-            before, after = found["perplexity"]["before"], found["perplexity"]["after"]
-            output.say(f"perplexity {before:.4f} → {after:.4f} on {found['measured_on']}")
-            output.say(f"KL {found['kl']:.3g} nats per token, same likeliest token {found['top1_agreement']:.1%}")
-        _variants(found["variants"], output)
-        if to is not None:
-            output.say(f"model {found['path']}")
-    return 0
 
 
 def fuse(
@@ -198,37 +142,3 @@ def import_(
         else:
             output.say(f"{found['path']}: moves the base by {found['changes']:.3g} nats per token on plain text")
     return 0
-
-
-def _variants(variants: list[dict[str, Any]], output: Output) -> None:
-    if not variants:
-        return
-    output.say("variants made of this model:")
-    for one in variants:
-        worth = "" if one["perplexity"] is None else f"  perplexity {one['perplexity']:.4f}  KL {one['kl']:.2g}"
-        output.say(
-            f"  {megabytes(one['bytes']):>10}  {one['bits_per_weight']:5.2f} bits{worth}  "
-            f"{one['tokens_per_second']:,.0f} tokens/s  {one['scheme']}  {one['path']}"
-        )
-
-
-def megabytes(size: int) -> str:
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
-
-
-def done(request: Any, output: Output, stopped: str = "stopped; nothing was written") -> dict[str, Any]:
-    """The result of a request, its progress told on the way.
-
-    Args:
-        stopped: what is said when it was stopped.
-
-    Raises:
-        TunerError: it failed, or was stopped.
-    """
-    from tui_tuner.cli.headless import perform
-
-    look = telling(request.progress, output)
-    found = perform(request, look)
-    if found is None:
-        raise TunerError(stopped, code="stopped")
-    return dict(found)

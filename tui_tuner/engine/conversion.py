@@ -14,9 +14,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tui_tuner.engine.calibration import Calibration, calibration_of
 from tui_tuner.engine.model_requests import ConvertModel
 from tui_tuner.engine.new_run import model_fingerprint
-from tui_tuner.engine.proofrows import ProofRows, rows_of_source
+from tui_tuner.engine.proofrows import ProofRows, drafted, passages, rows_of_draft
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.evaluation.generate import greedy_answers
@@ -24,14 +25,18 @@ from tui_tuner.evaluation.proof import Agreement, agreement
 from tui_tuner.models.device import working_memory
 from tui_tuner.models.folder import check_folder, locate
 from tui_tuner.models.fuse import size_of
+from tui_tuner.models.learned.learn import learn
+from tui_tuner.models.learned.planning import plan_learned
 from tui_tuner.models.libraries import ready
 from tui_tuner.models.load import Base, load_base, skeleton
-from tui_tuner.models.quantize import Plan, apply, changes, plan
+from tui_tuner.models.quantize import Plan, apply, changes
 from tui_tuner.models.scheme import scheme_of
 from tui_tuner.models.variants import Variant, known_variants, remember
 from tui_tuner.models.write import check_space, check_target, write_model
 from tui_tuner.runs.control import JobControl
 
+_SEED = 0
+"""By which the rows are drawn that a learned method looks at."""
 _TOKENS = 32
 """Tokens that are generated to see that a model speaks, and how fast."""
 
@@ -53,13 +58,19 @@ def _planned(request: ConvertModel) -> tuple[Path | None, Path, Any, Plan]:
     """The place, the source, its module tree, and what shall become of it; nothing is evaluated yet."""
     ready()
     scheme = scheme_of(
-        request.bits, request.group_size, request.mode, request.recipe, request.dtype, dequantize=request.dequantize
+        request.bits,
+        request.group_size,
+        request.mode,
+        request.recipe,
+        request.dtype,
+        dequantize=request.dequantize,
+        learned=request.learned,
     )
     folder = locate(request.model)
-    check_folder(folder)
+    config = check_folder(folder)
     target = None if request.target is None else check_target(request.target, force=request.force, source=folder)
     tree = skeleton(folder)
-    made = plan(tree, scheme)
+    made = plan_learned(tree, config, scheme)
     if not changes(tree, made):
         raise TunerError(
             f"the model is stored so already ({scheme.text()})", code="nothing-to-do", where=request.model,
@@ -84,9 +95,14 @@ def convert_model(request: ConvertModel, control: JobControl, shelf: ModelShelf)
         check_space(target, made.bytes_after)
         base = shelf.base(request.model)
         tree.update(base.model.parameters())  # what stays as it is is in memory once
-        rows = rows_of_source(request.data, request.model, base.tokenizer, request.rows) if request.rows else None
-        apply(tree, made, tell=lambda done, total, path: request.progress("modules", done, total), check=control.check)
-        found: dict[str, Any] = {}
+        rows, calibration = _rows(request, base)
+        if calibration is None:
+            apply(
+                tree, made, tell=lambda done, total, path: request.progress("modules", done, total), check=control.check
+            )
+        else:
+            made = learn(base, tree, made, calibration.rows, tell=request.progress, check=control.check)
+        found: dict[str, Any] = {"calibrated_on": calibration.source if calibration is not None else None}
 
         def verify(written: Path) -> None:
             control.check()
@@ -119,6 +135,25 @@ def _broken_told() -> Iterator[None]:
             code="convert-broken",
             fix="choose another type or mode",
         ) from error
+
+
+def _rows(request: ConvertModel, base: Base) -> tuple[ProofRows | None, Calibration | None]:
+    """The rows that the result is measured on, and those that a learned method looks at.
+
+    Raises:
+        TunerError: the source cannot be read, or has too few rows for both.
+    """
+    if not request.rows and request.learned is None:
+        return None, None
+    made, named = drafted(request.data, request.model)
+    rows = None
+    if request.rows:
+        tokenizer, most = base.tokenizer, request.rows
+        rows = passages(tokenizer, most) if made is None else rows_of_draft(made, named, tokenizer, most)
+    if request.learned is None:
+        return rows, None
+    measured = rows.rows if rows is not None else []
+    return rows, calibration_of(made, named, base.tokenizer, request.learned.rows, measured, _SEED)
 
 
 def _measured(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from tui_tuner.engine.work import Work
+from tui_tuner.models.learned.methods import Learned
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class ConvertModel:
         data: source of the rows that the result is measured on; empty takes a few passages of plain text.
         rows: at most so many of them; 0 measures nothing.
         force: whether a model that is there is replaced.
+        learned: a method that looks at rows of `data` first; None rounds without.
     """
 
     model: str
@@ -37,6 +39,7 @@ class ConvertModel:
     data: str = ""
     rows: int = 40
     force: bool = False
+    learned: Learned | None = None
     progress: Work = field(default_factory=Work)
 
     @property

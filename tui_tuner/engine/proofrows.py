@@ -14,7 +14,7 @@ from typing import Any
 
 from tui_tuner.config import Experiment
 from tui_tuner.config.presets import load_preset
-from tui_tuner.data.draft import draft
+from tui_tuner.data.draft import Draft, draft
 from tui_tuner.data.examples import Example, prompt_tokens, tokenise_many
 from tui_tuner.data.prepare import Row, read_prepared, row_kind
 from tui_tuner.errors import TunerError
@@ -50,18 +50,36 @@ def rows_of_source(data: str, model: str, tokenizer: Any, most: int, base: Path 
     Raises:
         TunerError: the source cannot be read, or has no row that can be used.
     """
+    made, named = drafted(data, model, base)
+    return passages(tokenizer, most) if made is None else rows_of_draft(made, named, tokenizer, most)
+
+
+def drafted(data: str, model: str, base: Path | None = None) -> tuple[Draft | None, str]:
+    """The rows of a source, or of the embedded data for the embedded model, and what it is called; else None.
+
+    Raises:
+        TunerError: the source cannot be read.
+    """
     if data and not data.startswith(EMBEDDED):
         experiment = Experiment.model_validate({"model": {"path": model}, "data": {"source": data}})
     elif data or model.startswith(EMBEDDED):
         experiment, _ = load_preset("quickstart")
     else:
-        return passages(tokenizer, most)
-    made = draft(experiment.data, experiment.run.seed, base)
+        return None, ""
+    return draft(experiment.data, experiment.run.seed, base), data or experiment.data.source
+
+
+def rows_of_draft(made: Draft, named: str, tokenizer: Any, most: int) -> ProofRows:
+    """The first held-out rows of a source, or of its training rows where it has no others.
+
+    Raises:
+        TunerError: it has no rows, or one of them cannot be used.
+    """
     for part in _HELD_OUT:
         if part in made.parts and len(made.parts[part].pairs):
             rows = list(made.some(made.parts[part].pairs[:most].tolist()))
-            return _tokenised(rows, tokenizer, f"{len(rows)} rows of {data or experiment.data.source}")
-    raise TunerError("the source has no rows", code="no-rows", where=data, fix="give another with --data")
+            return _tokenised(rows, tokenizer, f"{len(rows)} rows of {named}")
+    raise TunerError("the source has no rows", code="no-rows", where=named, fix="give another with --data")
 
 
 def rows_of_run(run: RunFolder, tokenizer: Any, most: int) -> ProofRows:

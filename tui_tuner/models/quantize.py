@@ -54,6 +54,7 @@ class Plan:
         bytes_after: of all weights as they will be, which is also what they take in memory.
         notes: what a person should know before.
         header: bytes of the names and places of all tensors in the weight files, about.
+        memory: bytes that making it needs, about, where that is more than the model itself; 0 otherwise.
     """
 
     scheme: Scheme
@@ -63,6 +64,7 @@ class Plan:
     bytes_after: int
     notes: list[str] = field(default_factory=list)
     header: int = 0
+    memory: int = 0
 
     @property
     def bits_per_weight(self) -> float:
@@ -84,6 +86,8 @@ class Plan:
             "bits_per_weight": self.bits_per_weight,
             "unquantized": [{"module": part.path, "reason": part.reason} for part in self.kept],
             "notes": self.notes,
+            "method": self.scheme.learned.as_json() if self.scheme.learned is not None else None,
+            "memory_to_make": self.memory or None,
         }
 
 
@@ -118,15 +122,22 @@ def quantizable(model: Any) -> Iterator[tuple[str, Any]]:
             yield path, module
 
 
-def plan(model: Any, scheme: Scheme) -> Plan:
+Choice = Callable[[str, Any], Params | None]
+"""How a module, given by path and itself, shall be quantized; None for not at all."""
+
+
+def plan(model: Any, scheme: Scheme, adjust: Callable[[Choice], Choice] = lambda choose: choose) -> Plan:
     """What a scheme would make of a model. Looks at shapes only; nothing is changed or evaluated.
+
+    Args:
+        adjust: gets what scheme and architecture want for a module, and gives what a method makes of it.
 
     Raises:
         TunerError: when the recipe does not fit the model, or no module can be quantized as asked.
     """
     from mlx.utils import tree_flatten
 
-    choose = _chooser(model, scheme)
+    choose = adjust(_chooser(model, scheme))
     parts = [_part(path, module, choose(path, module), scheme) for path, module in quantizable(model)]
     if scheme.quantize is not None and not any(part.after for part in parts):
         width = max((part.shape[-1] for part in parts), default=0)
@@ -256,7 +267,7 @@ def dequantized(module: Any) -> Any:
     return plain
 
 
-def _chooser(model: Any, scheme: Scheme) -> Callable[[str, Any], Params | None]:
+def _chooser(model: Any, scheme: Scheme) -> Choice:
     """What the scheme, the recipe or the model itself wants for a module."""
     wanted = scheme.quantize
     if wanted is None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui_tuner.errors import TunerError
+from tui_tuner.models.learned.methods import Learned
 
 MODES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "affine": ((2, 3, 4, 5, 6, 8), (32, 64, 128)),
@@ -49,12 +50,14 @@ class Scheme:
         recipe: one of `RECIPES`, which chooses bits by module; empty for the same everywhere.
         dtype: of what is not quantized; empty keeps the model's.
         dequantize: takes quantization off.
+        learned: a method that looks at rows first; None rounds without.
     """
 
     quantize: Params | None = None
     recipe: str = ""
     dtype: str = ""
     dequantize: bool = False
+    learned: Learned | None = None
 
     def __post_init__(self) -> None:
         if self.quantize is None and not self.dtype and not self.dequantize:
@@ -68,6 +71,18 @@ class Scheme:
             raise _refused(f'"{self.dtype}" is no data type of weights', f"choose {_either(DTYPES)}")
         if self.quantize is not None:
             _check(self.quantize, self.recipe, dequantize=self.dequantize)
+            if self.learned is not None:
+                self._check_learned(self.learned, self.quantize)
+
+    def _check_learned(self, learned: Learned, params: Params) -> None:
+        if params.mode != "affine":
+            raise _refused("learned methods know the affine mode only", "leave --mode out")
+        if self.recipe and learned.method != "dwq":
+            raise _refused(f"{learned.method} chooses bits itself, without a recipe", "leave --recipe out")
+        if self.dtype:
+            raise _refused("learned methods keep the model's data type", "leave --dtype out")
+        if not self.recipe:
+            learned.check_bits(params.bits)
 
     def text(self) -> str:
         """The scheme in a few words."""
@@ -75,10 +90,18 @@ class Scheme:
         if self.dequantize and self.quantize is None:
             parts.append("not quantized")
         if self.quantize is not None:
-            parts.append(f"{self.recipe}, group {self.quantize.group_size}" if self.recipe else self.quantize.text())
+            parts += [self.learned.method] if self.learned is not None else []
+            parts.append(f"{self.recipe}, group {self.quantize.group_size}" if self.recipe else self._bits())
         if self.dtype:
             parts.append(self.dtype)
         return ", ".join(parts)
+
+    def _bits(self) -> str:
+        assert self.quantize is not None
+        if self.learned is None or self.learned.method != "dynamic":
+            return self.quantize.text()
+        low = self.quantize.bits
+        return f"{low} or {self.learned.high(low)} bits, group {self.quantize.group_size}"
 
 
 def scheme_of(
@@ -89,6 +112,7 @@ def scheme_of(
     dtype: str = "",
     *,
     dequantize: bool = False,
+    learned: Learned | None = None,
 ) -> Scheme:
     """A scheme with mlx-lm's own choices for what is not given.
 
@@ -97,10 +121,10 @@ def scheme_of(
     """
     if mode not in MODES:
         raise _refused(f'there is no quantization mode "{mode}"', f"choose {_either(MODES)}")
-    wanted = bits is not None or group_size is not None or bool(recipe) or mode != "affine"
+    wanted = bits is not None or group_size is not None or bool(recipe) or mode != "affine" or learned is not None
     of_mode = DEFAULTS[mode]
     quantize = Params(bits or of_mode[0], group_size or of_mode[1], mode) if wanted else None
-    return Scheme(quantize, recipe, dtype, dequantize)
+    return Scheme(quantize, recipe, dtype, dequantize, learned)
 
 
 def _check(params: Params, recipe: str, *, dequantize: bool) -> None:

@@ -1,0 +1,125 @@
+"""The command that stores a model in another way, and tells what that did to it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from tui_tuner.cli.modeloptions import Data, Force, Model, Rows, To, done, megabytes
+from tui_tuner.cli.options import Debug, Json
+from tui_tuner.cli.output import Output, opened
+from tui_tuner.errors import TunerError
+from tui_tuner.models.learned.methods import Learned
+
+
+def convert(
+    model: Model,
+    to: To = None,
+    bits: Annotated[int | None, typer.Option("--bits", help="2, 3, 4, 5, 6 or 8.", show_default=False)] = None,
+    group_size: Annotated[
+        int | None, typer.Option("--group-size", help="Weights that share a scale: 32, 64 or 128.", show_default=False)
+    ] = None,
+    mode: Annotated[str, typer.Option("--mode", help="affine, mxfp4, nvfp4 or mxfp8.")] = "affine",
+    recipe: Annotated[
+        str, typer.Option("--recipe", help="Mixed bits: mixed_2_6, mixed_3_4, mixed_3_6 or mixed_4_6.")
+    ] = "",
+    dtype: Annotated[
+        str, typer.Option("--dtype", help="Type of what is not quantized: float16, bfloat16 or float32.")
+    ] = "",
+    dequantize: Annotated[bool, typer.Option("--dequantize", help="Take quantization off.")] = False,
+    method: Annotated[
+        str, typer.Option("--method", help="Learn from rows of --data how to round: dynamic, awq, dwq or gptq.")
+    ] = "",
+    samples: Annotated[
+        int | None, typer.Option("--samples", help="Rows that a method looks at, at most.", show_default=False)
+    ] = None,
+    target_bits: Annotated[
+        float | None, typer.Option("--target-bits", help="dynamic: bits per weight in all.", show_default=False)
+    ] = None,
+    high_bits: Annotated[
+        int | None, typer.Option("--high-bits", help="dynamic: bits of what gets more.", show_default=False)
+    ] = None,
+    rest_bits: Annotated[
+        int | None, typer.Option("--rest-bits", help="awq, gptq: bits of embeddings.", show_default=False)
+    ] = None,
+    grid: Annotated[int | None, typer.Option("--grid", help="awq: steps of its search.", show_default=False)] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option("--learning-rate", help="dwq: of scales and offsets.", show_default=False)
+    ] = None,
+    iterations: Annotated[
+        int | None, typer.Option("--iterations", help="dwq: steps of four rows.", show_default=False)
+    ] = None,
+    data: Data = "",
+    rows: Rows = 40,
+    force: Force = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Quantizes, de-quantizes or casts a model and measures what that did; without --to it forecasts only."""
+    from tui_tuner.engine.model_requests import ConvertModel
+
+    with opened(json=json, debug=debug) as output:
+        own = (samples, target_bits, high_bits, rest_bits, grid, learning_rate, iterations)
+        learned = _learned(method, *own)
+        request = ConvertModel(
+            model, to, bits, group_size, mode, recipe, dtype, dequantize, data, rows, force, learned
+        )  # fmt: skip
+        found = done(request, output)
+        if json:
+            output.document(found)
+        else:
+            _say(found, output)
+    return 0
+
+
+def _learned(method: str, *own: Any) -> Learned | None:
+    """The method with its settings.
+
+    Raises:
+        TunerError: there is no such method, or a setting is not its own or is given without one.
+    """
+    if method:
+        return Learned(method, *own)
+    if any(value is not None for value in own):
+        raise TunerError(
+            "settings of a learned method are given, and no method",
+            code="bad-scheme",
+            fix="name it with --method",
+            usage=True,
+        )
+    return None
+
+
+def _say(found: dict[str, Any], output: Output) -> None:
+    """A document for a person."""
+    output.say(
+        f"{found['scheme']}: {megabytes(found['bytes_before'])} → {megabytes(found['bytes'])}, "
+        f"{found['bits_per_weight']:.2f} bits a weight"
+    )
+    for note in found["notes"]:
+        output.say(f"  {note}")
+    if "path" not in found:
+        output.say("nothing was written; --to FOLDER makes it")
+    else:
+        if found["calibrated_on"]:
+            output.say(f"learned from {found['calibrated_on']}")
+        if found["perplexity"] is not None:
+            before, after = found["perplexity"]["before"], found["perplexity"]["after"]
+            output.say(f"perplexity {before:.4f} → {after:.4f} on {found['measured_on']}")
+            output.say(f"KL {found['kl']:.3g} nats per token, same likeliest token {found['top1_agreement']:.1%}")
+    _variants(found["variants"], output)
+    if "path" in found:
+        output.say(f"model {found['path']}")
+
+
+def _variants(variants: list[dict[str, Any]], output: Output) -> None:
+    if not variants:
+        return
+    output.say("variants made of this model:")
+    for one in variants:
+        worth = "" if one["perplexity"] is None else f"  perplexity {one['perplexity']:.4f}  KL {one['kl']:.2g}"
+        output.say(
+            f"  {megabytes(one['bytes']):>10}  {one['bits_per_weight']:5.2f} bits{worth}  "
+            f"{one['tokens_per_second']:,.0f} tokens/s  {one['scheme']}  {one['path']}"
+        )
