@@ -106,7 +106,7 @@ CHAINS = [("llama", "lora", 4), ("qwen3", "dora", 4), ("gemma2", "full", 0), (EM
 EVERY_CHAIN = [
     (name, method, bits)
     for name in (*FAMILIES, EMBEDDED)
-    for method, bits in (("lora", 0), ("lora", 4), ("lora", 8), ("dora", 0), ("dora", 4), ("full", 0))
+    for method, bits in (("lora", 0), ("lora", 4), ("dora", 0), ("dora", 4), ("full", 0))
     if (name, method, bits) not in CHAINS
 ] + [(name, method, bits) for name in ODD for method, bits in (("lora", 0), ("lora", 4), ("full", 0))]
 

@@ -31,6 +31,7 @@ from tui_tuner.models.libraries import ready
 from tui_tuner.models.load import Base, load_base, skeleton
 from tui_tuner.models.quantize import Plan, apply, changes
 from tui_tuner.models.scheme import scheme_of
+from tui_tuner.models.staging import claimed
 from tui_tuner.models.variants import Variant, known_variants, remember
 from tui_tuner.models.write import check_space, check_target, write_model
 from tui_tuner.runs.control import JobControl
@@ -89,7 +90,7 @@ def convert_model(request: ConvertModel, control: JobControl, shelf: ModelShelf)
     if request.target is None:
         return forecast_conversion(request)
     ready()
-    with working_memory():
+    with working_memory(), claimed(request.target.expanduser().absolute()):
         target, folder, tree, made = _planned(request)
         assert target is not None
         check_space(target, made.bytes_after)

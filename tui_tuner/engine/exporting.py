@@ -21,21 +21,18 @@ from tui_tuner.evaluation.proof import proof
 from tui_tuner.models.adapters import CONFIG, WEIGHTS, load_adapter
 from tui_tuner.models.device import working_memory
 from tui_tuner.models.folder import locate, read_model_config
-from tui_tuner.models.fuse import PLAIN, fuse
+from tui_tuner.models.fuse import WHOLE, fuse, size_of
+from tui_tuner.models.gguf import check_gguf, write_gguf
 from tui_tuner.models.libraries import ready
 from tui_tuner.models.load import fresh_tree
 from tui_tuner.models.peft import from_peft, to_peft
-from tui_tuner.models.quantize import apply, plan
-from tui_tuner.models.scheme import scheme_of
-from tui_tuner.models.write import beside, check_target, take_place
+from tui_tuner.models.staging import beside, claimed, take_place
+from tui_tuner.models.write import check_space, check_target, not_written
 from tui_tuner.paths import runs_dir
 from tui_tuner.runs.control import JobControl
 from tui_tuner.runs.files import write_failure
 
 FORMATS = ("mlx", "peft", "gguf")
-GGUF_ARCHITECTURES = ("llama", "mistral", "mixtral")
-"""What mlx-lm's writer of GGUF knows."""
-_OTHERWISE = "merge with `tui-tuner fuse --way dequantized` and convert with llama.cpp's convert_hf_to_gguf.py"
 
 
 def export_adapter(request: ExportAdapter, control: JobControl, shelf: ModelShelf) -> dict[str, Any]:
@@ -94,45 +91,30 @@ def _gguf(request: ExportAdapter, target: Target, control: JobControl, shelf: Mo
         TunerError: mlx-lm cannot write this architecture or this tokenizer.
     """
     from mlx.utils import tree_flatten
-    from mlx_lm.gguf import convert_to_gguf
 
     place = request.target.expanduser().absolute()
     if place.suffix != ".gguf":
         raise TunerError("a GGUF file ends in .gguf", code="usage", where=str(place), fix="name it so", usage=True)
-    if place.exists():
-        raise TunerError(
-            "there is something already", code="exists", where=str(place), fix="name another file", usage=True
-        )
+    place = _free(place)
     home = read_base(target.run) if target.run is not None else None
-    kind = str(read_model_config(locate(target.model, home))["model_type"])
-    if kind not in GGUF_ARCHITECTURES:
-        raise TunerError(
-            f"mlx-lm writes GGUF for {', '.join(GGUF_ARCHITECTURES)} only, and this is {kind}",
-            code="gguf-unsupported",
-            where=request.run,
-            fix=_OTHERWISE,
-        )
-    with working_memory():
+    folder = locate(target.model, home)
+    check_gguf(read_model_config(folder), folder)
+    with working_memory(), claimed(place):
         subject = subject_of(target, shelf)
         base = subject.base
-        tree = fuse(base.model, subject.model, fresh_tree(base), PLAIN)
-        scheme = scheme_of(dtype="float16", dequantize=True)
-        apply(tree, plan(tree, scheme), check=control.check)
-        config = {k: v for k, v in base.config.items() if not k.startswith("quantization")}
-        place.parent.mkdir(parents=True, exist_ok=True)
-        partial = place.with_name(f".{place.stem}.partial.gguf")
-        try:
-            convert_to_gguf(base.path, dict(tree_flatten(tree.parameters())), config, str(partial))
-            partial.rename(place)
-        except OSError as error:
-            raise write_failure(error, place) from error
-        except (ValueError, KeyError, RuntimeError, NotImplementedError) as error:
-            raise TunerError(
-                f"mlx-lm cannot write this model as GGUF ({error})", code="gguf-unsupported", where=request.run,
-                fix=_OTHERWISE,
-            ) from error  # fmt: skip
-        finally:
-            partial.unlink(missing_ok=True)
+        control.check()
+        tree = fuse(base.model, subject.model, fresh_tree(base), WHOLE)
+        check_space(place, size_of(tree))
+        with beside(place) as hidden:
+            made = hidden / place.name
+            try:
+                write_gguf(made, dict(tree_flatten(tree.parameters())), base.config, folder)
+            except OSError as error:
+                raise write_failure(error, place) from error
+            except RuntimeError as error:
+                raise not_written(error, hidden, place) from error
+            control.check()
+            take_place(made, _free(place))
     return {"path": str(place), "format": "gguf", "files": [place.name], "bytes": place.stat().st_size}
 
 
@@ -148,4 +130,6 @@ def _made(place: Path) -> Iterator[Path]:
             yield folder
         except OSError as error:
             raise write_failure(error, place) from error
-        take_place(folder, place)
+        except RuntimeError as error:
+            raise not_written(error, folder, place) from error
+        take_place(folder, _free(place))

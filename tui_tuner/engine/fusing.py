@@ -6,6 +6,7 @@ What does not keep it is written only when that is asked for outright.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tui_tuner.models.device import working_memory
 from tui_tuner.models.fuse import Way, fuse, size_of, ways_for
 from tui_tuner.models.libraries import ready
 from tui_tuner.models.load import Base, fresh_tree, load_base
+from tui_tuner.models.staging import claimed
 from tui_tuner.models.write import check_space, check_target, write_model
 from tui_tuner.paths import runs_dir
 from tui_tuner.runs.control import JobControl
@@ -73,7 +75,7 @@ def fuse_adapter(request: FuseAdapter, control: JobControl, shelf: ModelShelf) -
             fix="name a run, or give a model and --adapter", usage=True,
         )  # fmt: skip
     place = None if request.target is None else check_target(request.target, force=request.force)
-    with working_memory():
+    with working_memory(), claimed(place) if place is not None else nullcontext():
         subject = subject_of(target, shelf)
         base, adapted = subject.base, subject.model
         rows = _rows(request, target, base)

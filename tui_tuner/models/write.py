@@ -6,19 +6,15 @@ whole until the new one is. Called on the MLX thread.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, brief
 from tui_tuner.models.quantize import quantization_config
-from tui_tuner.runs.files import sync_folder, sync_to_disk, write_atomic, write_failure
+from tui_tuner.models.staging import beside, take_place
+from tui_tuner.runs.files import write_atomic, write_failure
 
 _TOKENIZER = (
     "tokenizer*",
@@ -121,35 +117,25 @@ def write_model(
             _copy_tokenizer(source, folder)
         except OSError as error:
             raise write_failure(error, target) from error
-        except RuntimeError as error:  # mlx's words for a disk that is full
-            raise TunerError(
-                f"the weights cannot be written ({error})", code="no-space", where=str(target), fix="make room"
-            ) from error
+        except RuntimeError as error:
+            raise not_written(error, folder, target) from error
         if template:
             write_atomic(folder / "chat_template.jinja", template)
         verify(folder)
-        take_place(folder, target)
+        take_place(folder, check_target(target, force=force, source=source))
     return target
 
 
-@contextmanager
-def beside(target: Path) -> Iterator[Path]:
-    """A hidden folder beside the target, gone afterwards; those of processes that were killed go too."""
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        for old in target.parent.glob(f".{target.name}.partial-*"):
-            number = old.name.rpartition("-")[2]
-            if not (number.isdigit() and psutil.pid_exists(int(number))):
-                shutil.rmtree(old, ignore_errors=True)
-        folder = target.parent / f".{target.name}.partial-{os.getpid()}"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-    except OSError as error:
-        raise write_failure(error, target) from error
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def not_written(error: RuntimeError, folder: Path, target: Path) -> TunerError:
+    """What mlx's failure to write means: it has no number, so the folder and the disk are asked."""
+    if not folder.is_dir():
+        return TunerError(
+            "the hidden folder it was being written into has gone", code="write-failed", where=str(target),
+            fix="try again",
+        )  # fmt: skip
+    full = shutil.disk_usage(folder).free < _SPARE
+    why = "no space left on the disk" if full else f"the weights cannot be written ({brief(error)})"
+    return TunerError(why, code="no-space" if full else "write-failed", where=str(target), fix="make room there")
 
 
 def _copy_tokenizer(source: Path, folder: Path) -> None:
@@ -157,39 +143,3 @@ def _copy_tokenizer(source: Path, folder: Path) -> None:
         for file in sorted(source.glob(pattern)):
             if file.is_file() and file.suffix != ".py":
                 shutil.copyfile(file, folder / file.name)  # a cache's links become files
-
-
-def _sync(folder: Path) -> None:
-    for file in folder.iterdir():
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            sync_to_disk(descriptor)
-        finally:
-            os.close(descriptor)
-    sync_folder(folder)
-
-
-def take_place(folder: Path, target: Path) -> None:
-    """Gives a finished folder its name; one that has the name goes when the new one has it.
-
-    Raises:
-        TunerError: it cannot be renamed; the old one is there then.
-    """
-    _sync(folder)
-    aside = target.parent / f".{target.name}.replaced-{os.getpid()}"
-    try:
-        if target.exists():
-            target.rename(aside)
-        try:
-            folder.rename(target)
-        except OSError:
-            if aside.exists():
-                aside.rename(target)
-            raise
-        sync_folder(target.parent)
-    except OSError as error:
-        raise write_failure(error, target) from error
-    finally:
-        if aside.exists() and target.exists():
-            with contextlib.suppress(OSError):
-                shutil.rmtree(aside)
