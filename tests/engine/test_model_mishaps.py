@@ -1,4 +1,4 @@
-"""What ends before its time, a conversion, merge, export or import, leaves nothing half-made; the next one goes well."""
+"""What ends before its time, conversion, merge, export or import, leaves nothing half-made; the next one goes well."""
 
 from __future__ import annotations
 

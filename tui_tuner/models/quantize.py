@@ -173,7 +173,7 @@ def changes(model: Any, made: Plan) -> bool:
     """Whether a plan would change anything about a model, which is one that it was made for."""
     from mlx.utils import tree_flatten
 
-    if any(part.before != part.after for part in made.parts):
+    if made.scheme.learned is not None or any(part.before != part.after for part in made.parts):
         return True
     return bool(made.scheme.dtype) and any(
         _is_float(value) and _castable(model, name) and str(value.dtype) != f"mlx.core.{made.scheme.dtype}"
