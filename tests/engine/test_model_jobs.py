@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from tests.support.families import make_family
 from tests.support.models import make_rows
 from tui_tuner.cli.app import run as command
-from tui_tuner.engine.conversion import convert_model
+from tui_tuner.engine.conversion import convert_model, forecast_conversion
 from tui_tuner.engine.fusing import fuse_adapter
 from tui_tuner.engine.model_requests import ConvertModel, FuseAdapter
 from tui_tuner.engine.pipeline import run_experiment
@@ -20,6 +21,7 @@ from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.errors import TunerError
 from tui_tuner.models.inspect import inspect_model
 from tui_tuner.models.load import load_base
+from tui_tuner.models.offers import offers_for
 from tui_tuner.runs import RunFolder
 from tui_tuner.runs.control import JobControl, StopRequested
 
@@ -121,6 +123,40 @@ def test_inspection_tells_what_a_model_is(kind: str, model_of: Callable[..., Pat
     assert found["quantized_modules"] and all("at 4 bits in groups of 32" in way for way in found["quantized_modules"])
     assert "What is two plus two?" in found["sample"] and found["memory"]["train"] > found["memory"]["run"] > 0
     assert {module["name"].partition(".")[0] for module in found["modules"]} == {"self_attn", "mlp"}
+
+
+def test_inspection_tells_how_every_module_is_stored_and_what_other_names_mean(
+    model_of: Callable[..., Path], tmp_path: Path
+) -> None:
+    plain = inspect_model(str(model_of("phi3")))
+    assert plain.meanings == {
+        "self_attn.qkv_proj": ["q_proj", "k_proj", "v_proj"],
+        "mlp.gate_up_proj": ["gate_proj", "up_proj"],
+    }
+    assert set(plain.ways.values()) == {"float32"} and plain.quantized == {}
+    asked = ConvertModel(str(model_of("llama")), tmp_path / "mixed", group_size=32, recipe="mixed_3_6", rows=0)
+    convert_model(asked, JobControl(), ModelShelf())
+    mixed = inspect_model(str(tmp_path / "mixed"))
+    config = json.loads((tmp_path / "mixed" / "config.json").read_text())["quantization"]
+    listed = {one["module"]: one for one in mixed.as_json()["stored"]}
+    for path, one in listed.items():
+        bits = config.get(path, config)["bits"]
+        assert one["quantization"] == f"at {bits} bits in groups of 32" and one["type"] == "float32"
+    assert listed["model.layers.0.mlp.down_proj"]["shape"] == [64, 128] and listed.keys() >= {"lm_head"}
+    assert mixed.ways["mlp.down_proj"] == "2 × at 3 bits in groups of 32, 1 × at 6 bits in groups of 32"
+    assert any("at 6 bits" in line and "lm_head" in line for line in mixed.lines())
+
+
+def test_experts_are_listed_and_offered_what_fits_them(tmp_path: Path) -> None:
+    folder = make_family(tmp_path / "mixtral", "mixtral")
+    found = inspect_model(str(folder))
+    shapes = dict(found.facts.modules)
+    assert shapes["block_sparse_moe.switch_mlp.down_proj"] == "4 × 64 × 128"
+    assert offers_for(found.facts).recipes and 128 in offers_for(found.facts).modes["affine"][1]
+    made = forecast_conversion(ConvertModel(str(folder), bits=4, group_size=128))
+    kept = {one["module"] for one in made["unquantized"]}
+    assert "model.layers.0.block_sparse_moe.switch_mlp.up_proj" in kept
+    assert "model.layers.0.block_sparse_moe.switch_mlp.down_proj" not in kept
 
 
 def spoilt(model: Path, tmp_path: Path, change: Callable[[Path], Any]) -> str:

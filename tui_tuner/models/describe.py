@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ from tui_tuner.models.facts import ModelFacts
 from tui_tuner.models.folder import check_folder, locate, read_header, read_model_config, weight_files
 
 _SPECIAL = ("bos_token", "eos_token", "pad_token", "unk_token")
+_LAYER = re.compile(r"\.(?:layers|h)\.\d+\.")
+_EXPERTS = ("switch_mlp", "experts")
 _EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "tok_embeddings", "embeddings")
 
 
@@ -77,7 +80,8 @@ def _bits(name: str, quantization: dict[str, Any]) -> int:
     return bits if isinstance(bits, int) and bits > 0 else 4
 
 
-def _unpacked_shape(name: str, tensors: dict[str, tuple[str, list[int]]], quantization: dict[str, Any]) -> list[int]:
+def unpacked_shape(name: str, tensors: dict[str, tuple[str, list[int]]], quantization: dict[str, Any]) -> list[int]:
+    """The shape of a tensor as if it were not quantized."""
     shape = list(tensors[name][1])
     if _packed(name, tensors) and shape:
         shape[-1] = shape[-1] * 32 // _bits(name, quantization)  # quantized values are packed into 32-bit words
@@ -86,7 +90,7 @@ def _unpacked_shape(name: str, tensors: dict[str, tuple[str, list[int]]], quanti
 
 def _parameters(tensors: dict[str, tuple[str, list[int]]], quantization: dict[str, Any]) -> int:
     counted = (n for n in tensors if not n.endswith((".scales", ".biases")))
-    return sum(math.prod(_unpacked_shape(name, tensors, quantization)) for name in counted)
+    return sum(math.prod(unpacked_shape(name, tensors, quantization)) for name in counted)
 
 
 def _common_dtype(tensors: dict[str, tuple[str, list[int]]]) -> str:
@@ -113,16 +117,23 @@ def _quantization_words(quantization: dict[str, Any]) -> str:
 
 
 def _modules(tensors: dict[str, tuple[str, list[int]]], quantization: dict[str, Any]) -> list[tuple[str, str]]:
-    """Linear modules of the first layer, by their path within it, with their shape as `out × in`."""
-    found: list[tuple[str, str]] = []
-    for name in sorted(tensors):
-        _, marker, inner = name.partition(".layers.0.")
-        if not marker or not inner.endswith(".weight") or any(e in inner for e in _EMBEDDINGS):
+    """Linear modules of the layers, by their path within one, with their shape as `out × in`; of experts that are kept
+    in one tensor as `experts × out × in`."""
+    found: dict[str, str] = {}
+    for name in tensors:
+        inner = within_layer(name.removesuffix(".weight")) if name.endswith(".weight") else ""
+        if not inner or inner in found or any(e in inner for e in _EMBEDDINGS):
             continue
-        shape = _unpacked_shape(name, tensors, quantization)
-        if len(shape) == 2:
-            found.append((inner.removesuffix(".weight"), f"{shape[0]} × {shape[1]}"))
-    return found
+        shape = unpacked_shape(name, tensors, quantization)
+        if len(shape) == 2 or (len(shape) == 3 and any(mark in inner for mark in _EXPERTS)):
+            found[inner] = " × ".join(map(str, shape))
+    return sorted(found.items())
+
+
+def within_layer(path: str) -> str:
+    """A module's path within its layer; empty for one that is in none."""
+    found = _LAYER.search(f".{path}")
+    return f".{path}"[found.end() :] if found else ""
 
 
 def _tokenizer_facts(folder: Path, problems: list[str]) -> tuple[dict[str, str], str]:

@@ -6,14 +6,16 @@ weights, adapters of rank 8 on all linear modules with their optimizer, and the 
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tui_tuner.errors import TunerError
-from tui_tuner.models.describe import describe_model
+from tui_tuner.models.describe import describe_model, unpacked_shape, within_layer
 from tui_tuner.models.facts import ModelFacts
 from tui_tuner.models.folder import read_header, read_model_config, weight_files
+from tui_tuner.models.targets import aliases
 
 _TOKENS = 2_048
 _LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
@@ -29,6 +31,7 @@ class Inspection:
         tied: whether the head shares the embedding's weights; None where the configuration does not say.
         types: bytes by data type of the stored tensors.
         quantized: how many modules are quantized in which way, in words.
+        stored: (path, shape, type, quantization in words or empty) of every matrix, in the order of the files.
         sample: a short conversation as the model's template writes it; empty where that cannot be done.
         licence: its name or file; empty where none is found.
         memory: forecast bytes to `run` and to `train`.
@@ -41,6 +44,33 @@ class Inspection:
     sample: str
     licence: str
     memory: dict[str, int] = field(default_factory=dict)
+    stored: list[tuple[str, list[int], str, str]] = field(default_factory=list)
+
+    @property
+    def aliases(self) -> dict[str, list[str]]:
+        """What names of other tools mean in this model, where it has them under another name."""
+        return aliases([name for name, _ in self.facts.modules])
+
+    @property
+    def meanings(self) -> dict[str, list[str]]:
+        """The same the other way round: the names by what they mean."""
+        meant: dict[str, list[str]] = {}
+        for name, modules in self.aliases.items():
+            meant.setdefault(", ".join(modules), []).append(name)
+        return meant
+
+    @property
+    def ways(self) -> dict[str, str]:
+        """How each module of a layer is stored, in words; with counts where the layers differ."""
+        found: dict[str, dict[str, int]] = {}
+        for path, _, dtype, quantization in self.stored:
+            words = quantization or dtype
+            inner = found.setdefault(within_layer(path) or path, {})
+            inner[words] = inner.get(words, 0) + 1
+        return {
+            name: next(iter(ways)) if len(ways) == 1 else ", ".join(f"{n} × {way}" for way, n in ways.items())
+            for name, ways in found.items()
+        }
 
     def as_json(self) -> dict[str, Any]:
         """The document of `inspect --json`."""
@@ -54,6 +84,11 @@ class Inspection:
             "sample": self.sample,
             "licence": self.licence,
             "memory": self.memory,
+            "aliases": self.aliases,
+            "stored": [
+                {"module": path, "shape": shape, "type": dtype, "quantization": way or None}
+                for path, shape, dtype, way in self.stored
+            ],
         }
 
     def lines(self) -> list[str]:
@@ -74,7 +109,15 @@ class Inspection:
         told.append(f"  licence        {self.licence or 'not stated'}")
         told += [f"  {role:<14} {text}" for role, text in facts.tokens.items()]
         told += ["  modules that can be trained:"]
-        told += [f"    {name:<24} {shape}" for name, shape in facts.modules]
+        ways, shapes = self.ways, dict(facts.modules)
+        wide, long = (max((len(text) for text in texts), default=0) for texts in (ways, shapes.values()))
+        told += [
+            f"    {name:<{wide}}  {shape:<{long}}  {ways.get(name, '')}".rstrip() for name, shape in shapes.items()
+        ]
+        told += [f"    {', '.join(names)} → {meant}" for meant, names in self.meanings.items()]
+        if others := {name: way for name, way in ways.items() if name not in shapes}:
+            told.append("  other matrices:")
+            told += [f"    {name:<{wide}}  {'':<{long}}  {way}" for name, way in others.items()]
         if self.sample:
             told += [
                 "  a conversation as its template writes it:",
@@ -96,23 +139,25 @@ def inspect_model(path: str, base: Path | None = None) -> Inspection:
     nested = config.get("text_config")
     tied = config.get("tie_word_embeddings", nested.get("tie_word_embeddings") if isinstance(nested, dict) else None)
     types: dict[str, int] = {}
-    scales: set[str] = set()
+    tensors: dict[str, tuple[str, list[int]]] = {}
     try:
         for file in weight_files(folder):
-            for name, (dtype, shape) in read_header(file).items():
-                types[dtype] = types.get(dtype, 0) + _bytes(dtype, shape)
-                if name.endswith(".scales"):
-                    scales.add(name.removesuffix(".scales"))
+            tensors |= read_header(file)
     except TunerError:
         pass  # named among the problems
+    for dtype, shape in tensors.values():
+        types[dtype] = types.get(dtype, 0) + _bytes(dtype, shape)
+    quantization = config.get("quantization") or config.get("quantization_config") or {}
+    stored = _stored(tensors, quantization)
     return Inspection(
         facts,
         tied if isinstance(tied, bool) else None,
         types,
-        _ways(config.get("quantization") or config.get("quantization_config") or {}, scales),
+        _counted(stored),
         _rendered(folder, facts),
         _licence(folder, config),
         forecast_memory(facts, config),
+        stored,
     )
 
 
@@ -124,16 +169,40 @@ def _bytes(dtype: str, shape: list[int]) -> int:
     return size
 
 
-def _ways(quantization: dict[str, Any], paths: set[str]) -> dict[str, int]:
+_TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
+
+
+def _stored(
+    tensors: dict[str, tuple[str, list[int]]], quantization: dict[str, Any]
+) -> list[tuple[str, list[int], str, str]]:
+    """Every matrix: its module, its shape as if it were not quantized, the type of its numbers or of its scales, and
+    how it is quantized in words."""
+    found = []
+    for name, (dtype, shape) in tensors.items():
+        path = name.removesuffix(".weight")
+        if path == name or len(shape) < 2:
+            continue
+        way = ""
+        if f"{path}.scales" in tensors:
+            own = quantization.get(path)
+            way = _way(own if isinstance(own, dict) else quantization)
+            dtype = tensors[f"{path}.scales"][0]
+        found.append((path, unpacked_shape(name, tensors, quantization), _TYPES.get(dtype, dtype.lower()), way))
+    return found
+
+
+def _way(params: dict[str, Any]) -> str:
+    mode = params.get("mode", "affine")
+    words = f"at {params.get('bits', '?')} bits in groups of {params.get('group_size', '?')}"
+    return words if mode == "affine" else f"as {mode}"
+
+
+def _counted(stored: list[tuple[str, list[int], str, str]]) -> dict[str, int]:
     """How many modules are quantized in which way."""
     found: dict[str, int] = {}
-    for path in sorted(paths):
-        own = quantization.get(path)
-        way = own if isinstance(own, dict) else quantization
-        mode = way.get("mode", "affine")
-        words = f"at {way.get('bits', '?')} bits in groups of {way.get('group_size', '?')}"
-        words = words if mode == "affine" else f"as {mode}"
-        found[words] = found.get(words, 0) + 1
+    for *_, way in stored:
+        if way:
+            found[way] = found.get(way, 0) + 1
     return found
 
 
@@ -173,7 +242,7 @@ def forecast_memory(facts: ModelFacts, config: dict[str, Any]) -> dict[str, int]
     wide = text.get("intermediate_size")
     inner = wide if isinstance(wide, int) else 4 * facts.hidden
     shapes = [tuple(int(part) for part in shape.split(" × ")) for _, shape in facts.modules]
-    adapters = facts.layers * sum(8 * sum(shape) for shape in shapes)
+    adapters = facts.layers * sum(8 * math.prod(shape[:-2]) * sum(shape[-2:]) for shape in shapes)
     per_layer = (
         7.6 * _TOKENS * inner + 1.7 * facts.heads * _TOKENS**2 + 42 * _TOKENS * facts.hidden / max(facts.layers, 1)
     )

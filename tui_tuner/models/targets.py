@@ -65,6 +65,15 @@ def resolve(available: Sequence[str], wanted: Sequence[str]) -> Targets:
     return Targets([path for path in available if path in chosen], notes)
 
 
+def aliases(available: Sequence[str]) -> dict[str, list[str]]:
+    """Names of other tools that this model has under another one, or as a part of another one: what they mean here."""
+    found = {}
+    for name in _FUSED:
+        if not any(path.rsplit(".", 1)[-1] == name for path in available) and (fused := _fused(available, name)):
+            found[name] = fused
+    return found
+
+
 def _group(available: Sequence[str], name: str) -> list[str]:
     if name == "linear":
         return list(available)

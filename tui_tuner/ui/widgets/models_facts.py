@@ -90,7 +90,13 @@ def memory(seen: Inspection, usable: int, width: int) -> Content:
 
 def inside(seen: Inspection, adapter: AdapterSection | None, width: int) -> Content:
     """What a model is made of: its modules, a conversation as its template writes it, and the template."""
-    parts = [modules(seen.facts, adapter, width), Content("")]
+    parts = [modules(seen.facts, adapter, width)]
+    for meant, names in seen.meanings.items():
+        parts.append(notice("→", f"{', '.join(names)}: here {meant}", "$text-muted", width))
+    ways = seen.ways
+    if mixed := [(name, ways[name]) for name, _ in seen.facts.modules if name in ways and len(set(ways.values())) > 1]:
+        parts += [Content(""), Content.styled("Stored", "bold"), pairs(mixed, width)]
+    parts.append(Content(""))
     if seen.sample:
         parts.append(Content.styled("A conversation as the template writes it", "bold"))
         parts += [Content(part) for line in visible(seen.sample, lines=True).split("\n") for part in wrap(line, width)]
@@ -138,6 +144,12 @@ def numbers_in(shape: str) -> tuple[int, int] | None:
     return (found[-2], found[-1]) if len(found) >= 2 else None
 
 
+def _experts(shape: str) -> int:
+    """How many matrices a shape is of: 4 for `4 × 128 × 64`."""
+    found = [int(text.replace(",", "")) for text in re.findall(r"\d[\d,]*", shape)]
+    return math.prod(found[:-2])
+
+
 def chosen(name: str, adapter: AdapterSection) -> bool:
     """Whether the adapter trains the module called `name` (all of them when no targets are named)."""
     return adapter.method == "full" or not adapter.targets or name in adapter.targets
@@ -156,10 +168,11 @@ def trained_parameters(facts: ModelFacts, adapter: AdapterSection) -> int | None
             return None
         if not chosen(name, adapter):
             continue
+        experts = _experts(shape)
         if adapter.method == "full":
-            total += math.prod(sides)
+            total += experts * math.prod(sides)
         else:
-            total += adapter.rank * sum(sides) + (sides[0] if adapter.method == "dora" else 0)
+            total += experts * (adapter.rank * sum(sides) + (sides[0] if adapter.method == "dora" else 0))
     return total * layers
 
 
