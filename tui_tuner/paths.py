@@ -17,7 +17,13 @@ from tui_tuner.errors import TunerError
 
 EMBEDDED = "embedded:"
 _EMBEDDED_MODELS = {"phi3-tiny": Path("quickstart/model")}
-_EMBEDDED_DATA = {"players": Path("quickstart/players.json")}
+_EMBEDDED_DATA = {
+    "players": Path("quickstart/players.json"),
+    "articles": Path("quickstart/samples/articles.jsonl"),
+    "statistics": Path("quickstart/samples/statistics.json"),
+    "instructions": Path("quickstart/samples/instructions.json"),
+    "recipes": Path("quickstart/samples/recipes.jsonl"),
+}
 _LONGEST_NAME = 60
 _REPOSITORY = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 

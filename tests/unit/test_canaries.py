@@ -13,7 +13,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.behaviour import behaviour_document
 from tui_tuner.evaluation.canaries import Suite, canary_document, suite_of
 from tui_tuner.evaluation.rules import broken
-from tui_tuner.quickstart import embedded_model
+from tui_tuner.paths import resolve_model
 from tui_tuner.quickstart.build.canaries import canaries
 from tui_tuner.quickstart.build.pretrain import Recipe
 
@@ -68,7 +68,7 @@ def test_refusing_what_is_harmless_is_no_right_answer(tmp_path: Path) -> None:
 
 
 def test_the_embedded_model_brings_its_own_suite_as_it_is_built() -> None:
-    folder = embedded_model("phi3-tiny")
+    folder = Path(resolve_model("embedded:phi3-tiny", None))
     assert json.loads((folder / "canaries.json").read_text("utf-8")) == canaries(Recipe().seed)
     assert set(suite_of(folder)) == {"report", "question", "compare", "chat", "refuse", "repeat"}
 

@@ -10,22 +10,23 @@ from typing import Any
 
 import pytest
 
-from tui_tuner.quickstart import embedded_data, embedded_model
+from tui_tuner.paths import resolve_data, resolve_model
 from tui_tuner.quickstart.build.__main__ import PLAYERS, write_players
 from tui_tuner.quickstart.build.names import FIRST_NAMES, SURNAMES, TEAMS
 from tui_tuner.quickstart.build.pretrain import Recipe
+from tui_tuner.quickstart.build.samples import SAMPLES, articles, instructions, recipes, statistics, write_samples
 from tui_tuner.quickstart.build.skills import HOUSE_STYLE, SKILLS, draw_conversation
 from tui_tuner.quickstart.build.tokenizer import SPECIAL, build_tokenizer, encode_conversation
 from tui_tuner.quickstart.build.world import EXAM, PRETRAIN, TABLE, mentions, part_of, players_table, reserved_pairs
 
 ROOT = Path(__file__).resolve().parents[2]
-MODEL = embedded_model("phi3-tiny")
-SAMPLES = 4000
+MODEL = Path(resolve_model("embedded:phi3-tiny", None))
+DRAWN = 4000
 
 
 @pytest.fixture(scope="module")
 def players() -> list[dict[str, Any]]:
-    return json.loads(embedded_data("players").read_text(encoding="utf-8"))
+    return json.loads(Path(resolve_data("embedded:players", None)).read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def preset() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def corpus() -> list[str]:
     rng = random.Random("sample")
-    return [side for _ in range(SAMPLES) for turn in draw_conversation(rng) for side in turn]
+    return [side for _ in range(DRAWN) for turn in draw_conversation(rng) for side in turn]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +79,7 @@ def test_players_are_unique_and_consistent(players: list[dict[str, Any]]) -> Non
 
 def test_players_file_is_what_the_script_writes(tmp_path: Path) -> None:
     write_players(tmp_path / "players.json", Recipe().seed)
-    assert (tmp_path / "players.json").read_bytes() == embedded_data("players").read_bytes()
+    assert (tmp_path / "players.json").read_bytes() == Path(resolve_data("embedded:players", None)).read_bytes()
 
 
 def test_no_player_can_occur_in_pretraining(players: list[dict[str, Any]], corpus: list[str]) -> None:
@@ -183,3 +184,38 @@ def test_model_folder_is_small_and_is_phi3() -> None:
     assert "model.layers.0.self_attn.qkv_proj.weight" in tensors
     assert "model.layers.0.mlp.gate_up_proj.weight" in tensors
     assert (MODEL / "README.md").read_text(encoding="utf-8").startswith("---\nlicense: mit")
+
+
+@pytest.mark.parametrize("name", sorted(SAMPLES))
+def test_samples_are_what_the_script_writes(name: str, tmp_path: Path) -> None:
+    write_samples(tmp_path)
+    packed = Path(resolve_data(f"embedded:{name.partition('.')[0]}", None))
+    assert packed.name == name
+    assert packed.read_bytes() == (tmp_path / name).read_bytes()
+
+
+def test_what_a_summary_says_stands_in_its_article() -> None:
+    for row in articles(42, 180):
+        name = " ".join(row["summary"].split()[:2])
+        score = row["summary"].removesuffix(".").split()[-1]
+        assert name in row["document"]
+        assert score in row["document"]
+
+
+def test_no_recipe_breaks_its_diet() -> None:
+    animals = {"vegetarian": "chicken beef salmon shrimp", "vegan": "chicken beef salmon shrimp cheese butter"}
+    animals["pescatarian"] = "chicken beef"
+    for row in recipes(42, 240):
+        answer = json.loads(row["text"].partition("<|assistant|>\n")[2].removesuffix("<|end|>\n"))
+        assert answer["ingredients"]
+        assert not set(answer["ingredients"]) & set(animals[answer["diet"]].split())
+
+
+def test_samples_have_the_gaps_of_the_sets_that_they_stand_for() -> None:
+    weeks = statistics(42, 90)
+    assert {type(value) for row in weeks for key, value in row.items() if key != "Rank"} == {str}
+    assert 10 < sum(row["PassingYDS"] == "" for row in weeks) < 80
+    assert any(row["RushingYDS"].startswith("-") for row in weeks)
+    tasks = instructions(42, 260)
+    assert 0.4 < sum(row["input"] == "" for row in tasks) / len(tasks) < 0.75
+    assert len({(row["instruction"], row["input"]) for row in tasks}) == len(tasks)

@@ -59,6 +59,8 @@ def parse_override(text: str) -> tuple[describe.FieldInfo, Any]:
     info = describe.field(key)
     if info is None:
         message, fix = unknown_key(key)
+        if key == "scale":
+            message, fix = "only a preset has scales", "choose one where you name the preset, or write adapter.scale"
         if any(section.name == key for section in describe.sections()):
             message, fix = f"{key} is a section, not a key", f"name one of its keys, such as {_first_key(key)}"
         raise TunerError(message, code="unknown-key", where=where, fix=fix, usage=True)

@@ -19,6 +19,7 @@ from tui_tuner.config.locate import key_lines
 from tui_tuner.config.model import Experiment
 from tui_tuner.config.overrides import apply_overrides, by_key, validated
 from tui_tuner.config.problems import Origin
+from tui_tuner.config.scales import at_scale
 from tui_tuner.errors import TunerError
 
 _LARGEST_FILE = 1 << 20
@@ -44,14 +45,14 @@ def experiment_from_text(text: str, where: str, overrides: Sequence[str] = ()) -
     Args:
         text: the TOML.
         where: what to call the text in errors, usually its path.
-        overrides: `key=value` texts that are applied on top.
+        overrides: `key=value` texts that are applied on top; `scale=NAME` first, wherever it stands.
 
     Raises:
         TunerError: as `load_experiment`.
     """
-    data = _parse(text.removeprefix("\ufeff"), where)
-    origin = Origin(where, key_lines(text.removeprefix("\ufeff")), by_key(overrides))
-    return validated(apply_overrides(data, overrides), origin)
+    plain = text.removeprefix("\ufeff")
+    data, overrides, lines = at_scale(_parse(plain, where), overrides, where, key_lines(plain))
+    return validated(apply_overrides(data, overrides), Origin(where, lines, by_key(overrides)))
 
 
 def dump_experiment(experiment: Experiment) -> str:
