@@ -219,6 +219,15 @@ def test_bare_texts_with_a_chat_template_are_a_mismatch() -> None:
     assert "chat template" in found["template-mismatch"].message
 
 
+def test_texts_with_the_models_own_turn_tokens_are_not_bare() -> None:
+    text = "<|user|>\nHello<|end|>\n<|assistant|>\nHi.<|end|>\n"
+    own = replace(CONTEXT, specials=frozenset({"<|user|>", "<|end|>", "<|assistant|>"}))
+    assert "template-mismatch" not in linted([facts({"text": text}, offset=0)], own)
+    assert "template-mismatch" in linted([facts({"text": text}, offset=0)], replace(CONTEXT, specials=frozenset()))
+    mixed = linted([facts({"text": text}, offset=0), facts({"text": "Bare."}, offset=0)], own)
+    assert mixed["template-mismatch"].count == 1
+
+
 def test_texts_of_another_family_are_named_with_their_fix() -> None:
     """The recipes project's texts carry ChatML, whatever model reads them."""
     text = "<|im_start|>user\nI have rice.<|im_end|>\n<|im_start|>assistant\nFried rice.<|im_end|>"

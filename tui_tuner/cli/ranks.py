@@ -31,7 +31,16 @@ def run_folder_on(folder: RunFolder, plan: RankPlan, output: Output) -> dict[str
     Raises:
         TunerError: when it fails, or a rank is gone.
     """
-    check_batch(load_experiment(folder.config), plan)
+    experiment = load_experiment(folder.config)
+    check_batch(experiment, plan)
+    if experiment.model.bits:
+        raise TunerError(
+            "several ranks cannot wait for a model to be quantized",
+            code="ranks-and-bits",
+            where="model.bits",
+            fix=f"make it first with `tui-tuner convert {experiment.model.path} --bits {experiment.model.bits} --to "
+            "FOLDER`, and name that folder as model.path",
+        )
     owner = holder(folder)
     if owner is not None and owner.here:  # of another machine only rank 0, which may be there, can say whether it lives
         with RunLock(folder):

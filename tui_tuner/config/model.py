@@ -65,10 +65,19 @@ class ModelSection(Section):
     path: Name
     """The base model: a folder with config.json and safetensors weights, the name of a repository on the Hugging Face
     Hub, or "embedded:phi3-tiny". A relative path is looked up beside this file first."""
+    bits: Whole = Field(0, ge=0, le=8, json_schema_extra={"allowed": "0, 2, 3, 4, 5, 6 or 8"})
+    """To how many bits the base is quantized before the run (QLoRA); 0 takes it as it is. The quantized model is made
+    once and kept with the converted models; 4 needs about a quarter of the memory of half precision."""
     chat_template: Name = "auto"
     """How a conversation is written for the model: "auto" is the model's own chat template; "chatml", "llama-3",
     "llama-2", "mistral", "gemma", "phi-3", "zephyr", "vicuna", "alpaca" and "plain" are formats for models that have
     none or a wrong one; anything else is the path of a Jinja file. Preview, training, benchmark and chat all use it."""
+
+    @model_validator(mode="after")
+    def _bits_are_possible(self) -> Self:
+        if self.bits in (1, 7):
+            raise ConflictError("bits", "mlx cannot do", "set it to 0, 2, 3, 4, 5, 6 or 8")
+        return self
 
 
 class AdapterSection(Section):

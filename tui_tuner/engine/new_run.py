@@ -73,6 +73,16 @@ def note_ranks(folder: RunFolder, size: int, backend: str) -> None:
         write_json(folder.meta, {**meta, "ranks": noted})
 
 
+def note_model(folder: RunFolder, path: str) -> None:
+    """Keeps in `meta.json` which model is trained after all, when it was made from the one that was asked for.
+
+    Raises:
+        TunerError: when it cannot be written.
+    """
+    meta = _read_meta(folder)
+    write_json(folder.meta, {**meta, "model_path": path, "made_from": meta.get("model_path")})
+
+
 def read_base(folder: RunFolder) -> Path | None:
     """The folder that relative paths in a run's configuration start from."""
     try:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tui_tuner.config import Experiment, load_experiment
+from tui_tuner.config import Experiment, dump_experiment, load_experiment
 from tui_tuner.data.draft import draft
 from tui_tuner.data.prepare import Prepared, Row, prepared_of, read_prepared, write_prepared
 from tui_tuner.engine.adviser import Adviser
@@ -24,10 +24,11 @@ from tui_tuner.engine.data_stage import lint_or_refuse
 from tui_tuner.engine.document import document_of
 from tui_tuner.engine.evaluate_stage import Examiner, Subject, TestRows, check_cases, judged, test_rows
 from tui_tuner.engine.fetching import logged
-from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, note_ranks, read_base
+from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, note_model, note_ranks, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
 from tui_tuner.engine.probes import probe_tokens
+from tui_tuner.engine.quantized import with_fewer_bits
 from tui_tuner.engine.ranks.member import connect
 from tui_tuner.engine.requests import ONE, RankPlace
 from tui_tuner.engine.rows import tokenised
@@ -46,7 +47,7 @@ from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.models.start import locate_start
 from tui_tuner.runs import Event, EventLog, RunFolder, RunView, StopRequested, read_events
 from tui_tuner.runs.control import JobControl
-from tui_tuner.runs.files import remove_leftovers
+from tui_tuner.runs.files import remove_leftovers, write_atomic
 from tui_tuner.runs.lock import RunLock
 from tui_tuner.runs.requests import RequestWatch
 from tui_tuner.training.checkpoint import CheckpointStore, Snapshot
@@ -161,6 +162,7 @@ class _Pipeline:
         note_ranks(self._folder, self._place.size, self._place.backend)
         with self._stage("check"):
             self._ranks = connect(self._place)
+            experiment = self._with_fewer_bits(experiment)
             base, untrained = self._check(experiment, begun=snapshot is not None)
         with self._stage("data"):
             prepared, order = self._prepare(experiment, base)
@@ -180,6 +182,18 @@ class _Pipeline:
             self._skip("evaluate", "")
         sentence = self._judge(experiment, test)
         return "finished", sentence
+
+    def _with_fewer_bits(self, experiment: Experiment) -> Experiment:
+        """The experiment on the base that is trained; what it is written down as from here on."""
+
+        def say(text: str) -> None:
+            self._emit("log", level="info", text=text)
+
+        made = with_fewer_bits(experiment, read_base(self._folder), say=say, check=self._control.check)
+        if made is not experiment:
+            write_atomic(self._folder.config, dump_experiment(made))
+            note_model(self._folder, made.model.path)
+        return made
 
     def _start(self, experiment: Experiment) -> Path | None:
         """The weights that training begins with besides the base, which the baseline is measured of."""

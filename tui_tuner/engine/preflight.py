@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.config import Experiment
+from tui_tuner.data.draft import draft
 from tui_tuner.data.findings import Problem
 from tui_tuner.engine.dataset import DataFacts, data_facts
+from tui_tuner.engine.quantized import planned
 from tui_tuner.errors import TunerError
 from tui_tuner.models.adapters import attach
 from tui_tuner.models.folder import locate
@@ -65,9 +67,20 @@ def preflight(
         found.problems += found.data.report.problems
         found.training = forecast(experiment, found.data.tokens)
     except TunerError as error:
-        if not any(error.code == problem.code for problem in found.problems):  # the model's own fault is told once
+        if not any(error.code == problem.code for problem in found.problems):
             found.problems.append(as_problem(error))
+        else:  # the model's own fault is told once; without its tokenizer the source can still be missing
+            found.problems += _source(experiment, base)
     return found
+
+
+def _source(experiment: Experiment, base: Path | None) -> list[Problem]:
+    """What keeps the records from being read, for which no model is needed."""
+    try:
+        draft(experiment.data, experiment.run.seed, base)
+    except TunerError as error:
+        return [as_problem(error)]
+    return []
 
 
 def forecast(experiment: Experiment, tokens: dict[str, Any]) -> dict[str, Any]:
@@ -100,12 +113,13 @@ def as_problem(error: TunerError) -> Problem:
 
 
 def _model(experiment: Experiment, base: Path | None) -> int:
-    """Whether the adapter fits the model's modules; bytes of the checkpoints that will be kept.
+    """Whether the adapter fits the model's modules; bytes of what will be kept, checkpoints and a quantized base.
 
     Raises:
         TunerError: the model's folder is faulty, its architecture unknown, or the adapter does not fit.
     """
     tree = skeleton(locate(experiment.model.path, base))
+    quantized = planned(tree, experiment).bytes_after if experiment.model.bits else 0
     attach(tree, experiment.adapter)
     from mlx.utils import tree_flatten
 
@@ -113,4 +127,4 @@ def _model(experiment: Experiment, base: Path | None) -> int:
     train = experiment.train
     states = {"sgd": 1, "adafactor": 1, "muon": 1}.get(train.optimizer, 2)
     # Each checkpoint holds the weights twice (for stock tools and for resuming), and the optimizer's state.
-    return (train.keep_checkpoints + 1) * trained * (2 + states)
+    return quantized + (train.keep_checkpoints + 1) * trained * (2 + states)

@@ -16,6 +16,7 @@ import numpy as np
 
 from tui_tuner.data.findings import MOST_LINES, Problem, Severity
 from tui_tuner.data.formprobe import CALLS, EARLIER
+from tui_tuner.data.lint import patterns
 from tui_tuner.data.lint.facts import LintContext, RowFacts
 from tui_tuner.data.lint.near import NearDuplicates
 from tui_tuner.data.shapes import SURE
@@ -60,6 +61,7 @@ class Collected:
     kinds: Counter[str] = field(default_factory=Counter)
     untold: Counter[str] = field(default_factory=Counter)
     roles: Counter[str] = field(default_factory=Counter)
+    marks: Counter[str] = field(default_factory=Counter)
 
     def take(self, facts: RowFacts) -> None:
         """Keeps what the rules need of a row."""
@@ -78,6 +80,8 @@ class Collected:
             self.roles[EARLIER] += said.count("assistant") > 1
             self.roles[CALLS] += any(message.get("tool_calls") for message in facts.row["messages"])
         if facts.kind == "text":
+            token = patterns.FOREIGN_TOKENS.search(facts.text) if patterns.may_hold_tokens(facts.text) else None
+            self.marks[token.group() if token else ""] += 1
             return
         if facts.split == "train":
             self.given.add(hash(facts.answer.strip()))
@@ -314,14 +318,16 @@ def no_validation(found: Collected, context: LintContext) -> Problem | None:
 
 def template_mismatch(found: Collected, context: LintContext) -> Problem | None:
     """Trained on bare text, asked through a chat template: the model meets a form that it was not trained on."""
-    if not found.kinds["text"] or not context.has_template:
+    # Texts with the model's own turn tokens are in the form that it is asked in.
+    bare = sum(count for token, count in found.marks.items() if token not in context.specials)
+    if not bare or not context.has_template:
         return None
     message = (
         "the rows are bare texts, while chat and benchmark ask through the model's chat template: what is learned may "
         "not show there, and answers may not stop"
     )
     fix = "make prompt and answer of the texts (templates), or use the model for completing text only"
-    return _problem("template-mismatch", "warning", [], message, fix, count=found.kinds["text"])
+    return _problem("template-mismatch", "warning", [], message, fix, count=bare)
 
 
 def unsure_shape(found: Collected, context: LintContext) -> Problem | None:
