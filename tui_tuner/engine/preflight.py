@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.config import Experiment
+from tui_tuner.config.advice import Known, advise
 from tui_tuner.data.draft import draft
 from tui_tuner.data.findings import Problem
 from tui_tuner.engine.dataset import DataFacts, data_facts
 from tui_tuner.engine.quantized import planned
 from tui_tuner.errors import TunerError
-from tui_tuner.models.adapters import attach
+from tui_tuner.models.adapters import Attached, attach
 from tui_tuner.models.folder import locate
 from tui_tuner.models.load import skeleton
 
@@ -57,9 +58,9 @@ def preflight(
     experiment: Experiment, base: Path | None = None, *, tell: Callable[[int, int], None] = lambda done, total: None
 ) -> Preflight:
     """Looks whether an experiment can run. Nothing in here raises for what a person can mend."""
-    found = Preflight()
+    found, attached = Preflight(), None
     try:
-        found.disk = _model(experiment, base)
+        found.disk, attached = _model(experiment, base)
     except TunerError as error:
         found.problems.append(as_problem(error))
     try:
@@ -71,7 +72,31 @@ def preflight(
             found.problems.append(as_problem(error))
         else:  # the model's own fault is told once; without its tokenizer the source can still be missing
             found.problems += _source(experiment, base)
+    told = {problem.code for problem in found.problems}
+    for hint in advise(experiment, known(experiment, attached, found.data)):
+        if not (hint.code == "masking-texts" and "mask-text" in told):
+            found.problems.append(Problem(hint.code, hint.severity, 1, hint.text, hint.fix))
     return found
+
+
+def known(experiment: Experiment, attached: Attached | None, data: DataFacts | None) -> Known:
+    """What advice can go by, of a model with its adapter and of the rows, where they could be had."""
+    rank = experiment.adapter.rank if experiment.adapter.method != "full" else 0
+    of_model: dict[str, Any] = {}
+    if attached is not None:
+        of_model = {"parameters": attached.total, "per_rank": attached.trainable // rank if rank else None}
+    if data is None or not data.tokens:
+        return Known(**of_model)
+    counts = data.report.counts
+    return Known(
+        **of_model,
+        train=counts.get("train"),
+        valid=counts.get("valid"),
+        tokens=data.tokens["trainable"],
+        longest=data.tokens["max"],
+        steps_per_epoch=data.tokens.get("steps_per_epoch"),
+        texts=data.report.guess.shape == "text" and not experiment.data.prompt,
+    )
 
 
 def _source(experiment: Experiment, base: Path | None) -> list[Problem]:
@@ -112,19 +137,19 @@ def as_problem(error: TunerError) -> Problem:
     return Problem(error.code, "error", 1, message, error.fix)
 
 
-def _model(experiment: Experiment, base: Path | None) -> int:
-    """Whether the adapter fits the model's modules; bytes of what will be kept, checkpoints and a quantized base.
+def _model(experiment: Experiment, base: Path | None) -> tuple[int, Attached]:
+    """Bytes of what will be kept, checkpoints and a quantized base, and what the adapter would train.
 
     Raises:
         TunerError: the model's folder is faulty, its architecture unknown, or the adapter does not fit.
     """
     tree = skeleton(locate(experiment.model.path, base))
     quantized = planned(tree, experiment).bytes_after if experiment.model.bits else 0
-    attach(tree, experiment.adapter)
+    attached = attach(tree, experiment.adapter)
     from mlx.utils import tree_flatten
 
     trained = sum(int(array.nbytes) for _, array in tree_flatten(tree.trainable_parameters()))
     train = experiment.train
     states = {"sgd": 1, "adafactor": 1, "muon": 1}.get(train.optimizer, 2)
     # Each checkpoint holds the weights twice (for stock tools and for resuming), and the optimizer's state.
-    return quantized + (train.keep_checkpoints + 1) * trained * (2 + states)
+    return quantized + (train.keep_checkpoints + 1) * trained * (2 + states), attached
