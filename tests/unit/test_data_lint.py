@@ -219,6 +219,16 @@ def test_bare_texts_with_a_chat_template_are_a_mismatch() -> None:
     assert "chat template" in found["template-mismatch"].message
 
 
+def test_a_number_that_is_always_the_same_makes_numeric_accuracy_blind() -> None:
+    rows = [pair(f"Yards of {n}?", f"{n * 7} yards in week 1.") for n in range(20)]
+    numeric = replace(CONTEXT, numeric=True)
+    found = linted(split([], rows), numeric)["same-number"]
+    assert "is 1 in 20 of 20" in found.message
+    assert "same-number" not in linted(split([], rows), CONTEXT)
+    turned = [pair(f"Yards of {n}?", f"In week 1: {n * 7} yards.") for n in range(20)]
+    assert "same-number" not in linted(split([], turned), numeric)
+
+
 def test_texts_with_the_models_own_turn_tokens_are_not_bare() -> None:
     text = "<|user|>\nHello<|end|>\n<|assistant|>\nHi.<|end|>\n"
     own = replace(CONTEXT, specials=frozenset({"<|user|>", "<|end|>", "<|assistant|>"}))

@@ -66,7 +66,7 @@ def scan_key(experiment: Experiment, model: Path, base: Path | None = None, temp
         ),
         "versions": library_versions(),
         "train": [train.max_seq_length, train.batch_size, train.mode],
-        "benchmark": experiment.evaluation.enabled,
+        "benchmark": [experiment.evaluation.enabled, "numeric_accuracy" in experiment.evaluation.metrics],
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

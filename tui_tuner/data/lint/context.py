@@ -33,6 +33,7 @@ def context_of(experiment: Experiment, tokenizer: Any, recipe: Recipe) -> LintCo
         drops_remainder=train.mode == "stock",
         mask_prompt=data.mask_prompt,
         benchmark=experiment.evaluation.enabled,
+        numeric=experiment.evaluation.enabled and "numeric_accuracy" in experiment.evaluation.metrics,
         shape=recipe.guess.shape,
         confidence=recipe.guess.confidence,
         templated=bool(data.prompt),

@@ -46,6 +46,7 @@ class LintContext:
     drops_remainder: bool = False
     mask_prompt: bool = True
     benchmark: bool = True
+    numeric: bool = False
     shape: str = "completion"
     confidence: float = 1.0
     templated: bool = False

@@ -28,6 +28,8 @@ _FEW_WORDS, _TOP = 5, 10
 _DOMINANT, _FEWEST_DOMINANT = 0.4, 12
 _BLOCKING_LEAK = 0.05
 _FACT = re.compile(r"\d+(?:\.\d+)?|[^\W\d]+")
+_NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
+_SAME_NUMBER, _FEWEST_NUMBERS = 0.9, 8
 _TELLING = 0.1  # the difference that a test should be able to tell
 
 
@@ -62,6 +64,7 @@ class Collected:
     untold: Counter[str] = field(default_factory=Counter)
     roles: Counter[str] = field(default_factory=Counter)
     marks: Counter[str] = field(default_factory=Counter)
+    last_numbers: Counter[str] = field(default_factory=Counter)
 
     def take(self, facts: RowFacts) -> None:
         """Keeps what the rules need of a row."""
@@ -83,6 +86,8 @@ class Collected:
             token = patterns.FOREIGN_TOKENS.search(facts.text) if patterns.may_hold_tokens(facts.text) else None
             self.marks[token.group() if token else ""] += 1
             return
+        if facts.split == "test" and (numbers := _NUMBER.findall(facts.answer)):
+            self.last_numbers[numbers[-1]] += 1
         if facts.split == "train":
             self.given.add(hash(facts.answer.strip()))
             self.words[answer.count(" ") + 1] += 1
@@ -306,6 +311,22 @@ def small_test(found: Collected, context: LintContext) -> Problem | None:
     return _problem("small-test", "info", [], message, "raise data.test or data.test_share", count=rows)
 
 
+def same_number(found: Collected, context: LintContext) -> Problem | None:
+    """The number that numeric accuracy looks at, the last of an answer, is nearly always the same one."""
+    ends = sum(found.last_numbers.values())
+    if not context.numeric or ends < _FEWEST_NUMBERS:
+        return None
+    number, times = found.last_numbers.most_common(1)[0]
+    if times < _SAME_NUMBER * ends:
+        return None
+    message = (
+        f"numeric_accuracy looks at the last number of an answer, and that is {number} in {times:,} of {ends:,} "
+        "test rows: it would be right whatever else the answer says"
+    )
+    fix = "write the answers so that the number that matters comes last, or leave numeric_accuracy out"
+    return _problem("same-number", "warning", [], message, fix, count=times)
+
+
 def no_validation(found: Collected, context: LintContext) -> Problem | None:
     """Nothing is held back for validation: overfitting would go unseen."""
     if found.counts["valid"] or not found.counts["train"]:
@@ -350,5 +371,6 @@ SET_RULES: tuple[SetRule, ...] = (
     fewer_than_a_batch,
     no_validation,
     small_test,
+    same_number,
 )
 """Every rule about the whole set but that of near duplicates, which gives two problems at once."""
