@@ -86,6 +86,7 @@ def experiments(draw: st.DrawFn) -> Experiment:
     for info in fields():
         tables.setdefault(info.section, {})[info.name] = draw(a_value(info))
     train, data = tables["train"], tables["data"]
+    tables["model"]["bits"] = {1: 2, 7: 8}.get(tables["model"]["bits"], tables["model"]["bits"])
     if train["optimizer"] in ("adam", "adafactor"):
         train["weight_decay"] = 0.0
     train["eval_batches"] = train["eval_batches"] or -1

@@ -189,7 +189,8 @@ class _Pipeline:
         def say(text: str) -> None:
             self._emit("log", level="info", text=text)
 
-        made = with_fewer_bits(experiment, read_base(self._folder), say=say, check=self._control.check)
+        with watching(logged(self._emit, self._control.check)):
+            made = with_fewer_bits(experiment, read_base(self._folder), say=say, check=self._control.check)
         if made is not experiment:
             write_atomic(self._folder.config, dump_experiment(made))
             note_model(self._folder, made.model.path)
