@@ -17,8 +17,11 @@ from common import ROOT, run_program, verdict
 from tests.support.families import make_family
 from tests.support.models import make_rows
 
-SECONDS, MEMORY, KEPT = 1.3, 1.3, 0.99
-"""Bars: of time and of peak memory beside mlx-lm with nothing measured, and of what the recommended way keeps."""
+COSTS = {"convert": 1.3, "fuse": 2.0}
+"""Bars of time and of peak memory beside mlx-lm. Merging keeps the base whole, because the result is compared with it,
+and both sync what they write to the disk before it gets its name."""
+KEPT = 0.99
+"""Bar of what the recommended way keeps."""
 SIDES = ROOT / "benchmarks" / "sides"
 FAMILIES = ("embedded", "llama", "qwen3", "gemma2")
 STEPS = 20
@@ -122,8 +125,8 @@ def main() -> int:
                 f" {whole['seconds']:.2f} s and {whole['peak'] / 1e6:.0f} MB with the proof",
                 file=sys.stderr,
             )
-            met &= verdict(f"{work}, seconds", app["seconds"] / stock["seconds"], SECONDS, at_least=False)
-            met &= verdict(f"{work}, peak memory", app["peak"] / stock["peak"], MEMORY, at_least=False)
+            met &= verdict(f"{work}, seconds", app["seconds"] / stock["seconds"], COSTS[work], at_least=False)
+            met &= verdict(f"{work}, peak memory", app["peak"] / stock["peak"], COSTS[work], at_least=False)
     if options.json:
         print(json.dumps({"met": met, "costs": costs, "kept": table}))
     return 0 if met else 1

@@ -18,6 +18,7 @@ from tui_tuner.engine.fusing import fuse_adapter
 from tui_tuner.engine.model_requests import ConvertModel, FuseAdapter
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.shelf import ModelShelf
+from tui_tuner.engine.subject import adapted_target
 from tui_tuner.errors import TunerError
 from tui_tuner.models.inspect import inspect_model
 from tui_tuner.models.load import load_base
@@ -206,3 +207,12 @@ def test_the_commands_print_one_document(model_of: Callable[..., Path], capsys: 
     assert document["bits_per_weight"] > 4 and document["variants"] == []
     assert command(["convert", str(model_of("qwen2")), "--bits", "7", "--json"]) == 2
     assert json.loads(capsys.readouterr().out)["error"]["code"] == "bad-scheme"
+
+
+def test_a_run_that_is_not_there_is_told_as_one(tmp_path: Path) -> None:
+    with pytest.raises(TunerError) as caught:
+        adapted_target("nosuchrun", None, tmp_path, "merge")
+    assert caught.value.code == "run-not-found"
+    with pytest.raises(TunerError) as caught:
+        adapted_target("embedded:phi3-tiny", None, tmp_path, "merge")
+    assert "no adapter to merge" in caught.value.message

@@ -15,7 +15,7 @@ from tui_tuner.engine.model_requests import ExportAdapter, ImportAdapter
 from tui_tuner.engine.new_run import read_base
 from tui_tuner.engine.proofrows import passages
 from tui_tuner.engine.shelf import ModelShelf
-from tui_tuner.engine.subject import Target, subject_of, target_of
+from tui_tuner.engine.subject import Target, adapted_target, subject_of
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.proof import proof
 from tui_tuner.models.adapters import CONFIG, WEIGHTS, load_adapter
@@ -46,14 +46,9 @@ def export_adapter(request: ExportAdapter, control: JobControl, shelf: ModelShel
             f'there is no format "{request.format}"', code="usage", fix=f"choose {', '.join(FORMATS)}", usage=True
         )
     ready()
-    target = target_of(request.run, request.adapter, runs_dir(request.runs_dir))
-    if target.adapter is None:
-        raise TunerError(
-            "there is no adapter to hand on", code="usage", where=request.run,
-            fix="name a run, or give a model and --adapter", usage=True,
-        )  # fmt: skip
-    folder = target.adapter if target.adapter.is_dir() else target.adapter.parent
-    weights = WEIGHTS if target.adapter.is_dir() else target.adapter.name
+    target, adapter = adapted_target(request.run, request.adapter, runs_dir(request.runs_dir), "hand on")
+    folder = adapter if adapter.is_dir() else adapter.parent
+    weights = WEIGHTS if adapter.is_dir() else adapter.name
     if request.format == "gguf":
         return _gguf(request, target, control, shelf)
     place = _free(request.target)

@@ -14,7 +14,7 @@ from typing import Any
 from tui_tuner.engine.model_requests import FuseAdapter
 from tui_tuner.engine.proofrows import ProofRows, rows_of_run, rows_of_source
 from tui_tuner.engine.shelf import ModelShelf
-from tui_tuner.engine.subject import Target, subject_of, target_of
+from tui_tuner.engine.subject import Target, adapted_target, subject_of
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.proof import Proof, agreement, proof
@@ -68,12 +68,7 @@ def fuse_adapter(request: FuseAdapter, control: JobControl, shelf: ModelShelf) -
             taken.
     """
     ready()
-    target = target_of(request.run, request.adapter, runs_dir(request.runs_dir))
-    if target.adapter is None:
-        raise TunerError(
-            "there is no adapter to merge", code="usage", where=request.run,
-            fix="name a run, or give a model and --adapter", usage=True,
-        )  # fmt: skip
+    target, _ = adapted_target(request.run, request.adapter, runs_dir(request.runs_dir), "merge")
     place = None if request.target is None else check_target(request.target, force=request.force)
     with working_memory(), claimed(place) if place is not None else nullcontext():
         subject = subject_of(target, shelf)

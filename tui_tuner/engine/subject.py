@@ -18,7 +18,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.models.adapters import WEIGHTS, attach, load_adapter
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.models.start import locate_start, start_from
-from tui_tuner.paths import EMBEDDED, find_local
+from tui_tuner.paths import EMBEDDED, find_local, is_repository_name
 from tui_tuner.runs import RunFolder
 from tui_tuner.runs.catalogue import find_run
 
@@ -70,6 +70,30 @@ def target_of(text: str, adapter: Path | None, runs: Path) -> Target:
     if which == BASE:
         return Target(experiment.model.path, run, experiment, untrained=True)
     return Target(experiment.model.path, run, experiment, checkpoint_of(run, which) if which else run.adapters)
+
+
+def adapted_target(text: str, adapter: Path | None, runs: Path, purpose: str) -> tuple[Target, Path]:
+    """What a text means when it has to have an adapter, and that adapter: its folder or the weights of a checkpoint.
+
+    Args:
+        purpose: what the adapter is for, such as "merge".
+
+    Raises:
+        TunerError: as `target_of`, or it is a model alone.
+    """
+    target = target_of(text, adapter, runs)
+    if target.adapter is not None:
+        return target, target.adapter
+    named = text.startswith(EMBEDDED) or is_repository_name(text) or find_local(text, None) is not None
+    if target.run is None and not named:
+        find_run(text, runs)  # raises, and names the nearest run
+    raise TunerError(
+        f"there is no adapter to {purpose}",
+        code="usage",
+        where=text,
+        fix="name a run, or give a model and --adapter",
+        usage=True,
+    )
 
 
 def run_of(text: str, runs: Path) -> tuple[RunFolder | None, str]:
