@@ -34,8 +34,10 @@ from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.results import Offers
 from tui_tuner.engine.worker import LocalEngine
 from tui_tuner.errors import TunerError
+from tui_tuner.models.learned.methods import Learned
+from tui_tuner.models.offers import offers_for
 from tui_tuner.paths import EMBEDDED, resolve_model
-from tui_tuner.ui.convertdialog import ConvertDialog
+from tui_tuner.ui.convertdialog import ConvertDialog, forecast
 from tui_tuner.ui.fusedialog import FuseDialog
 from tui_tuner.ui.handondialog import HandOnDialog
 from tui_tuner.ui.leaving import Question
@@ -51,6 +53,13 @@ FORECAST = {
     "bits_per_weight": 4.5, "unquantized": [], "variants": [],
     "notes": ["1 of 130 modules stay unquantized (3% of their weights): head, its width of 100 is no multiple of 64"],
 }  # fmt: skip
+LEARNED = {
+    **FORECAST, "scheme": "gptq, 4 bits, group 64", "memory_to_make": 19_300_000_000,
+    "notes": ["needs the unquantized model in memory, about 19.3 GB in all; passes over up to 128 of your rows (512 "
+              "tokens each) forward once, then solves for each module, which takes longest"],
+}  # fmt: skip
+METHODS = Offers({"affine": ((2, 4, 8), (32, 64)), "mxfp4": ((4,), (32,))}, ("mixed_3_6",), ("float16",), False,
+                 {"dynamic": (32, 64), "dwq": (32, 64), "gptq": (32, 64)})  # fmt: skip
 MADE = {
     "path": "/models/phi3-tiny-4bit", **FORECAST, "perplexity": {"before": 7.9, "after": 8.2}, "kl": 0.015,
     "top1_agreement": 0.94, "variants": [variant(4), variant(8)],
@@ -81,7 +90,16 @@ def answer(handle: JobHandle) -> None:
     request = handle.request
     known = inspected(facts(), variants=[variant(4), variant(8)])
     if not about_models(handle, known) and isinstance(request, ConvertModel) and request.target is None:
-        handle.status, handle.result = JobStatus.DONE, FORECAST
+        handle.status, handle.result = JobStatus.DONE, FORECAST if request.learned is None else LEARNED
+
+
+def answer_unquantized(handle: JobHandle) -> None:
+    """The same about a model that learned methods apply to."""
+    learned = variant(4, path="/models/phi3-tiny-4bit-gptq", scheme="gptq, 4 bits, group 64", kl=0.004,
+                      calibrated_on="128 train rows of players, none of which it is measured on")  # fmt: skip
+    known = inspected(facts(quantization="none"), offers=METHODS, variants=[variant(4), variant(8), learned])
+    if not about_models(handle, known):
+        answer(handle)
 
 
 @pytest.fixture
@@ -131,6 +149,37 @@ def test_mixtures_and_dequantizing_become_their_requests() -> None:
     assert wish.request("m", None).dequantize and wish.suffix == "dequantized"
 
 
+def test_learned_methods_have_settings_of_their_own_and_become_their_requests() -> None:
+    wish = Wish(METHODS)
+    assert wish.kinds == ("affine", "mxfp4", "mixed bits", "dynamic", "dwq", "gptq", "another type")
+    asked = {}
+    for _ in range(3):
+        wish.step("Mode", 1)
+    for kind in ("dynamic", "dwq", "gptq"):
+        assert wish.learns and wish.value("Mode") == kind and "Type" not in wish.settings
+        wish.step(list(wish.settings)[-1], 1)
+        asked[kind] = wish.request("m", None)
+        assert wish.suffix == f"4bit-{kind}" and asked[kind].mode == "affine" and asked[kind].group_size == 64
+        wish.step("Mode", 1)
+    assert asked["dynamic"].learned == Learned("dynamic", 128, high_bits=8)
+    assert asked["dwq"].learned == Learned("dwq", 1024, learning_rate=1e-5)
+    assert asked["gptq"].learned == Learned("gptq", 128, rest_bits=4)
+    assert not wish.learns and wish.request("m", None).learned is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "methods"),
+    [
+        ({}, {}),
+        ({"quantization": "none"}, {"dynamic": (32, 64, 128), "dwq": (32, 64, 128), "gptq": (32, 64, 128)}),
+        ({"quantization": "none", "architecture": "llama", "hidden": 96},
+         {"dynamic": (32,), "awq": (32,), "dwq": (32, 64, 128), "gptq": (32, 64, 128)}),
+    ],
+)  # fmt: skip
+def test_only_methods_that_apply_to_a_model_are_offered(changes: dict[str, Any], methods: dict[str, Any]) -> None:
+    assert offers_for(facts(**changes)).methods == methods
+
+
 def test_a_free_place_has_a_number() -> None:
     taken = {Path("/m/a"), Path("/m/a-2")}
     assert free(Path("/m/a"), taken.__contains__) == Path("/m/a-3")
@@ -164,6 +213,32 @@ async def test_a_conversion_is_chosen_forecast_done_and_told(drive: Drive, engin
         assert "measured on 40 rows of players" in shown(app)
         await pilot.press("escape")
         assert "◌" not in shown(app)
+
+
+async def test_a_learned_method_tells_its_cost_and_wants_rows(drive: Drive, engine: FakeEngine, models: Path) -> None:
+    engine.answer = answer_unquantized
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "models")
+        await pilot.press("end", "up", "up", "up", "up", "c")
+        await until(pilot, lambda: isinstance(app.screen, ConvertDialog))
+        app.screen.query_one("#convert-data", Input).value = ""
+        await pilot.press("left", "left")
+        await until(pilot, lambda: "‹ gptq ›" in shown(app) and "about 19.3 GB in all" in shown(app))
+        assert "Learns from rows, and is measured on others, of" in shown(app)
+        await pilot.press("enter")
+        await until(pilot, lambda: "This way learns from rows of yours" in shown(app))
+        assert wished(engine, ConvertModel) == []
+        app.screen.query_one("#convert-data", Input).value = "my.jsonl"
+        await pilot.press("enter")
+        await until(pilot, lambda: bool(wished(engine, ConvertModel)))
+        asked = wished(engine, ConvertModel)[0]
+        assert asked.learned == Learned("gptq", 128, rest_bits=6) and asked.data == "my.jsonl"
+        assert asked.target.name.endswith("-4bit-gptq")
+
+
+def test_what_has_no_room_to_be_made_is_said() -> None:
+    told = forecast(LEARNED, 16_000_000_000, 60).plain
+    assert "Making it takes about 19.3 GB, and a job can have 16.0 GB here." in " ".join(told.split())
 
 
 async def test_what_is_there_is_replaced_only_after_a_second_enter(
@@ -341,17 +416,22 @@ async def test_the_engine_lists_inspects_converts_and_lists_what_it_made(drive: 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")
 @pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("pose", ["convert", "variants", "fuse", "export", "working"])
+@pytest.mark.parametrize("pose", ["convert", "learned", "variants", "fuse", "export", "working"])
 def test_picture(
     place: Path, snap_compare: Callable[..., bool], size: tuple[int, int], pose: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TUI_TUNER_MODELS", "/home/ada/models")
-    engine = FakeEngine(answer)
+    engine = FakeEngine(answer_unquantized if pose in ("learned", "variants") else answer)
     run = finished(RunBuilder(place))
-    keys = {"convert": "c", "variants": "v", "fuse": "f", "export": "e", "working": "b"}[pose]
-    text = {"convert": "fits here", "variants": "perplexity:", "fuse": "◀", "export": "gguf", "working": "12 of 40"}[
-        pose
-    ]
+    keys = {"convert": "c", "learned": "c", "variants": "v", "fuse": "f", "export": "e", "working": "b"}[pose]
+    text = {
+        "convert": "fits here",
+        "learned": "19.3 GB",
+        "variants": "perplexity:",
+        "fuse": "◀",
+        "export": "gguf",
+        "working": "12 of 40",
+    }[pose]
     before = posed("models", "Nothing stands", made=experiment(), run=run)
 
     async def prepare(pilot: Pilot[Any]) -> None:
@@ -360,6 +440,9 @@ def test_picture(
         if pose == "fuse":
             pilot.app.screen._work.fused[str(run.folder.path)] = FUSED
         await pilot.press(keys)
+        if pose == "learned":
+            await until(pilot, lambda: isinstance(pilot.app.screen, ConvertDialog))
+            await pilot.press("left", "left")
         if pose == "working":
             await until(pilot, lambda: isinstance(pilot.app.screen, Question))
             await pilot.press("enter")

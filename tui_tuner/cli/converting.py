@@ -118,8 +118,12 @@ def _variants(variants: list[dict[str, Any]], output: Output) -> None:
         return
     output.say("variants made of this model:")
     for one in variants:
-        worth = "" if one["perplexity"] is None else f"  perplexity {one['perplexity']:.4f}  KL {one['kl']:.2g}"
+        worth = ""
+        if one["perplexity"] is not None:
+            moved = f"{one['perplexity_before']:.4f} → {one['perplexity']:.4f}"
+            worth = f"  perplexity {moved}  KL {one['kl']:.2g}  same token {one['top1']:.1%}"
+        memory = f"  {megabytes(one['memory'])} to answer" if one["memory"] else ""
         output.say(
             f"  {megabytes(one['bytes']):>10}  {one['bits_per_weight']:5.2f} bits{worth}  "
-            f"{one['tokens_per_second']:,.0f} tokens/s  {one['scheme']}  {one['path']}"
+            f"{one['tokens_per_second']:,.0f} tokens/s{memory}  {one['scheme']}  {one['path']}"
         )

@@ -165,8 +165,11 @@ def _measured(
     Raises:
         TunerError: its outputs are no numbers, so that it is of no use.
     """
-    speeds = {name: _speed(one, rows, control) for name, one in (("before", base), ("after", new))}
-    found: dict[str, Any] = {"tokens_per_second": speeds, "memory": size_of(new.model)}
+    spoken = {name: _spoken(one, rows, control) for name, one in (("before", base), ("after", new))}
+    found: dict[str, Any] = {
+        "tokens_per_second": {name: speed for name, (speed, _) in spoken.items()},
+        "memory": {name: memory for name, (_, memory) in spoken.items()},
+    }
     if rows is None:
         return {**found, "perplexity": None, "kl": None, "top1_agreement": None, "measured_on": None}
     same = agreement(
@@ -190,8 +193,10 @@ def _figures(same: Agreement) -> dict[str, Any]:
     return {"perplexity": {"before": before, "after": after}, "kl": same.kl, "top1_agreement": same.top1}
 
 
-def _speed(model: Base, rows: ProofRows | None, control: JobControl) -> float:
-    """Tokens a second of one greedy answer, the prompt's processing not counted."""
+def _spoken(model: Base, rows: ProofRows | None, control: JobControl) -> tuple[float, int]:
+    """Of one greedy answer: tokens a second, the prompt's processing not counted, and bytes with the weights."""
+    import mlx.core as mx
+
     prompts = rows.prompts(model.tokenizer, 1) if rows is not None else []
     prompt = prompts[0] if prompts else list(model.tokenizer.encode("The"))
     moments: list[float] = []
@@ -200,9 +205,12 @@ def _speed(model: Base, rows: ProofRows | None, control: JobControl) -> float:
         moments.append(time.perf_counter())
         control.check()
 
+    mx.reset_peak_memory()
+    there = mx.get_active_memory()
     for _ in greedy_answers(
         model.model, model.tokenizer, [prompt], max_tokens=_TOKENS, batch_size=1, control=control, between=tick
     ):
         pass
     spent = moments[-1] - moments[0] if len(moments) > 1 else 0.0
-    return (len(moments) - 1) / spent if spent > 0 else 0.0
+    memory = size_of(model.model) + max(mx.get_peak_memory() - there, 0)
+    return (len(moments) - 1) / spent if spent > 0 else 0.0, memory

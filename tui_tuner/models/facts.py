@@ -117,9 +117,11 @@ class Offers:
         recipes: mixtures of bits.
         dtypes: data types other than its own.
         dequantize: whether there is quantization to take off.
+        methods: group sizes by learned method, of those that apply to it.
     """
 
     modes: dict[str, tuple[tuple[int, ...], tuple[int, ...]]]
     recipes: tuple[str, ...]
     dtypes: tuple[str, ...]
     dequantize: bool
+    methods: dict[str, tuple[int, ...]] = field(default_factory=dict)

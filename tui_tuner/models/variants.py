@@ -37,6 +37,8 @@ class Variant:
         tokens_per_second: of one greedy answer.
         measured_on: which rows.
         made: seconds since the epoch.
+        memory: bytes while answering: the weights, and what one answer takes on top; None where that is not known.
+        calibrated_on: which rows a learned method looked at; None for others.
     """
 
     path: str
@@ -50,6 +52,8 @@ class Variant:
     tokens_per_second: float
     measured_on: str | None
     made: float
+    memory: int | None = None
+    calibrated_on: str | None = None
 
     @classmethod
     def of(cls, made: Plan, path: Path, found: dict[str, Any]) -> Variant:
@@ -67,6 +71,8 @@ class Variant:
             found["tokens_per_second"]["after"],
             found["measured_on"],
             time.time(),
+            found["memory"]["after"],
+            found["calibrated_on"],
         )
 
     def as_json(self) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from textual.widgets import Input, Static
 
 from tui_tuner.engine.model_requests import ConvertModel
 from tui_tuner.engine.results import Offers
+from tui_tuner.paths import EMBEDDED
 from tui_tuner.ui.format import number, size
 from tui_tuner.ui.sourcedialog import dropped
 from tui_tuner.ui.text import visible
@@ -85,6 +86,8 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
         self._forecast = Lookup()
         self._refused = ""
         """The folder that was typed and is taken; entering it once more replaces what is there."""
+        self._warned = False
+        """Whether a warning stands in the forecast's place; it goes with the next change."""
         self._own_name = True
         """Whether the folder follows the settings, because nobody typed another."""
         self._soon: Timer | None = None
@@ -96,11 +99,12 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
         with box:
             settings = Settings(id="convert-settings")
             settings.remove_class("pane")
+            settings.styles.height = self._wish.most
             yield settings
             yield Static(id="convert-forecast")
             yield Static("Into the folder", classes="label")
             yield Input(id="convert-target", compact=True)
-            yield Static("Measured on the rows of", classes="label")
+            yield Static(id="convert-rows", classes="label")
             yield Input(
                 self._data, placeholder="a few passages of plain text; best your own data", id="convert-data",
                 compact=True,
@@ -122,6 +126,7 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
     # -- choosing -----------------------------------------------------------------------------------------------
 
     def on_settings_stepped(self, event: Settings.Stepped) -> None:
+        self._warned = False
         names = list(self._wish.settings)
         self._wish.step(names[self.query_one(Settings).cursor], event.by)
         self._show()
@@ -131,6 +136,8 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
 
     def _show(self) -> None:
         self.query_one(Settings).show(len(self._wish.settings), self._setting)
+        rows = "Learns from rows, and is measured on others, of" if self._wish.learns else "Measured on the rows of"
+        self.query_one("#convert-rows", Static).update(rows)
         if self._own_name:
             field = self.query_one("#convert-target", Input)
             with self.prevent(Input.Changed):
@@ -148,6 +155,7 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
         return Content.assemble((name.ljust(8), "$text-muted"), value, (f"   {about}" if about else "", "$text-muted"))
 
     def on_input_changed(self, event: Input.Changed) -> None:
+        self._warned = False
         if event.input.id == "convert-target":
             self._own_name = event.value.strip() == str(self._folder / self._folder_name)
             if event.value.strip() != self._refused:
@@ -157,7 +165,8 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
 
     def _ask(self) -> None:
         request = self._wish.request(self._model, None)
-        key = (request.bits, request.group_size, request.mode, request.recipe, request.dtype, request.dequantize)
+        key = (request.bits, request.group_size, request.mode, request.recipe, request.dtype, request.dequantize,
+               request.learned)  # fmt: skip
         self._forecast.ask(self._engine, key, request)
         self._look()
 
@@ -165,7 +174,7 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
         """Shows the forecast when it has come; a taken folder is told of until the wish changes."""
         width = self.query_one("#convert-forecast").size.width
         told: object = (width, self._forecast.result or self._forecast.problem, self._before)
-        if not self._refused and told != self._told:
+        if not self._warned and not self._refused and told != self._told:
             self._told = told
             self.query_one("#convert-forecast", Static).update(self._drawn())
 
@@ -200,17 +209,20 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
     def _convert(self) -> None:
         text = self.query_one("#convert-target", Input).value.strip()
         target = self._folder / Path(text).expanduser()
-        if not text:
+        data = dropped(self.query_one("#convert-data", Input).value.strip())
+        if self._wish.learns and not data and not self._model.startswith(EMBEDDED):
+            self.query_one("#convert-data", Input).focus()
+            self._warn("This way learns from rows of yours: type their source, such as my.jsonl or hf:owner/name.")
+        elif not text:
             self._warn("Type the folder that the model shall go into.")
         elif target.exists() and self._refused != text:
             self._refused = text
             self._warn("There is something in that folder already. Enter once more replaces a model there.")
         else:
-            data = dropped(self.query_one("#convert-data", Input).value.strip())
             self.dismiss(self._wish.request(self._model, target, data, force=self._refused == text))
 
     def _warn(self, text: str) -> None:
-        self._told = None
+        self._told, self._warned = None, True
         box = self.query_one("#convert-forecast", Static)
         box.update(notice("▲", text, "bold $text-warning", max(box.size.width, 40)))
 
@@ -228,4 +240,8 @@ def forecast(found: dict[str, Any], usable: int, width: int) -> Content:
         f" on disk and in memory, {number(found['bits_per_weight'], 3)} bits a weight",
         *((("   " + sign, style), f"{word} here") if usable else ()),
     )
+    making = found.get("memory_to_make") or 0
+    if making and fit(making, usable) == "too large":
+        text = f"Making it takes about {size(making)}, and a job can have {size(usable)} here."
+        return lines([head, notice("✗", text, "bold $text-error", width)])
     return lines([head, *(notice("·", note, "$text-muted", width) for note in found["notes"])])

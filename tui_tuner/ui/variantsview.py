@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from tui_tuner.ui.text import visible
 from tui_tuner.ui.widgets.data_list import RowList
-from tui_tuner.ui.widgets.models_tables import variant_line, variants_header
+from tui_tuner.ui.widgets.models_tables import variant_line, variant_said, variants_header
 
 _TERMS = (
     "perplexity: before → after, on the same rows; KL: nats per token away from the original; same: share of places "
@@ -32,7 +32,7 @@ class VariantsView(ModalScreen[str | None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,v", "cancel", "Back")]
     DEFAULT_CSS = """
-    VariantsView #variants-said { height: auto; min-height: 2; }
+    VariantsView #variants-said { height: auto; min-height: 3; }
     """
 
     def __init__(self, name: str, variants: Sequence[dict[str, Any]]) -> None:
@@ -69,10 +69,7 @@ class VariantsView(ModalScreen[str | None]):
         self.dismiss(str(self._variants[event.index]["path"]))
 
     def _say(self, at: int) -> None:
-        one = self._variants[at]
-        on = one.get("measured_on")
-        told = f"measured on {on}" if on else "not measured"
-        self.query_one("#variants-said", Static).update(Content(visible(f"{one['scheme']}: {one['path']}, {told}")))
+        self.query_one("#variants-said", Static).update(Content(variant_said(self._variants[at])))
 
     def action_cancel(self) -> None:
         self.dismiss(None)

@@ -18,9 +18,9 @@ LONGEST = 512
 """Tokens of a row that are looked at."""
 _DOING = {
     "dynamic": "forward twice and backward once",
-    "awq": "forward, once for each step of its search",
-    "dwq": "forward twice and backward once, for every step",
-    "gptq": "forward once; then solves for each module, which takes longest",
+    "awq": "forward, layer by layer and once for each step of its search",
+    "dwq": "forward twice and backward once",
+    "gptq": "forward once, then solves for each module, which takes longest",
 }
 
 
@@ -47,8 +47,8 @@ def plan_learned(model: Any, config: dict[str, Any], scheme: Scheme) -> Plan:
         made = _of_dynamic(made, model, scheme, learned)
     memory = made.bytes_before + _extra(model, made, learned)
     note = (
-        f"{learned.method} needs the unquantized model in memory, about {memory / 1e9:.1f} GB in all, and passes over "
-        f"up to {learned.rows:,} of your rows ({LONGEST} tokens of each at most) {_DOING[learned.method]}"
+        f"needs the unquantized model in memory, about {_size(memory)} in all; passes over up to {learned.rows:,} "
+        f"of your rows ({LONGEST} tokens each) {_DOING[learned.method]}"
     )
     return replace(made, notes=[note, *made.notes], memory=memory)
 
@@ -160,6 +160,10 @@ def _adjusted(model: Any, config: dict[str, Any], scheme: Scheme, learned: Learn
         return chosen
 
     return adjust
+
+
+def _size(amount: int) -> str:
+    return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.1f} MB"
 
 
 def _check_widths(made: Plan, scheme: Scheme, learned: Learned) -> None:

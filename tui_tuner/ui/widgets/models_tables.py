@@ -12,7 +12,7 @@ from tui_tuner.ui.format import DASH, number, size
 from tui_tuner.ui.text import visible
 from tui_tuner.ui.widgets.data_list import cell
 
-_VARIANT = (("size", 9), ("bits", 6), ("perplexity", 18), ("KL", 9), ("same", 8), ("tokens/s", 10))
+_VARIANT = (("size", 9), ("bits", 6), ("perplexity", 18), ("KL", 9), ("same", 8), ("tokens/s", 10), ("memory", 9))
 _WAY = (("size", 9), ("kept", 9), ("KL", 9), ("same", 8), ("loss", 8), ("answers", 9))
 
 
@@ -35,8 +35,23 @@ def variant_line(one: Mapping[str, Any], width: int) -> Content:
         number(one.get("kl")),
         _percent(one.get("top1"), 1),
         f"{one['tokens_per_second']:,.0f}",
+        size(one["memory"]) if one.get("memory") else DASH,
     ]
     return _line(name, texts, _VARIANT, width)
+
+
+def variant_said(one: Mapping[str, Any]) -> str:
+    """All about one variant, in words: also what a narrow table has no room for."""
+    on = one.get("measured_on")
+    told = [str(one["scheme"]), f"measured on {on}" if on else "not measured"]
+    told.append(f"{one['tokens_per_second']:,.0f} tokens/s")
+    if one.get("memory"):
+        told.append(f"{size(one['memory'])} while answering")
+    if one.get("top1") is not None:
+        told.append(f"the same token in {_percent(one['top1'], 1)}")
+    if one.get("calibrated_on"):
+        told.append(f"learned from {one['calibrated_on']}")
+    return visible(f"{', '.join(told)}. {one['path']}")
 
 
 def ways_header(width: int) -> Content:
