@@ -10,7 +10,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tui_tuner.config.types import AS_LIST, ConflictError, Filled, Name, Names, Number, Section, Switch, Text, Whole
+from tui_tuner.config.types import AS_LIST, ConflictError, Filled, Name, Names, Number, Section, Switch, Text, Whole, form
 
 PATTERN = "re:"
 """What a rule begins with that is a regular expression."""
@@ -87,14 +87,14 @@ class BehaviourCase(Section):
 class BehaviourSection(Section):
     """What the model must do and must not, asked before and after training."""
 
-    samples: Whole = Field(5, ge=1, le=1000)
+    samples: Whole = Field(5, ge=1, le=1000, json_schema_extra=form(unit="answers"))
     """How many answers are drawn for each case; more make the pass rate surer. With temperature 0 all would be the
     same, so one is taken."""
     temperature: Number = Field(0.7, ge=0, le=5)
     """How freely answers are drawn; 0 takes the likeliest token each time. Take what the model will be used with."""
-    max_tokens: Whole = Field(0, ge=0)
+    max_tokens: Whole = Field(0, ge=0, json_schema_extra=form(unit="tokens"))
     """The longest answer in tokens; 0 takes evaluation.max_tokens."""
-    cases: list[BehaviourCase] = Field(default_factory=list)
+    cases: list[BehaviourCase] = Field(default_factory=list, json_schema_extra=form(basic=True))
     """The cases, each a table [[behaviour.cases]] with name, prompt and rules. A case passes when all its answers do;
     its pass rate is told with an interval."""
 

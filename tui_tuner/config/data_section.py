@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from tui_tuner.config.reading import Slice, encoding_name, separator
-from tui_tuner.config.types import ConflictError, Name, Names, Number, Section, Switch, Text, Texts, Whole
+from tui_tuner.config.types import ConflictError, Name, Names, Number, Section, Switch, Text, Texts, Whole, form
 
 Shape = Literal[
     "auto", "completion", "text", "messages", "sharegpt", "alpaca", "dolly", "question-answer", "preference", "tree"
@@ -47,7 +47,7 @@ Delimiter = Annotated[Text, AfterValidator(_is_delimiter)]
 class DataSection(Section):
     """The examples that are learned from, and how a record becomes a prompt and an answer."""
 
-    source: Name
+    source: Name = Field(json_schema_extra=form(basic=True))
     """The examples: a file (JSONL, JSON, CSV, Parquet, text and others), a folder with train, valid and test files, a
     data set on the Hugging Face Hub ("hf:owner/name"), or "embedded:players". A relative path is looked up beside this
     file first."""
@@ -68,28 +68,28 @@ class DataSection(Section):
     shape: Shape = "auto"
     """What the records look like; "auto" recognises it, and the Data screen says how surely. Set it when the guess is
     wrong; templates come before it."""
-    prompt: Texts = Field(default_factory=list)
+    prompt: Texts = Field(default_factory=list, json_schema_extra=form(basic=True))
     """Templates of the question, with columns in braces, such as "Summarise: {text}". Each wording makes an example
     of its own from every record; leave it empty when the rows already are prompt/completion, messages or text."""
-    completion: Texts = Field(default_factory=list)
+    completion: Texts = Field(default_factory=list, json_schema_extra=form(basic=True))
     """Templates of the answer that the model shall learn, with columns in braces. Give one for all prompts, or one
     for each."""
-    system: Text = ""
+    system: Text = Field("", json_schema_extra=form(basic=True))
     """Template of a system message put before every prompt; empty for none. Use it when the model will be called with
     the same one."""
     filter: Texts = Field(default_factory=list)
     """Conditions that a record must meet to be used, such as 'yards > 0' or 'category != "closed_qa"'; all of them
     must hold. How many records they leave out is said."""
-    sample: Whole = Field(0, ge=0)
+    sample: Whole = Field(0, ge=0, json_schema_extra=form(basic=True, unit="records"))
     """How many records to take by seed before anything else, after the filter; 0 takes all. Use it to try a large
     set quickly."""
-    train: Whole = Field(0, ge=0)
+    train: Whole = Field(0, ge=0, json_schema_extra=form(basic=True, unit="records"))
     """How many records to train on; 0 takes all that are left after validation and test. Lower it to see what less
     data would have done."""
-    valid: Whole = Field(0, ge=0)
+    valid: Whole = Field(0, ge=0, json_schema_extra=form(basic=True, unit="records"))
     """How many records to hold back for the validation loss; 0 takes 10 %, at least one, or all of a folder's valid
     file. Training never sees them."""
-    test: Whole = Field(0, ge=0)
+    test: Whole = Field(0, ge=0, json_schema_extra=form(basic=True, unit="records"))
     """How many records to hold back for the benchmark before and after; 0 takes 10 %, at least one, or all of a
     folder's test file. More rows make the verdict surer and the benchmark slower."""
     valid_share: Number = Field(0.0, ge=0, lt=1)
@@ -98,18 +98,18 @@ class DataSection(Section):
     test_share: Number = Field(0.0, ge=0, lt=1)
     """The share of the records to hold back for the benchmark, such as 0.1; 0 leaves it to test. Not for sources that
     bring their own splits."""
-    split: SplitMode = "records"
+    split: SplitMode = Field("records", json_schema_extra=form(basic=True))
     """What is held back: "records" draws single records, "grouped" keeps records together that share the columns named
     by group, "facts" trains every fact and holds back wordings, to measure recall in new words."""
     group: Names = Field(default_factory=list)
     """The columns that tell what a record is about, such as a name or a document; records that agree in them never
     straddle two splits. Needed by "grouped", useful with "facts"."""
-    valid_wordings: Whole = Field(1, ge=0)
+    valid_wordings: Whole = Field(1, ge=0, json_schema_extra=form(unit="wordings"))
     """With split = "facts": how many of the last prompt templates are kept for validation, before those of the
     test."""
-    test_wordings: Whole = Field(1, ge=1)
+    test_wordings: Whole = Field(1, ge=1, json_schema_extra=form(unit="wordings"))
     """With split = "facts": how many of the last prompt templates are kept for the test."""
-    unseen: Whole = Field(0, ge=0)
+    unseen: Whole = Field(0, ge=0, json_schema_extra=form(unit="records"))
     """With split = "facts": how many records are never trained in any wording, as a set of its own that shows
     guessing; 0 keeps none."""
     tree: Branch = "best"
@@ -121,7 +121,7 @@ class DataSection(Section):
     allow: Names = Field(default_factory=list)
     """Problems of severity error that shall not block training, by their codes; "leakage" and "lost-words" can be
     trained in spite of. Allow only what you have looked at."""
-    mask_prompt: Switch = True
+    mask_prompt: Switch = Field(True, json_schema_extra=form(basic=True))
     """Whether the loss counts the answer's tokens only. Switch it off to learn the prompt's wording too, and for rows
     of plain text, which have no prompt."""
 

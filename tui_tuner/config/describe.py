@@ -7,6 +7,7 @@ say what the model does not hold to. It must never keep a list of keys of its ow
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin
@@ -47,6 +48,8 @@ class FieldInfo:
         low, high: the bounds of numbers, None where there is none.
         low_open, high_open: whether the bound itself is outside.
         required: whether it must be given.
+        basic: whether somebody who does a first run should see it.
+        unit: what its number counts, such as `tokens`; empty where it counts nothing.
     """
 
     key: str
@@ -61,6 +64,8 @@ class FieldInfo:
     low_open: bool = False
     high_open: bool = False
     required: bool = False
+    basic: bool = False
+    unit: str = ""
 
     @property
     def section(self) -> str:
@@ -107,6 +112,21 @@ def in_toml(value: Any) -> str:
     if isinstance(value, dict):
         return f"{{{', '.join(f'{key} = {in_toml(item)}' for key, item in value.items())}}}"
     return repr(value) if isinstance(value, (int, float)) else str(value)
+
+
+def value_of(experiment: Experiment, info: FieldInfo) -> Any:
+    """The value that an experiment has for a key."""
+    return getattr(getattr(experiment, info.section), info.name)
+
+
+def in_tables(info: FieldInfo, tables: Sequence[BaseModel]) -> list[str]:
+    """Each table of a key of the kind `tables` as TOML, under a heading of its own."""
+    return [
+        "\n".join(
+            [f"[[{info.key}]]", *(f"{name} = {in_toml(each)}" for name, each in table.model_dump(exclude_defaults=True).items())]
+        )
+        for table in tables
+    ]
 
 
 def entries(info: FieldInfo) -> list[FieldInfo]:
@@ -182,6 +202,8 @@ def _describe(key: str, entry: PydanticField) -> FieldInfo:
         low_open=low_open,
         high_open=high_open,
         required=required,
+        basic=bool(extra.get("basic")),
+        unit=str(extra.get("unit") or ""),
     )
 
 

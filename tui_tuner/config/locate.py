@@ -7,6 +7,8 @@ never raise: on a text that it does not follow it stops, and the keys after that
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 Path = tuple[str | int, ...]
 
@@ -39,6 +41,31 @@ def key_lines(text: str) -> dict[Path, int]:
     return scanner.lines
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Where in a TOML text things stand, as character positions.
+
+    Attributes:
+        values: start and end of the value of every key.
+        ends: where the last line of every table ends: behind its last key, or its heading where it has none.
+        headings: the start of every table's heading, in the order of the text.
+    """
+
+    values: Mapping[Path, tuple[int, int]]
+    ends: Mapping[Path, int]
+    headings: Mapping[Path, int]
+
+
+def layout(text: str) -> Layout:
+    """Where values and tables stand in a TOML text that `tomllib` has accepted."""
+    scanner = _Scanner(text)
+    try:
+        scanner.document()
+    except (_Lost, RecursionError):
+        pass
+    return Layout(scanner.values, scanner.ends, scanner.headings)
+
+
 class _Lost(Exception):  # noqa: N818  a signal inside this module, not an error
     pass
 
@@ -51,6 +78,9 @@ class _Scanner:
         self.counted_to = 0
         self.lines: dict[Path, int] = {}
         self.arrays: dict[Path, int] = {}
+        self.values: dict[Path, tuple[int, int]] = {}
+        self.ends: dict[Path, int] = {}
+        self.headings: dict[Path, int] = {}
 
     def document(self) -> None:
         table: Path = ()
@@ -60,10 +90,11 @@ class _Scanner:
                 table = self.header()
             else:
                 self.pair(table)
+                self.ends[table] = self.end_of_line()
             self.skip(_GAP)
 
     def header(self) -> Path:
-        line = self.line()
+        line, start = self.line(), self.at
         doubled = self.text.startswith("[[", self.at)
         self.at += 2 if doubled else 1
         keys = self.keys()
@@ -79,6 +110,8 @@ class _Scanner:
             self.arrays[path] = self.arrays.get(path, -1) + 1
             path = (*path, self.arrays[path])
             self.lines.setdefault(path, line)
+        self.headings.setdefault(path, start)
+        self.ends[path] = self.end_of_line()
         return path
 
     def pair(self, table: Path) -> None:
@@ -88,7 +121,10 @@ class _Scanner:
             path = (*path, key)
             self.lines.setdefault(path, line)
         self.expect("=")
+        self.skip(_SPACE)
+        start = self.at
         self.value(path)
+        self.values[path] = start, start + len(self.text[start : self.at].rstrip())
 
     def keys(self) -> list[str]:
         found = []
@@ -163,6 +199,10 @@ class _Scanner:
             raise _Lost
         self.at = match.end()
         return match.group()
+
+    def end_of_line(self) -> int:
+        end = self.text.find("\n", self.at)
+        return len(self.text) if end < 0 else end
 
     def line(self) -> int:
         self.counted += self.text.count("\n", self.counted_to, self.at)

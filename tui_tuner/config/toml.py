@@ -75,13 +75,7 @@ def _lines(info: describe.FieldInfo, value: Any) -> list[str]:
     """A key with its value; tables stand under headings of their own, which must be the last of their section."""
     if info.kind != "tables" or not value:
         return [f"{info.name} = {describe.in_toml(value)}"]
-    lines = []
-    for table in value:
-        lines += ["", f"[[{info.key}]]"]
-        lines += [
-            f"{name} = {describe.in_toml(each)}" for name, each in table.model_dump(exclude_defaults=True).items()
-        ]
-    return lines
+    return [line for table in describe.in_tables(info, value) for line in ("", *table.split("\n"))]
 
 
 def read_text(path: Path) -> str:

@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     Strict,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -39,6 +40,17 @@ class ConflictError(ValueError):
         self.key = key
         self.message = message
         self.fix = fix
+
+
+def form(*, basic: bool = False, unit: str = "", allowed: str = "") -> dict[str, JsonValue]:
+    """What the form shows of a key beyond type and help, for its `json_schema_extra`.
+
+    Args:
+        basic: whether somebody who does a first run should see it.
+        unit: what its number counts, such as "tokens".
+        allowed: the range in words, where bounds alone do not say it.
+    """
+    return {"basic": basic, "unit": unit, "allowed": allowed}
 
 
 def _whole(value: Any) -> Any:
