@@ -65,7 +65,8 @@ def test_a_new_section_goes_where_the_order_of_the_file_has_it() -> None:
 
 
 def test_inline_tables_and_dotted_keys_are_followed() -> None:
-    text = 'train = {iters = 5, batch_size = 2} # both\nmodel.path = "embedded:phi3-tiny"\ndata.source = "embedded:players"\n'
+    paths = 'model.path = "embedded:phi3-tiny"\ndata.source = "embedded:players"\n'
+    text = f"train = {{iters = 5, batch_size = 2}} # both\n{paths}"
     before = made(text)
     after = with_overrides(before, ["train.iters=6", "data.source=other"])
     assert patched(text, before, after) == text.replace("iters = 5", "iters = 6").replace("embedded:players", "other")
@@ -108,7 +109,8 @@ def another(experiment: Experiment, info: FieldInfo) -> Experiment | None:
 
     tries = {
         "switch": ["true", "false"], "whole": ["1", "2", "3"], "number": ["0.25", "0.5"], "choice": info.choices,
-        "choices": info.choices, "wholes": ["[1, 2]"], "text": ['"a # = [x] \\" é"', '"utf-8"'], "texts": ['["a \\"b\\" {c}"]', "[]"],
+        "choices": info.choices, "wholes": ["[1, 2]"], "text": ['"a # = [x] \\" é"', '"utf-8"'],
+        "texts": ['["a \\"b\\" {c}"]', "[]"],
     }  # fmt: skip
     for value in tries[info.kind]:
         try:

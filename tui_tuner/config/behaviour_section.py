@@ -10,7 +10,19 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tui_tuner.config.types import AS_LIST, ConflictError, Filled, Name, Names, Number, Section, Switch, Text, Whole, form
+from tui_tuner.config.types import (
+    AS_LIST,
+    ConflictError,
+    Filled,
+    Name,
+    Names,
+    Number,
+    Section,
+    Switch,
+    Text,
+    Whole,
+    form,
+)
 
 PATTERN = "re:"
 """What a rule begins with that is a regular expression."""

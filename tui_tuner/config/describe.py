@@ -123,7 +123,10 @@ def in_tables(info: FieldInfo, tables: Sequence[BaseModel]) -> list[str]:
     """Each table of a key of the kind `tables` as TOML, under a heading of its own."""
     return [
         "\n".join(
-            [f"[[{info.key}]]", *(f"{name} = {in_toml(each)}" for name, each in table.model_dump(exclude_defaults=True).items())]
+            [
+                f"[[{info.key}]]",
+                *(f"{name} = {in_toml(each)}" for name, each in table.model_dump(exclude_defaults=True).items()),
+            ]
         )
         for table in tables
     ]

@@ -165,6 +165,24 @@ class InspectModel:
 
 
 @dataclass(frozen=True)
+class DescribeModel:
+    """A model's sizes, from its configuration and the headers of its weights alone. Result: `ModelFacts`.
+
+    Attributes:
+        path: as `model.path` has it.
+        base: the folder that a relative path starts from, None for the working folder.
+    """
+
+    path: str
+    base: Path | None = None
+    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+
+    @property
+    def title(self) -> str:
+        return f"look at {self.path}"
+
+
+@dataclass(frozen=True)
 class AskDevice:
     """How much memory a job can have on this machine. Result: bytes."""
 
@@ -187,4 +205,4 @@ class DeleteCached:
         return f"delete {self.name} from the cache"
 
 
-ModelQuestion = ListModels | InspectModel | AskDevice | DeleteCached
+ModelQuestion = ListModels | InspectModel | DescribeModel | AskDevice | DeleteCached

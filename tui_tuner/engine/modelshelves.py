@@ -14,7 +14,14 @@ from typing import Any, Literal
 
 from tui_tuner.config.presets import list_presets
 from tui_tuner.config.toml import load_experiment
-from tui_tuner.engine.model_requests import AskDevice, DeleteCached, InspectModel, ListModels, ModelQuestion
+from tui_tuner.engine.model_requests import (
+    AskDevice,
+    DeleteCached,
+    DescribeModel,
+    InspectModel,
+    ListModels,
+    ModelQuestion,
+)
 from tui_tuner.engine.new_run import model_fingerprint, read_base
 from tui_tuner.engine.results import ListedModel, ModelDetails
 from tui_tuner.errors import TunerError
@@ -42,6 +49,8 @@ def answer_about_models(request: ModelQuestion) -> Any:
         return list_models(request.runs_dir, request.named)
     if isinstance(request, InspectModel):
         return model_details(request.path)
+    if isinstance(request, DescribeModel):
+        return describe_model(request.path, request.base)
     if isinstance(request, DeleteCached):
         return delete_cached(request.name)
     assert isinstance(request, AskDevice)

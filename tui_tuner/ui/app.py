@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from textual import events, on
 
 from tui_tuner.runs.state import RunState
+from tui_tuner.ui.history import History
 from tui_tuner.ui.jobs import Jobs
 from tui_tuner.ui.leaving import leave, obey_signals
 from tui_tuner.ui.messages import EngineChanged, ExperimentChanged, RunChanged, RunSelected
@@ -52,6 +53,7 @@ class TunerApp(ShellApp):
 
     Attributes:
         state: what all screens share.
+        history: what was set up before.
         jobs: the engine as screens should use it.
         stopping: whether the app is waiting for the engine to come to an end.
         clock: seconds since the epoch; tests freeze it.
@@ -73,6 +75,7 @@ class TunerApp(ShellApp):
         stop_timeout: float = 30.0,
     ) -> None:
         super().__init__(settings)
+        self.history = History()
         self.state = WorkbenchState(overrides=tuple(overrides), chat=chat)
         self.jobs = Jobs(engine)
         self.engine = engine
@@ -166,27 +169,50 @@ class TunerApp(ShellApp):
         preset: Preset | None = None,
         base: Path | None = None,
         edited: bool = False,
+        merge: str = "",
     ) -> None:
-        """Makes `experiment` the one that would be run next.
+        """Makes `experiment` the one that would be run next; what was set up before can be come back to.
 
         Args:
             experiment: the new experiment; for an edit, the edited copy.
             preset: where it came from; for an edit, pass `state.preset` on.
             base: the folder its relative paths start from; for an edit, pass `state.base` on.
             edited: whether it differs from what `preset` and the overrides say.
+            merge: a name by which changes in a row are one step of the history.
         """
         state = self.state
-        state.experiment, state.preset, state.base, state.edited = experiment, preset, base, edited
+        if state.set_up is not None and experiment != state.experiment:
+            self.history.note(state.set_up, merge)
+        if not edited:
+            state.origin = experiment
+        elif (preset, base) != (state.preset, state.base):
+            state.origin = None
+        state.experiment, state.preset, state.base = experiment, preset, base
+        state.edited = edited and experiment != state.origin
         state.chat = None
         self.post_message(ExperimentChanged())
+
+    def step_back(self, *, forth: bool = False) -> bool:
+        """Takes the last change of the experiment back, or makes it again; False where there is none."""
+        state = self.state
+        if state.set_up is None:
+            return False
+        found = (self.history.redo if forth else self.history.undo)(state.set_up)
+        if found is None:
+            return False
+        state.experiment, state.preset, state.base = found.experiment, found.preset, found.base
+        state.overrides, state.origin, state.edited = found.overrides, found.origin, found.edited
+        state.chat = None
+        self.post_message(ExperimentChanged())
+        return True
 
     def load_preset(self, name: str, overrides: Sequence[str] = ()) -> None:
         """Loads a preset by name or path. Raises `TunerError` when it is not there or not right."""
         from tui_tuner.config.presets import load_preset
 
         experiment, preset = load_preset(name, overrides)
-        self.state.overrides = tuple(overrides)
         self.set_experiment(experiment, preset=preset, base=preset.path.parent)
+        self.state.overrides = tuple(overrides)
 
     def select_run(self, folder: RunFolder) -> None:
         """Makes `folder` the run being looked at; a long event file is first read in a thread."""

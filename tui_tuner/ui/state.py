@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_tuner.ui.history import SetUp
+
 if TYPE_CHECKING:
     from tui_tuner.config.model import Experiment
     from tui_tuner.config.presets import Preset
@@ -51,6 +53,7 @@ class WorkbenchState:
         overrides: `key=value` settings from the command line, already applied to the experiment.
         run: the run being looked at, or None; None also while a log of another program is watched.
         follower: reads the events of that run or log, or None.
+        origin: the experiment as preset and overrides, or the run, have it; None where it was not made of one.
         edited: whether the experiment differs from the preset and overrides it came from.
         chat: whom to talk to instead of the experiment's and the run's models; None once one of those is chosen.
     """
@@ -61,5 +64,13 @@ class WorkbenchState:
     overrides: tuple[str, ...] = ()
     run: RunFolder | None = None
     follower: Follower | None = None
+    origin: Experiment | None = None
     edited: bool = False
     chat: ChatTarget | None = None
+
+    @property
+    def set_up(self) -> SetUp | None:
+        """What is set up, to come back to; None when nothing is."""
+        if self.experiment is None:
+            return None
+        return SetUp(self.experiment, self.preset, self.base, self.overrides, self.origin)

@@ -1,38 +1,66 @@
-"""Every setting of the experiment: its value, whether it is the default, what it means here, and how to change it.
+"""Every setting of the experiment as a form: its value, what it means here, and the TOML beside it, both to be edited.
 
-It only shows. Keys, ranges, defaults and help come from `config.describe`, the text from `config.toml`.
+It shows, and passes wishes on. Keys, ranges, defaults and help come from `config.describe`, what is right from the
+model, the text from `config_document`. A run's own configuration is shown and never changed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import ClassVar, Literal
 
 from textual import events
 from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Input, Static
+from textual.widgets import Input, Static, TextArea
 
-from tui_tuner.config.toml import dump_experiment
+from tui_tuner.config.model import Experiment
+from tui_tuner.config.toml import dump_experiment, read_text
+from tui_tuner.errors import TunerError
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.format import count
-from tui_tuner.ui.screens.base import WorkbenchScreen
-from tui_tuner.ui.text import visible
+from tui_tuner.ui.screens.formwork import FormWorkScreen
+from tui_tuner.ui.text import inert, visible
 from tui_tuner.ui.widgets import config_rows
-from tui_tuner.ui.widgets.config_rows import Setting
+from tui_tuner.ui.widgets.config_document import Document
+from tui_tuner.ui.widgets.config_editor import TomlEditor
+from tui_tuner.ui.widgets.config_entry import Entry
+from tui_tuner.ui.widgets.config_facts import Facts, FactsFinder
+from tui_tuner.ui.widgets.config_means import wrongs
+from tui_tuner.ui.widgets.config_rows import Setting, Shown
 from tui_tuner.ui.widgets.config_subject import Subject, Subjects
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.data_pane import TextPane, lines
 
+_TITLES: dict[Shown, str] = {
+    "basic": "for a first run",
+    "all": "all keys",
+    "changed": "differ from the default",
+    "compared": "differ from",
+}
 
-class ConfigScreen(WorkbenchScreen):
-    """Shows the experiment being set up, or that of the run being looked at."""
+
+class FormList(RowList):
+    """The list of keys; left, right and space change the value of the selected one."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "screen.step(-1)", "Value before", show=False),
+        Binding("right,space", "screen.step(1)", "Next value", show=False),
+        Binding("delete,backspace", "screen.reset", "Reset", show=False),
+    ]
+
+
+class ConfigScreen(FormWorkScreen):
+    """Shows and edits the experiment being set up, or shows that of the run being looked at."""
 
     MODE = "config"
     EMPTY = "There is no experiment to look at yet.\n\nChoose a preset on Home (0), or open a run (7)."
     INTRO = (
-        "Every key of the experiment with its value; ● marks what differs from the default. The pane below explains "
-        "the selected key. To change one, start with --set key=value, or edit the preset and load it again."
+        "The settings of the experiment; ● marks what differs from the default, ◆ what differs from the preset, ✗ what "
+        "this model cannot do. enter edits the selected one, ← → step through values, and the pane below says what it "
+        "means here. b lists all of them. The TOML beside it is the same experiment: edit either."
     )
     CSS_PATH = "config.tcss"
     AUTO_FOCUS = "RowList"
@@ -44,8 +72,14 @@ class ConfigScreen(WorkbenchScreen):
         self._at = 0
         self._subject: Subject | None = None
         self._rows: list[Setting] = []
-        self._changed_only = False
-        self._toml = ""
+        self._show: Shown = "basic"
+        self._compared: tuple[str, Experiment] | None = None
+        self._document = Document()
+        self._made_of: object = None
+        self._writing = 0
+        self._finder = FactsFinder()
+        self._facts = Facts()
+        self._problems: dict[str, str] = {}
 
     def compose_body(self) -> ComposeResult:
         yield Static(self.empty_text, classes="empty", id="config-empty", markup=False)
@@ -55,9 +89,12 @@ class ConfigScreen(WorkbenchScreen):
         yield search
         with Horizontal(id="config-panes"):
             with Vertical(id="config-left"):
-                yield RowList("Settings", id="config-rows")
+                yield FormList("Settings", id="config-rows")
+                yield Entry(id="config-entry")
                 yield TextPane("About this key", id="config-about")
-            yield TextPane("config.toml", id="config-file")
+            with Vertical(id="config-right"):
+                yield TomlEditor(id="config-file")
+                yield Static("", id="config-said", markup=False)
 
     # -- hooks --------------------------------------------------------------------------------------------------
 
@@ -67,9 +104,42 @@ class ConfigScreen(WorkbenchScreen):
     def on_experiment_changed(self) -> None:
         self._look()
 
+    def on_engine_changed(self) -> None:
+        if self._subject is not None and self._learn():
+            self._fill()
+
     def on_resize(self, event: events.Resize) -> None:
         if self._subject is not None:
-            self._draw_head(self._subject)
+            self._draw_head()
+
+    # -- what the form works on ---------------------------------------------------------------------------------
+
+    @property
+    def subject(self) -> Subject | None:
+        return self._subject
+
+    @property
+    def selected(self) -> Setting | None:
+        at = self.query_one(RowList).cursor
+        return self._rows[at] if at < len(self._rows) else None
+
+    @property
+    def facts(self) -> Facts:
+        return self._facts
+
+    @property
+    def text_is_wrong(self) -> bool:
+        return self._document.wrong is not None
+
+    @property
+    def compared(self) -> tuple[str, Experiment] | None:
+        """What the experiment is compared with: what was chosen, else the preset or run that it came from."""
+        if self._compared is not None:
+            return self._compared
+        state = self.tuner.state
+        if self._subject is None or self._subject.is_run or state.origin is None:
+            return None
+        return (f"preset {state.preset.name}" if state.preset is not None else "where it came from"), state.origin
 
     # -- actions ------------------------------------------------------------------------------------------------
 
@@ -77,20 +147,72 @@ class ConfigScreen(WorkbenchScreen):
         self.add_class("-searching")
         self.query_one("#config-search", Input).focus()
 
-    def on_input_changed(self, _event: Input.Changed) -> None:
-        self._fill()
+    def on_input_changed(self, event: Input.Changed) -> None:
+        if event.input.id == "config-search":
+            self._fill()
 
     def on_input_submitted(self, _event: Input.Submitted) -> None:
-        self.query_one(RowList).focus()
+        self.to_list()
+
+    def action_all(self) -> None:
+        """Lists all keys, or those for a first run."""
+        self._list("basic" if self._show == "all" else "all")
 
     def action_changed_only(self) -> None:
-        self._changed_only = not self._changed_only
+        """Steps through what differs from the default, what differs from the preset, and everything again."""
+        order: list[Shown] = ["changed", "compared"] if self.compared is not None else ["changed"]
+        at = order.index(self._show) + 1 if self._show in order else 0
+        self._list(order[at] if at < len(order) else "all")
+
+    def _list(self, show: Shown) -> None:
+        self._show = show
         self._fill()
 
+    def action_next(self, wanted: Literal["differs", "problem"]) -> None:
+        """Goes to the next key that differs, or that is wrong."""
+        rows = self.query_one(RowList)
+        at = config_rows.next_row(self._rows, rows.cursor, wanted)
+        if at is None:
+            what = "is wrong, as far as the form can tell" if wanted == "problem" else "differs"
+            self.tuner.notice(f"No key {what}.")
+        else:
+            rows.cursor = at
+            rows.focus()
+
+    def action_undo(self) -> None:
+        """Takes the last change back; a text that is wrong first goes back to what it said when it was right."""
+        if self._document.wrong is not None:
+            self._document.give_up()
+            self._show_file()
+        else:
+            self.tuner.step_back()
+
+    def action_redo(self) -> None:
+        self.tuner.step_back(forth=True)
+
     def action_file(self) -> None:
-        """Shows the file alone on narrow screens, and puts the focus on it on wide ones."""
-        self.toggle_class("-file")
-        (self.query_one("#config-file") if self.has_class("-file") else self.query_one(RowList)).focus()
+        """Puts the cursor into the text; shows it alone on narrow screens."""
+        if self.has_class("-file"):
+            self.to_list()
+        else:
+            self.go_to_text(self.selected.key if self.selected is not None else "")
+
+    def go_to_text(self, key: str) -> None:
+        self.add_class("-file")
+        self._writing += 1
+        editor = self.query_one(TomlEditor)
+        line = self._document.line_of(key) if key else None
+        if key == "behaviour.cases" and not self._document.has(key):
+            line = editor.document.line_count - 1
+        if line is not None:
+            editor.move_cursor((line, len(editor.document.get_line(line))))
+        editor.focus()
+        self.call_after_refresh(editor.centre)
+
+    def to_list(self) -> None:
+        self.remove_class("-file")
+        self.query_one(Entry).close()
+        self.query_one(RowList).focus()
 
     def action_subject(self) -> None:
         self._at += 1
@@ -98,25 +220,52 @@ class ConfigScreen(WorkbenchScreen):
 
     def go_back(self) -> bool:
         search = self.query_one("#config-search", Input)
+        if self.query_one(Entry).is_open or self.has_class("-file"):
+            self.to_list()
+            return True
         if self.has_class("-searching"):
             self.remove_class("-searching")
+            row = self.selected
+            if self._show == "basic" and row is not None and row.info is not None and not row.info.basic:
+                self._show = "all"  # what was found shall not go out of sight
             search.clear()
-            self.query_one(RowList).focus()
+            self.to_list()
             return True
-        if self.has_class("-file"):
-            self.action_file()
+        if self._compared is not None:
+            self._compared = None
+            self._list("basic")
             return True
         return super().go_back()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "subject":
             return len(self._subjects.found(self.tuner.state)) > 1
-        if action in ("search", "changed_only", "file"):
+        if action in ("search", "changed_only", "file", "all", "next", "edit"):
             return self._subject is not None
+        if action in ("step", "edit_long", "reset", "reset_more"):
+            return self._subject is not None and not self._subject.is_run
+        if action == "undo":
+            return self.tuner.history.can_undo or self.text_is_wrong
+        if action == "redo":
+            return self.tuner.history.can_redo
         return super().check_action(action, parameters)
 
     def on_row_list_highlighted(self, _event: RowList.Highlighted) -> None:
         self._explain()
+
+    def on_row_list_chosen(self, _event: RowList.Chosen) -> None:
+        self.action_edit()
+
+    def on_text_area_changed(self, event: TextArea.Changed) -> None:
+        """What is typed into the text counts as soon as it is right."""
+        if event.text_area.id != "config-file" or self._subject is None or self._subject.is_run:
+            return
+        document, state = self._document, self.tuner.state
+        if document.write(event.text_area.text) and document.experiment is not None:
+            self.tuner.set_experiment(
+                document.experiment, preset=state.preset, base=state.base, edited=True, merge=f"text {self._writing}"
+            )
+        self._mark_file()
 
     # -- what is shown ------------------------------------------------------------------------------------------
 
@@ -129,77 +278,153 @@ class ConfigScreen(WorkbenchScreen):
             text = self._subjects.problem or self.EMPTY
             self.query_one("#config-empty", Static).update(Content(visible(text, lines=True)))
             return
-        if subject == self._subject:
+        if subject == self._subject and self._document.experiment == subject.experiment:
+            self._draw_head()
             return
         self._subject = subject
+        self._write_down(subject)
+        self._learn()
         self._fill()
-        self._draw_head(subject)
-        self._toml = dump_experiment(subject.experiment)
+        self._draw_head()
         self._show_file()
         if self.focused is None:
             self.query_one(RowList).focus()
 
+    def _write_down(self, subject: Subject) -> None:
+        """Brings the text to the experiment: the preset's own text with what was changed."""
+        state = self.tuner.state
+        made_of = (subject.is_run, subject.title if subject.is_run else "", state.preset, state.base)
+        if made_of == self._made_of and not subject.is_run:
+            if self._document.follow(subject.experiment) and self._document.lost:
+                self.tuner.notice("The text was written anew; its remarks could not be kept. u takes it back.")
+            return
+        self._made_of = made_of
+        self._compared = None
+        if subject.is_run:
+            plain = [line for line in dump_experiment(subject.experiment).split("\n") if not line.startswith("#")]
+            self._document.begin(subject.experiment, "\n".join(plain).strip("\n") + "\n")
+        else:
+            self._document.begin(subject.experiment, _written(state.preset.path) if state.preset is not None else "")
+
+    def _learn(self) -> bool:
+        """Takes over what has become known of model and data; whether anything did."""
+        subject = self._subject
+        if subject is None:
+            return False
+        engine = self.tuner.engine
+        self._finder.ask(engine, subject.experiment, subject.base)
+        before = self._facts, self._problems
+        self._facts = self._finder.facts(engine, subject.experiment, subject.base)
+        self._problems = wrongs(subject.experiment, self._facts)
+        return before != (self._facts, self._problems)
+
     def _fill(self) -> None:
-        """Fills the list with what the search leaves."""
+        """Fills the list with what search and view leave."""
         if self._subject is None:
             return
         search = self.query_one("#config-search", Input).value
-        before = self._selected
-        self._rows = config_rows.settings(self._subject.experiment, search=search, changed_only=self._changed_only)
-        rows = self.query_one(RowList)
+        before = self.selected
+        compared = self.compared
+        self._rows = config_rows.settings(
+            self._subject.experiment, search=search, show=self._show, problems=self._problems,
+            other=compared[1] if compared is not None else None,
+        )  # fmt: skip
+        rows, side_by_side = self.query_one(RowList), self._show == "compared"
         rows.show(
-            len(self._rows), lambda at, width: config_rows.line(self._rows[at], width),
+            len(self._rows), lambda at, width: config_rows.line(self._rows[at], width, compare=side_by_side),
             skip=config_rows.headings(self._rows), cursor=_place_of(before, self._rows, search),
         )  # fmt: skip
-        keys = sum(row.info is not None for row in self._rows)
-        what = " that differ from the default" if self._changed_only else ""
-        rows.border_subtitle = Content(f"{count(keys)} keys{what}")
+        title = _TITLES[self._show] if not search else "found"
+        against = f" {compared[0]}" if side_by_side and compared is not None else ""
+        rows.border_subtitle = Content(visible(f"{count(config_rows.count_of(self._rows))} keys, {title}{against}"))
         self._explain()
-
-    @property
-    def _selected(self) -> Setting | None:
-        at = self.query_one(RowList).cursor
-        return self._rows[at] if at < len(self._rows) else None
 
     def _explain(self) -> None:
         pane = self.query_one("#config-about", TextPane)
-        row, subject = self._selected, self._subject
+        row, subject, compared = self.selected, self._subject, self.compared
         if row is None or subject is None:
-            pane.draw(lambda _width: Content.styled("No key has these words; escape shows all again.", "$text-muted"))
+            pane.draw(lambda _width: Content.styled(self._none_listed(), "$text-muted"))
             return
-        pane.draw(lambda width: config_rows.about(row, subject.experiment, self._known_rows(), width))
-        self._show_file()
+        against, facts = (compared[0] if compared is not None else ""), self._facts
+        pane.draw(
+            lambda width: config_rows.about(
+                row, subject.experiment, facts, width, against=against, editable=not subject.is_run
+            )
+        )
+        self._mark_file()
+        editor = self.query_one(TomlEditor)
+        line = self._document.line_of(row.key)
+        if line is not None and not editor.has_focus:
+            editor.reveal(line)
+
+    def _none_listed(self) -> str:
+        if self.query_one("#config-search", Input).value:
+            return "No key has these words; escape shows all again."
+        return "Nothing differs; c goes on to everything."
 
     def _show_file(self) -> None:
-        """Shows the file with the selected key marked and in sight."""
-        pane, row = self.query_one("#config-file", TextPane), self._selected
-        content, at = config_rows.toml(self._toml, row.info.key if row is not None and row.info is not None else "")
-        pane.draw(lambda _width: content, keep_place=True)
-        if at >= 0:
-            pane.scroll_to(y=max(at - pane.size.height // 2, 0), animate=False)
+        """Shows the text, unless it is what the person is typing."""
+        editor, subject = self.query_one(TomlEditor), self._subject
+        editor.read_only = subject is None or subject.is_run
+        editor.border_title = "config.toml of the run" if editor.read_only else "As TOML"
+        editor.show(self._document.text)
+        self._mark_file()
 
-    def _known_rows(self) -> int | None:
-        """Training rows, where the configuration alone says how many there are."""
-        data = self._subject.experiment.data if self._subject is not None else None
-        return data.train * max(len(data.prompt), 1) if data is not None and data.train else None
+    def _mark_file(self) -> None:
+        """Marks the selected key and wrong lines in the text, and says below what is wrong."""
+        wrong, row = self._document.wrong, self.selected
+        editor, said = self.query_one(TomlEditor), self.query_one("#config-said", Static)
+        line = self._document.line_of(row.key) if row is not None and self._document.has(row.key) else None
+        editor.mark(line if line is not None else -1, wrong.lines if wrong is not None else ())
+        self.set_class(wrong is not None, "-wrong")
+        if wrong is not None:
+            told = inert(f"{wrong.text} The experiment is what the text said before.", "$text-error")
+            said.update(Content.assemble(("✗ ", "bold $text-error"), told))
 
-    def _draw_head(self, subject: Subject) -> None:
-        state = self.tuner.state
-        changed = sum(row.changed and row.info is not None and not row.info.required
+    def _draw_head(self) -> None:
+        subject, state = self._subject, self.tuner.state
+        if subject is None:
+            return
+        changed = sum(row.changed and not (row.info is None or row.info.required)
                       for row in config_rows.settings(subject.experiment))  # fmt: skip
         name = Content.assemble((visible(subject.title), "bold $text-primary"))
         if subject.is_run:
-            origin = "the configuration of this run; u on Runs (7) loads it to edit"
+            origin = "the configuration of this run, which does not change; enter loads a copy to edit"
         elif state.preset is not None:
             origin = f"from preset {state.preset.name}"
             if state.overrides:
                 origin += f" with --set {' '.join(state.overrides)}"
+            origin += ", changed" if state.edited else ""
         else:
             origin = "not from a preset"
         about = Content.styled(visible(f"{origin} · {changed} keys differ from the default"), "$text-muted")
-        how = "change it with --set key=value at the start, or in the preset's file"
         first = Content.assemble(name, "  ", about)
-        self.query_one("#config-head", Static).update(lines([first, Content.styled(how, "$text-muted")]))
+        self.query_one("#config-head", Static).update(lines([first, self._next_step(subject)]))
+
+    def _next_step(self, subject: Subject) -> Content:
+        """What one would do here now."""
+        if self._problems and not subject.is_run:
+            many = len(self._problems)
+            what = "a value" if many == 1 else f"{many} values"
+            return Content.assemble(("✗ ", "bold $text-error"), f"{what} will not do; w goes there")
+        running = self.tuner.jobs.running()
+        if running is not None and not subject.is_run:
+            text = "This is the next experiment: the run that is going keeps its own. f5 queues it."
+        elif subject.is_run:
+            text = "s shows the experiment being set up" if self.check_action("subject", ()) else ""
+        else:
+            text = "enter edits · ← → step · u takes back · b all or few keys · f5 starts"
+        return Content.styled(text, "$text-muted")
+
+
+def _written(path: object) -> str:
+    """The preset's own text; empty where it cannot be read any more."""
+    from pathlib import Path
+
+    try:
+        return read_text(Path(str(path)))
+    except TunerError:
+        return ""
 
 
 def _place_of(before: Setting | None, rows: Sequence[Setting], search: str) -> int:

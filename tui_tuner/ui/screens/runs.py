@@ -219,7 +219,7 @@ class RunsScreen(WorkbenchScreen):
 
         folder = self._folder()
         if folder is not None:
-            self.tuner.set_experiment(load_experiment(folder.config), base=folder.path, edited=True)
+            self.tuner.set_experiment(load_experiment(folder.config), base=folder.path)
             self.tuner.go("config")
 
 

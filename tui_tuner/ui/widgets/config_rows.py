@@ -1,33 +1,51 @@
-"""The experiment as rows of a list: every key with its value, whether it is the default, and what it means here.
+"""The experiment as rows of a list: every key with its value, what it differs from, and what is wrong with it.
 
-Pure functions from an experiment to text. Help, ranges and defaults come from `config.describe`; nothing about a key
-may be written here but what its value works out to.
+Pure functions from an experiment to text. Help, ranges and defaults come from `config.describe`, what a value works out
+to from `config_means`; nothing about a key may be written here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from textual.content import Content
 
-from tui_tuner.config.describe import FieldInfo, fields, in_toml, sections
+from tui_tuner.config.describe import FieldInfo, fields, in_toml, sections, value_of
 from tui_tuner.config.model import Experiment
-from tui_tuner.ui.format import count
 from tui_tuner.ui.text import clip, visible
+from tui_tuner.ui.widgets.config_facts import Facts
+from tui_tuner.ui.widgets.config_means import means
 from tui_tuner.ui.widgets.data_list import cell
 from tui_tuner.ui.widgets.data_pane import lines, notice, wrap
+
+Shown = Literal["basic", "all", "changed", "compared"]
+"""Which keys are listed: those for a first run (and what was changed), all, what differs from the default, or what
+differs from the experiment that it is compared with."""
+_NAME = 20
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One line of the list: a heading (`info` is None) or a key with its value."""
+    """One line of the list: a heading (`info` is None) or a key with its value.
+
+    Attributes:
+        other: the value in the experiment that it is compared with; the value itself where there is none.
+        problem: why the value will not do, as a sentence; empty when it will.
+    """
 
     section: str
     help: str
     info: FieldInfo | None = None
     value: Any = None
+    other: Any = None
+    problem: str = ""
+
+    @property
+    def key(self) -> str:
+        """The dotted key; empty for a heading."""
+        return self.info.key if self.info is not None else ""
 
     @property
     def changed(self) -> bool:
@@ -35,24 +53,44 @@ class Setting:
         return self.info is not None and (self.info.required or self.value != self.info.default)
 
     @property
+    def differs(self) -> bool:
+        """Whether the value is another than in the experiment that it is compared with."""
+        return self.info is not None and self.value != self.other
+
+    @property
     def text(self) -> str:
         """The value as TOML writes it."""
         return "" if self.info is None else in_toml(self.value)
 
 
-def settings(experiment: Experiment, *, search: str = "", changed_only: bool = False) -> list[Setting]:
+def settings(
+    experiment: Experiment,
+    *,
+    search: str = "",
+    show: Shown = "all",
+    other: Experiment | None = None,
+    problems: Mapping[str, str] | None = None,
+) -> list[Setting]:
     """Headings and keys in the order of the file.
 
     Args:
-        search: words that must all occur in a key, its value or its help, in any case.
-        changed_only: leave out what is as the default says.
+        search: words that must all occur in a key, its value or its help, in any case; looks among all keys.
+        show: which keys.
+        other: what it is compared with, such as the preset.
+        problems: sentences by key.
     """
     words = search.casefold().split()
     by_section: dict[str, list[Setting]] = {}
     for info in fields():
-        setting = Setting(info.section, info.help, info, getattr(getattr(experiment, info.section), info.name))
-        within = f"{info.key} {setting.text} {info.help}".casefold()
-        if all(word in within for word in words) and (setting.changed or not changed_only):
+        value = value_of(experiment, info)
+        against = value_of(other, info) if other is not None else value
+        setting = Setting(info.section, info.help, info, value, against, (problems or {}).get(info.key, ""))
+        if words:
+            within = f"{info.key} {setting.text} {info.help}".casefold()
+            listed = all(word in within for word in words) and (show != "changed" or setting.changed)
+        else:
+            listed = _listed(setting, show)
+        if listed:
             by_section.setdefault(info.section, []).append(setting)
     out: list[Setting] = []
     for section in sections():
@@ -61,47 +99,104 @@ def settings(experiment: Experiment, *, search: str = "", changed_only: bool = F
     return out
 
 
+def _listed(setting: Setting, show: Shown) -> bool:
+    if show == "compared":
+        return setting.differs
+    if show == "changed":
+        return setting.changed
+    basic = setting.info is not None and setting.info.basic
+    return show == "all" or basic or setting.changed or setting.differs or bool(setting.problem)
+
+
 def headings(rows: Sequence[Setting]) -> frozenset[int]:
     """The positions of the headings."""
     return frozenset(at for at, row in enumerate(rows) if row.info is None)
 
 
-def line(row: Setting, width: int) -> Content:
-    """One line of the list."""
+def next_row(rows: Sequence[Setting], at: int, wanted: Literal["differs", "problem"]) -> int | None:
+    """The next row after `at`, round and round, that differs (from the compared or the default) or has a problem."""
+    compared = any(row.differs for row in rows)
+
+    def is_wanted(row: Setting) -> bool:
+        if wanted == "problem":
+            return bool(row.problem)
+        return row.differs if compared else row.changed
+
+    order = [*range(at + 1, len(rows)), *range(at + 1)]
+    return next((place for place in order if is_wanted(rows[place])), None)
+
+
+def line(row: Setting, width: int, *, compare: bool = False) -> Content:
+    """One line of the list.
+
+    Args:
+        compare: whether the other value stands beside one that differs.
+    """
     if row.info is None:
         return Content.assemble((row.section, "bold $text-primary"), "  ", (clip(row.help, width - 14), "$text-muted"))
-    mark = ("● ", "$text-accent") if row.changed else ("  ", "")
-    room = max(width - 22, 6)
-    return Content.assemble(
-        mark, cell(row.info.name, 20), cell(visible(row.text), room, style="bold" if row.changed else "$text-muted")
-    )
+    if row.problem:
+        mark = ("✗ ", "bold $text-error")
+    elif row.differs:
+        mark = ("◆ ", "$text-warning")
+    else:
+        mark = ("● ", "$text-accent") if row.changed else ("  ", "")
+    room = max(width - _NAME - 2, 6)
+    style = "bold" if row.changed or row.differs else "$text-muted"
+    name = cell(row.info.name, _NAME)
+    unit = f" {row.info.unit}" if row.info.unit and isinstance(row.value, int | float) else ""
+    if row.differs and compare:
+        half = room // 2
+        now = cell(visible(row.text), half - 1, style=style)
+        was = cell(visible(f"← {in_toml(row.other)}"), room - half, style="$text-muted")
+        return Content.assemble(mark, name, now, " ", was)
+    shown = Content.assemble((visible(row.text), style), (unit, "$text-muted"))
+    return Content.assemble(mark, name, cell(shown, room))
 
 
-def about(row: Setting, experiment: Experiment, rows: int | None, width: int) -> Content:
+def about(
+    row: Setting, experiment: Experiment, facts: Facts, width: int, *, against: str = "", editable: bool = True
+) -> Content:
     """All there is to say of one key.
 
     Args:
-        rows: training rows as far as they are known, for what depends on them.
+        facts: what is known of model and data.
+        against: what it is compared with, such as "preset quickstart"; empty for nothing.
+        editable: whether it can be changed here.
     """
     if row.info is None:
         return Content.styled(row.help, "$text-muted")
     info = row.info
     out: list[Content] = [Content.styled(info.key, "bold $text-primary")]
     out += [Content.styled(part, "bold") for part in _value(row, width)]
+    if row.problem:
+        out.append(notice("✗", row.problem, "bold $text-error", width))
+    meaning = means(info.key, experiment, facts)
+    if meaning and not row.problem:
+        out.append(notice("→", meaning, "bold $text-accent", width))
     out.append(Content(""))
     out += [Content(part) for part in wrap(info.help, width)]
     out.append(Content(""))
-    meaning = means(info.key, experiment, rows)
-    if meaning:
-        out += [notice("→", meaning, "bold $text-accent", width), Content("")]
-    out += [Content.styled(part, "$text-muted") for part in wrap(f"Takes {info.wanted}.", width)]
-    default = "It must be given." if info.required else f"Default: {info.default_text}"
-    state = "● not the default" if row.changed and not info.required else ""
-    out += [Content.styled(part, "$text-muted") for part in wrap(visible(f"{default}  {state}".rstrip()), width)]
-    out.append(Content(""))
-    out.append(Content.styled("To change it, edit the preset or start with", "$text-muted"))
-    out.append(Content(f"  --set {info.key}={_example(info)}"))
+    muted = [f"Takes {info.wanted}{f' ({info.unit})' if info.unit else ''}."]
+    state = "  ● not the default" if row.changed and not info.required else ""
+    muted.append(("It must be given." if info.required else f"Default: {info.default_text}") + state)
+    if against:
+        muted.append(f"◆ {against} has {in_toml(row.other)}" if row.differs else f"The same in {against}.")
+    muted.append(_how(info) if editable else f"--set {info.key}={_example(info)}")
+    for text in muted:
+        out += [Content.styled(part, "$text-muted") for part in wrap(visible(text), width)]
     return lines(out)
+
+
+def _how(info: FieldInfo) -> str:
+    """Which keys change it."""
+    how = {
+        "choice": "← → steps, enter lists.",
+        "switch": "space switches.",
+        "whole": "← → steps, enter types.",
+        "number": "← → steps, enter types.",
+        "tables": "enter goes to it in the file.",
+    }
+    return f"{how.get(info.kind, 'enter edits.')} x resets. Or start with --set {info.key}={_example(info)}"
 
 
 def _value(row: Setting, width: int) -> list[str]:
@@ -118,64 +213,6 @@ def _example(info: FieldInfo) -> str:
     return "WORD" if info.kind == "choice" else "TEXT" if info.kind == "text" else "'[…]'"
 
 
-def means(key: str, experiment: Experiment, rows: int | None) -> str:
-    """What a value works out to in this experiment, as a sentence; empty when there is nothing to work out."""
-    train, adapter = experiment.train, experiment.adapter
-    batch = train.batch_size
-    if key in ("train.iters", "train.batch_size"):
-        seen = train.iters * batch
-        epochs = f", {seen / rows:.1f} times the {count(rows)} training rows" if rows else ""
-        return f"{count(train.iters)} iterations of {batch} rows see {count(seen)} rows{epochs}."
-    if key == "train.grad_accumulation":
-        updates = count(train.iters // train.grad_accumulation)
-        return f"The weights are updated {updates} times, from {batch * train.grad_accumulation} rows each."
-    if key == "adapter.scale" and adapter.method != "full":
-        return f"Elsewhere this is alpha {adapter.scale * adapter.rank:g} at rank {adapter.rank}."
-    if key == "adapter.layers":
-        return "All layers are trained." if adapter.layers == 0 else f"The last {adapter.layers} layers are trained."
-    if key == "adapter.targets" and not adapter.targets:
-        return "Every linear module of those layers gets an adapter."
-    if adapter.method == "full" and key in ("adapter.rank", "adapter.scale", "adapter.dropout", "adapter.targets"):
-        return 'Not used: the method is "full".'
-    if key == "train.save_every":
-        saves = train.iters // train.save_every
-        along = f"{count(saves)} checkpoint{'s' if saves != 1 else ''} along the way, and one at the end."
-        return along if saves else "One checkpoint, at the end."
-    if key == "train.eval_every":
-        between = count((train.iters - 1) // train.eval_every)
-        return f"Measured at the start, {between} times in between, and at the end."
-    if key == "train.warmup" and train.warmup:
-        return f"{100 * train.warmup * train.grad_accumulation / train.iters:.0f} % of the run."
-    if key == "data.prompt" and experiment.data.prompt:
-        wordings = len(experiment.data.prompt)
-        return "Each record makes one example." if wordings == 1 else f"Each record makes {wordings} examples."
-    return ""
-
-
-def toml(text: str, selected: str = "") -> tuple[Content, int]:
-    """TOML text without its comments, and the line of the selected key (-1 when it is not there).
-
-    Args:
-        selected: the dotted key to mark.
-    """
-    out: list[Content] = []
-    found = -1
-    section = ""
-    for raw in text.split("\n"):
-        shown = visible(raw)
-        if shown.startswith("#") or (not shown and (not out or not out[-1])):
-            continue
-        if shown.startswith("["):
-            section = shown.strip("[] ")
-            out.append(Content.styled(shown, "bold $text-primary"))
-            continue
-        name, equals, value = shown.partition(" = ")
-        if not equals or name.startswith((" ", '"')):
-            out.append(Content(shown))
-            continue
-        line = Content.assemble((name, "$text-accent"), (equals, "$text-muted"), value)
-        if f"{section}.{name}" == selected:
-            found = len(out)
-            line = line.stylize("bold underline")
-        out.append(line)
-    return lines(out), found
+def count_of(rows: Sequence[Setting], keys: Collection[str] | None = None) -> int:
+    """How many keys are listed, or how many of some."""
+    return sum(row.info is not None and (keys is None or row.key in keys) for row in rows)
