@@ -360,7 +360,7 @@ async def test_loading_another_preset_can_be_taken_back(drive: Drive) -> None:
 
 POSES: dict[str, tuple[tuple[str, ...], str]] = {
     "rank": (("slash", *"adapter.rank", "enter"), "trainable"),
-    "typing": (("slash", *"adapter.rank", "enter", "enter", *"0"), "too small"),
+    "typing": (("slash", *"adapter.rank", "enter", "enter", *"0"), "which is too"),
     "changed": (("slash", *"adapter.rank", "enter", "right", "escape", "c", "c"), "differ from"),
     "list": (("slash", *"adapter.targets", "enter", "enter"), "an item a line"),
     "choice": (("slash", *"train.optimizer", "enter", "enter"), "adam  (now)"),

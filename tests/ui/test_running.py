@@ -285,4 +285,4 @@ async def test_reuse_loads_the_configuration_of_a_run(drive: Drive, build: Build
         await pilot.press("u")
         await until(pilot, lambda: app.state.experiment is not None)
         assert app.state.experiment is not None and app.state.experiment.train.iters == 33
-        assert app.state.edited
+        assert app.state.origin == app.state.experiment and not app.state.edited
