@@ -15,11 +15,14 @@ from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder, going
 from tests.ui.looking import notices, shown, until
 from tests.ui.workshop import HOSTILE, SIZES, app_with, experiment, facts, open_mode, place, with_config
+from tui_tuner.config.describe import FieldInfo, fields, value_of
 from tui_tuner.config.model import Experiment
 from tui_tuner.config.toml import experiment_from_text
 from tui_tuner.engine.model_requests import DescribeModel
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.ui.app import TunerApp
+from tui_tuner.ui.widgets import config_edit as edit
+from tui_tuner.ui.widgets.config_document import Document
 from tui_tuner.ui.widgets.config_editor import TomlEditor
 from tui_tuner.ui.widgets.config_entry import Entry
 from tui_tuner.ui.widgets.data_list import RowList
@@ -358,12 +361,27 @@ async def test_loading_another_preset_can_be_taken_back(drive: Drive) -> None:
         await until(pilot, lambda: now(app) == before and app.state.overrides == ("train.iters=70",))
 
 
+@pytest.mark.parametrize("info", fields(), ids=lambda info: info.key)
+def test_every_key_goes_from_form_to_text_and_back(info: FieldInfo) -> None:
+    made = experiment()
+    document = Document()
+    document.begin(made)
+    changed = edit.stepped(made, info, 1)
+    if changed is None:
+        return
+    assert document.follow(changed) and experiment_from_text(document.text, "") == changed
+    assert document.follow(made) and experiment_from_text(document.text, "") == made
+    for value in (value_of(made, info), value_of(changed, info)):
+        if info.kind in ("text", "texts", "choices", "wholes"):
+            assert edit.from_toml(made, info, edit.as_toml(info, value)) is not None
+
+
 POSES: dict[str, tuple[tuple[str, ...], str]] = {
     "rank": (("slash", *"adapter.rank", "enter"), "trainable"),
     "typing": (("slash", *"adapter.rank", "enter", "enter", *"0"), "which is too"),
     "changed": (("slash", *"adapter.rank", "enter", "right", "escape", "c", "c"), "differ from"),
     "list": (("slash", *"adapter.targets", "enter", "enter"), "an item a line"),
-    "choice": (("slash", *"train.optimizer", "enter", "enter"), "adam  (now)"),
+    "choice": (("slash", *"train.optimizer", "enter", "enter"), "adam  (now),
     "text": (("v", "down", "down", *"x"), "line"),
 }
 

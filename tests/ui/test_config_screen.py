@@ -190,6 +190,6 @@ async def test_a_damaged_configuration_is_told_in_a_sentence(drive: Drive, build
 def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int, int], pose: str) -> None:
     made = None if pose == "empty" else experiment()
     keys = {"empty": (), "filled": ("down",) * 6, "search": ("slash", *"adapter.rank")}[pose]
-    text = {"empty": "Choose a preset", "filled": "data.prompt", "search": "adapter.rank"}[pose]
+    text = {"empty": "Choose a preset", "filled": "data.", "search": "adapter.rank"}[pose]
     app = app_with(place, FakeEngine())
     assert snap_compare(app, terminal_size=size, run_before=posed("config", text, made=made, keys=keys))

@@ -1,4 +1,4 @@
-"""The sources of data that were opened last, kept beside the person's settings.
+"""What was opened last, kept in lists beside the person's settings.
 
 They are a convenience: a file that cannot be read or written costs nothing but the list.
 """
@@ -15,23 +15,33 @@ from tui_tuner.runs.files import read_json, write_json
 MOST = 12
 
 
-def _file() -> Path:
-    return config_dir() / "recent-sources.json"
+def _file(kind: str) -> Path:
+    return config_dir() / f"recent-{kind}.json"
+
+
+def recent(kind: str) -> list[str]:
+    """What was opened last of a kind, the newest first."""
+    try:
+        found = read_json(_file(kind))
+    except (OSError, ValueError, TunerError):
+        return []
+    listed = found.get(kind) if isinstance(found, dict) else None
+    return [text for text in listed if isinstance(text, str) and text][:MOST] if isinstance(listed, list) else []
+
+
+def remember(kind: str, name: str) -> None:
+    """Puts a name to the top of the list of its kind."""
+    names = [name, *(other for other in recent(kind) if other != name)][:MOST]
+    with contextlib.suppress(OSError, TunerError):
+        _file(kind).parent.mkdir(parents=True, exist_ok=True)
+        write_json(_file(kind), {kind: names})
 
 
 def recent_sources() -> list[str]:
-    """The sources opened last, the newest first."""
-    try:
-        found = read_json(_file())
-    except (OSError, ValueError, TunerError):
-        return []
-    listed = found.get("sources") if isinstance(found, dict) else None
-    return [text for text in listed if isinstance(text, str) and text][:MOST] if isinstance(listed, list) else []
+    """The sources of data opened last, the newest first."""
+    return recent("sources")
 
 
 def remember_source(source: str) -> None:
     """Puts a source to the top of the list."""
-    sources = [source, *(other for other in recent_sources() if other != source)][:MOST]
-    with contextlib.suppress(OSError, TunerError):
-        _file().parent.mkdir(parents=True, exist_ok=True)
-        write_json(_file(), {"sources": sources})
+    remember("sources", source)

@@ -139,7 +139,7 @@ class ConfigScreen(FormWorkScreen):
         state = self.tuner.state
         if self._subject is None or self._subject.is_run or state.origin is None:
             return None
-        return (f"preset {state.preset.name}" if state.preset is not None else "where it came from"), state.origin
+        return (f"preset {state.preset.name}" if state.preset is not None else "what it came from"), state.origin
 
     # -- actions ------------------------------------------------------------------------------------------------
 
@@ -210,7 +210,7 @@ class ConfigScreen(FormWorkScreen):
         self.call_after_refresh(editor.centre)
 
     def to_list(self) -> None:
-        self.remove_class("-file")
+        self.remove_class("-file", "-typing")
         self.query_one(Entry).close()
         self.query_one(RowList).focus()
 
@@ -336,7 +336,9 @@ class ConfigScreen(FormWorkScreen):
         )  # fmt: skip
         title = _TITLES[self._show] if not search else "found"
         against = f" {compared[0]}" if side_by_side and compared is not None else ""
-        rows.border_subtitle = Content(visible(f"{count(config_rows.count_of(self._rows))} keys, {title}{against}"))
+        many = config_rows.count_of(self._rows)
+        keys = f"{count(many)} key{'s' if many != 1 else ''}"
+        rows.border_subtitle = Content(visible(f"{keys}, {title}{against}"))
         self._explain()
 
     def _explain(self) -> None:

@@ -117,6 +117,7 @@ class FormWorkScreen(WorkbenchScreen):
         else:
             entry = self.query_one(Entry)
             wanted = f"{info.wanted}{f' ({info.unit})' if info.unit else ''}"
+            self.add_class("-typing")
             entry.ask(info.key, wanted, edit.typed(info, value), lambda text: self._typed_means(info, text))
 
     def action_edit_long(self) -> None:
@@ -155,7 +156,8 @@ class FormWorkScreen(WorkbenchScreen):
                 says = means(info.key, made, self.facts)
             except TunerError as error:
                 says = f"✗ {edit.refusal(error)}"
-            choices.append((f"={word}", f"{word}  (now)" if word == now else word, says))
+            marks = [mark for mark, holds in (("now", word == now), ("the default", word == info.default)) if holds]
+            choices.append((f"={word}", f"{word}  ({', '.join(marks)})" if marks else word, says))
 
         def answered(answer: str | None) -> None:
             if answer and answer.startswith("="):

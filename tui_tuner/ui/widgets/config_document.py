@@ -90,7 +90,7 @@ class Document:
             return False
         self.text = text
         try:
-            experiment = experiment_from_text(text, "")
+            experiment = experiment_from_text(text, "the text")
         except TunerError as error:
             self.wrong = _wrong(error, text)
             return False
