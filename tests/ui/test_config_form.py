@@ -381,7 +381,7 @@ POSES: dict[str, tuple[tuple[str, ...], str]] = {
     "typing": (("slash", *"adapter.rank", "enter", "enter", *"0"), "which is too"),
     "changed": (("slash", *"adapter.rank", "enter", "right", "escape", "c", "c"), "differ from"),
     "list": (("slash", *"adapter.targets", "enter", "enter"), "an item a line"),
-    "choice": (("slash", *"train.optimizer", "enter", "enter"), "adam  (now),
+    "choice": (("slash", *"train.optimizer", "enter", "enter"), "adam  (now"),
     "text": (("v", "down", "down", *"x"), "line"),
 }
 
