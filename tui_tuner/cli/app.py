@@ -12,7 +12,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui_tuner import __version__
-from tui_tuner.cli import converting, dataset, evaluating, hub, models, probing, reporting, scoring, steering
+from tui_tuner.cli import (
+    converting,
+    dataset,
+    evaluating,
+    forecasting,
+    hub,
+    models,
+    probing,
+    reporting,
+    scoring,
+    steering,
+)
 from tui_tuner.cli.attach import attach
 from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
@@ -174,6 +185,7 @@ def rank(
 
 app.command()(dataset.data)
 app.command()(dataset.check)
+app.command()(forecasting.forecast)
 app.command()(steering.stop)
 app.command()(steering.steer)
 app.command()(steering.advice)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tui_tuner.config import Experiment
     from tui_tuner.data.findings import Problem
     from tui_tuner.engine.dataset import DataFacts
+    from tui_tuner.training.forecast.forecast import Forecast
 
 DEFAULT_MODEL = "embedded:phi3-tiny"
 _SIGNS = {"error": "✗", "warning": "▲", "info": "·"}
@@ -51,17 +52,33 @@ def check(
 
     with opened(json=json, debug=debug) as output:
         experiment, found = load_preset(preset, overrides or [])
-        result = preflight(experiment, found.path.parent, tell=_progress(output))
+        result = preflight(experiment, found.path.parent, tell=progress_of(output))
+        if result.ok and result.forecast is not None:
+            result.forecast = _measured_if_long(experiment, found.path.parent, result.forecast, output)
         if json:
             output.document(result.as_json())
             return 0 if result.ok else 1
         _tell_problems(result.problems, output)
+        if result.forecast is not None:
+            for line in result.forecast.lines():
+                output.say(line)
         if result.ok:
             output.say(f"{found.name} can run: `tui-tuner run {preset}` starts it")
         else:
             errors = sum(problem.severity == "error" for problem in result.problems)
             output.say(f"{found.name} cannot run yet: {errors} {'error' if errors == 1 else 'errors'}")
         return 0 if result.ok else 1
+
+
+def _measured_if_long(experiment: Experiment, base: Path, found: Forecast, output: Output) -> Forecast:
+    """The forecast, by real steps where the run would be long and fits."""
+    from tui_tuner.cli.forecasting import measured
+    from tui_tuner.engine.foretell import LONG
+
+    if found.span is None or found.span.seconds < LONG or found.fits == "too large":
+        return found
+    output.note(f"it may take {found.span.text()}, so a few steps are measured")
+    return measured(experiment, base, output)
 
 
 def _experiment(source: str, model: str | None, overrides: list[str]) -> tuple[Experiment, Path | None]:
@@ -80,10 +97,10 @@ def _experiment(source: str, model: str | None, overrides: list[str]) -> tuple[E
 def _look(experiment: Experiment, base: Path | None, output: Output) -> DataFacts:
     from tui_tuner.engine.dataset import data_facts
 
-    return data_facts(experiment, base, tell=_progress(output))
+    return data_facts(experiment, base, tell=progress_of(output))
 
 
-def _progress(output: Output) -> Any:
+def progress_of(output: Output) -> Any:
     """Tells of every tenth part of long work on stderr."""
     told = 0
 

@@ -43,6 +43,8 @@ class Teller:
             return self._train(event)
         if kind == "validation":
             return f"  step {event.get('step')}: validation loss {figure(event.get('loss'))}"
+        if kind == "forecast":
+            return _forecast(event)
         if kind == "log":
             return f"  {event.get('text')}"
         if kind in ("behaviour", "canaries"):
@@ -74,6 +76,17 @@ def _suite(event: Event) -> str:
     died = event.get("died")
     lost = f"; died: {', '.join(map(str, died))}" if isinstance(died, list) and died else ""
     return f"  {event.get('label')}: {rate:.0%} of {what} ({low:.0%} to {high:.0%}){lost}"
+
+
+def _forecast(event: Event) -> str:
+    seconds, low, high, memory = (
+        number(event.get(name)) for name in ("seconds", "seconds_low", "seconds_high", "peak_memory")
+    )
+    if seconds is None or low is None or high is None or memory is None:
+        return ""
+    how = "measured" if event.get("measured") is True else "estimated"
+    minutes = f"{seconds / 60:.0f} min ({low / 60:.0f} to {high / 60:.0f})"
+    return f"  it will take about {minutes} and {memory / 1e9:.1f} GB of memory, {how}"
 
 
 def figure(value: object) -> str:

@@ -24,6 +24,7 @@ from tui_tuner.engine.data_stage import lint_or_refuse
 from tui_tuner.engine.document import document_of
 from tui_tuner.engine.evaluate_stage import Examiner, Subject, TestRows, check_cases, judged, test_rows
 from tui_tuner.engine.fetching import logged
+from tui_tuner.engine.foretell import foretell
 from tui_tuner.engine.new_run import add_fingerprints, check_fingerprints, note_model, note_ranks, read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
@@ -165,7 +166,7 @@ class _Pipeline:
             experiment = self._with_fewer_bits(experiment)
             base, untrained = self._check(experiment, begun=snapshot is not None)
         with self._stage("data"):
-            prepared, order = self._prepare(experiment, base)
+            prepared, order = self._prepare(experiment, base, begun=snapshot is not None)
         test = test_rows(experiment, prepared, self._emit)
         examiner = Examiner(experiment, self._folder.evaluation, emit=self._emit, control=self._control)
         start = self._start(experiment) if snapshot is None else None
@@ -253,7 +254,7 @@ class _Pipeline:
         tree.eval()
         return base, tree
 
-    def _prepare(self, experiment: Experiment, base: Base) -> tuple[Prepared, Order]:
+    def _prepare(self, experiment: Experiment, base: Base, *, begun: bool) -> tuple[Prepared, Order]:
         folder = self._folder.data
         if (folder / "train.jsonl").is_file() and self._was_done("data"):
             prepared = read_prepared(folder)
@@ -290,6 +291,10 @@ class _Pipeline:
             fast_padding_fraction=padding.fast,
             eval_every=experiment.train.eval_every if order.validation_count(experiment.train.eval_batches) else 0,
         )
+        if not begun and self._place.size == 1:
+            foretell(
+                experiment, base, order, train, valid, prepared.test, emit=self._emit, control=self._control
+            )  # fmt: skip
         return prepared, order
 
     def _evaluate(self, stage: str, label: str, examiner: Examiner, subject: Subject, test: TestRows) -> None:

@@ -16,11 +16,13 @@ from tui_tuner.config.advice import Known, advise
 from tui_tuner.data.draft import draft
 from tui_tuner.data.findings import Problem
 from tui_tuner.engine.dataset import DataFacts, data_facts
+from tui_tuner.engine.forecasting import closed_form
 from tui_tuner.engine.quantized import planned
 from tui_tuner.errors import TunerError
 from tui_tuner.models.adapters import Attached, attach
 from tui_tuner.models.folder import locate
 from tui_tuner.models.load import skeleton
+from tui_tuner.training.forecast.forecast import Forecast, gigabytes
 
 
 @dataclass
@@ -33,12 +35,14 @@ class Preflight:
         training: what follows from rows and settings alone: `steps`, `epochs`, `tokens` that the loss looks at in all
             of them, `padding` (share of what is computed), `truncated` rows; empty when the data could not be read.
         disk: bytes that the run will write at most, for its checkpoints; None when the model could not be read.
+        forecast: memory and time in closed form; None when the model could not be read.
     """
 
     problems: list[Problem] = field(default_factory=list)
     data: DataFacts | None = None
     training: dict[str, Any] = field(default_factory=dict)
     disk: int | None = None
+    forecast: Forecast | None = None
 
     @property
     def ok(self) -> bool:
@@ -50,7 +54,7 @@ class Preflight:
         return {
             "ok": self.ok,
             "problems": [problem.as_json() for problem in self.problems],
-            "forecast": {**self.training, "disk": self.disk},
+            "forecast": {**_expected(self.forecast), **self.training, "disk": self.disk},
         }
 
 
@@ -76,6 +80,11 @@ def preflight(
     for hint in advise(experiment, known(experiment, attached, found.data)):
         if not (hint.code == "masking-texts" and "mask-text" in told):
             found.problems.append(Problem(hint.code, hint.severity, 1, hint.text, hint.fix))
+    if found.disk is not None:
+        found.forecast = closed_form(experiment, base, found.data)
+        if found.forecast.fits == "too large":
+            fix = "tui-tuner forecast PRESET --fit shows what makes it fit"
+            found.problems.append(Problem("does-not-fit", "warning", 1, _too_large(found.forecast), fix))
     return found
 
 
@@ -108,9 +117,20 @@ def _source(experiment: Experiment, base: Path | None) -> list[Problem]:
     return []
 
 
+def _too_large(found: Forecast) -> str:
+    needed, usable = gigabytes(found.peak), gigabytes(found.usable)
+    return f"the run takes about {needed} of memory, and a job can have {usable} on this machine"
+
+
+def _expected(found: Forecast | None) -> dict[str, Any]:
+    """What the document of `check` tells of memory and time."""
+    names = ("peak_memory", "usable_memory", "fits", "seconds", "seconds_low", "seconds_high", "measured")
+    told = found.as_json() if found is not None else {}
+    return {name: told.get(name) for name in names}
+
+
 def forecast(experiment: Experiment, tokens: dict[str, Any]) -> dict[str, Any]:
-    """What training will go through, from the figures of its data. Time and memory need a measurement, so they are not
-    guessed here.
+    """What training will go through, from the figures of its data.
 
     Args:
         experiment: its training section.

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from tui_tuner.engine.forecast_requests import ForecastQuestion, MeasureForecast
 from tui_tuner.engine.hub_requests import HubRequest
 from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
 from tui_tuner.engine.results import TokenSink
@@ -346,5 +347,7 @@ Request = (
     | ModelRequest
     | ModelQuestion
     | HubRequest
+    | ForecastQuestion
+    | MeasureForecast
     | RunTasks
 )

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.engine.desk import DataClerk, DataDesk
+from tui_tuner.engine.forecast_requests import ForecastQuestion, MeasureForecast
 from tui_tuner.engine.hub_requests import HubRequest
 from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
 from tui_tuner.engine.protocol import JobHandle, JobStatus
@@ -309,7 +310,18 @@ class _Performer:
             from tui_tuner.engine.modelshelves import answer_about_models
 
             return answer_about_models(request)
+        if isinstance(request, ForecastQuestion | MeasureForecast):
+            return self._forecast(handle, request)
         return self._clerk.answer(request, handle.control.check)
+
+    def _forecast(self, handle: JobHandle, request: ForecastQuestion | MeasureForecast) -> Any:
+        if isinstance(request, MeasureForecast):
+            from tui_tuner.engine.forecast_measure import measure_forecast
+
+            return measure_forecast(request, handle.control, self._models())
+        from tui_tuner.engine.forecasting import answer_forecast
+
+        return answer_forecast(request)
 
     def _evaluate(self, handle: JobHandle, request: Evaluating) -> Any:
         from tui_tuner.engine.evaluating import run_benchmark, run_suite

@@ -45,7 +45,7 @@ class ModelFacts:
 Fit = Literal["fits", "tight", "too large"]
 _ROOM = 0.7
 """Of what a job can have: below it there is room for a longer text or a larger batch than the forecast is for."""
-_NEAR = 0.9
+NEAR = 0.9
 
 
 def fit(needed: int, usable: int) -> Fit | None:
@@ -54,7 +54,7 @@ def fit(needed: int, usable: int) -> Fit | None:
         return None
     if needed <= _ROOM * usable:
         return "fits"
-    return "tight" if needed <= _NEAR * usable else "too large"
+    return "tight" if needed <= NEAR * usable else "too large"
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class RunView:
         evaluation_rows: by label, how many rows were scored.
         verdict: {"metrics": {metric: {...}}, "sentence": str}, or None.
         plan: the last `plan` event, or None: how many steps the rows make.
+        forecast: the last `forecast` event, or None: what the run was expected to take before its first step.
         started, finished: the last `run_started` and the `run_finished` that ended it, or None.
         probing: the last `progress` event of probes that are being answered, None when none are.
         from_step: where the last resumption took up the run; 0 for a run that was never resumed.
@@ -59,6 +60,7 @@ class RunView:
         self.advice: list[Event] = []
         self.started: Event | None = None
         self.plan: Event | None = None
+        self.forecast: Event | None = None
         self.probing: Event | None = None
         self.finished: Event | None = None
         self._outlook: tuple[int, Outlook | None] = (-1, None)
@@ -259,6 +261,10 @@ def _on_plan(view: RunView, event: Event) -> None:
     view.plan = event
 
 
+def _on_forecast(view: RunView, event: Event) -> None:
+    view.forecast = event
+
+
 def _on_train(view: RunView, event: Event) -> None:
     before = view.train.last_step
     if not view.train.append(event):
@@ -342,6 +348,7 @@ def _metrics(value: Any) -> dict[str, dict[str, Any]]:
 _HANDLERS: Final[dict[str, Callable[[RunView, Event], None]]] = {
     "run_started": _on_run_started,
     "plan": _on_plan,
+    "forecast": _on_forecast,
     "stage": lambda view, event: apply_stage(view.stages, event),
     "progress": _on_progress,
     "train": _on_train,

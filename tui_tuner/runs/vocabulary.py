@@ -30,6 +30,15 @@ EVENT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
         "fast_padding_fraction",
         "eval_every",
     ),
+    "forecast": (
+        "peak_memory",
+        "usable_memory",
+        "seconds",
+        "seconds_low",
+        "seconds_high",
+        "disk",
+        "measured",
+    ),
     "stage": ("name", "status", "seconds", "text", "done", "total"),
     "train": (
         "step",

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from tui_tuner.data.examples import Example
 from tui_tuner.errors import TunerError
+from tui_tuner.training.fast.shapes import Shape
 
 _PAD_TO = 32
 
@@ -92,6 +93,18 @@ class StockOrder:
     @property
     def batches_per_epoch(self) -> int:
         return len(self._train_rows)
+
+    def batch_sizes(self) -> list[Shape]:
+        """The sizes of an epoch's batches, by their numbers."""
+        found = []
+        for rows in self._train_rows:
+            width = padded_width(max(len(self._train[row].tokens) for row in rows), self._max_length) - 1
+            found.append(Shape(len(rows), width, len(rows) * width))
+        return found
+
+    def batch(self, number: int) -> Batch:
+        """The training batch of that number; the position stays as it is."""
+        return stock_batch(self._train, self._train_rows[number], self._max_length)
 
     def next(self) -> Batch:
         """The next training batch; draws a new permutation when an epoch begins."""

@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_tuner.models.memory import LOGITS_BYTES
 from tui_tuner.training.batches import Batch
 from tui_tuner.training.fast.shapes import quantised_slots
 from tui_tuner.training.fast.trunk import Split, dropouts_beside_layers, find_split
-
-LOGITS_BYTES = 64 << 20
-"""Logits that are in memory at a time, in bytes; a longer batch is worked through in pieces."""
 
 
 class FastLoss:

@@ -116,6 +116,15 @@ class FastOrder:
         """The different shapes of the training batches: how often a compiled step is traced."""
         return set(self._shapes)
 
+    def batch_sizes(self) -> list[Shape]:
+        """The sizes of an epoch's batches, by their numbers."""
+        return list(self._shapes)
+
+    def batch(self, number: int) -> FastBatch:
+        """The training batch of that number; the position stays as it is."""
+        shape = self._shapes[number]
+        return self._batch(self._train, self._train_rows[number], shape, self._part_slots.get(shape, 0))
+
     def next(self) -> FastBatch:
         """The next training batch; a new shuffle when an epoch begins."""
         if self._cursor >= len(self._permutation):
@@ -123,8 +132,7 @@ class FastOrder:
             self._permutation = self._shuffled(self._epoch)
         index = self._permutation[self._cursor]
         self._cursor += 1
-        shape = self._shapes[index]
-        return self._batch(self._train, self._train_rows[index], shape, self._part_slots.get(shape, 0))
+        return self.batch(index)
 
     def validation(self, limit: int = -1, *, extra: bool = False) -> Iterator[FastBatch]:
         """Validation batches, shortest first: all, or `limit` of them spread evenly over the lengths.
