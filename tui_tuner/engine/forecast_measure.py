@@ -19,8 +19,8 @@ from tui_tuner.data.chatforms import template_text
 from tui_tuner.data.draft import draft
 from tui_tuner.data.examples import Example, prompt_tokens, tokenise
 from tui_tuner.data.prepare import Row, prepared_of, row_kind
-from tui_tuner.engine.forecast_requests import MeasureForecast
-from tui_tuner.engine.forecasting import answers_besides, shape_for
+from tui_tuner.engine.forecast_requests import ForecastQuestion, MeasureForecast
+from tui_tuner.engine.forecasting import answer_forecast, answers_besides, shape_for
 from tui_tuner.engine.modelshelves import usable_memory
 from tui_tuner.engine.rows import tokenised
 from tui_tuner.engine.shelf import ModelShelf
@@ -39,6 +39,7 @@ from tui_tuner.training.fast.activations import ActivationStore
 from tui_tuner.training.fast.frozen import frozen_loss
 from tui_tuner.training.fast.loss import fast_loss
 from tui_tuner.training.forecast.cost import forward_work, step_work
+from tui_tuner.training.forecast.fitting import Fitting
 from tui_tuner.training.forecast.forecast import Forecast, forecast_run, gigabytes, with_steps
 from tui_tuner.training.forecast.speed import learn, measured_speed
 from tui_tuner.training.forecast.workload import lengths_from
@@ -48,13 +49,30 @@ from tui_tuner.training.parts import Order
 from tui_tuner.training.randomness import key_kept
 from tui_tuner.training.step import Loss, StockLoss, checkpointed_layers, compile_step, validate
 
-_TIMED = 2
+_TIMED = 3
 """Steps that are timed of each size, after the one that traces it."""
 _SIZES = 4
 _SPREAD = 1.1
 _ANSWER_TOKENS = 12
 
 Tell = Callable[[str, int, int], None]
+
+
+def perform_forecast(
+    request: ForecastQuestion | MeasureForecast, control: JobControl, shelf: Callable[[], ModelShelf]
+) -> Forecast | Fitting:
+    """The result of a request.
+
+    Args:
+        shelf: gives the models of a lane that has some.
+
+    Raises:
+        StopRequested: when asked to stop.
+        TunerError: as the functions that do it.
+    """
+    if isinstance(request, MeasureForecast):
+        return measure_forecast(request, control, shelf())
+    return answer_forecast(request)
 
 
 def measure_forecast(request: MeasureForecast, control: JobControl, shelf: ModelShelf) -> Forecast:
@@ -138,10 +156,11 @@ def measure(
 
 @dataclass(frozen=True)
 class _Timing:
-    """Seconds of a step, and of the first of its size, which has to be traced."""
+    """Seconds of a step on the average, and of tracing one without an update and one with."""
 
     step: float
-    first: float
+    plain_trace: float
+    update_trace: float
 
 
 class _Probe:
@@ -219,27 +238,22 @@ class _Probe:
 
     def _timing(self, step: Any, number: int) -> _Timing:
         """Times the batch of that number. Enough steps are taken for gradients to be added up and used."""
-        batch, every = self._order.batch(number), self._train.grad_accumulation
+        every = self._train.grad_accumulation
         taken: dict[bool, list[float]] = {True: [], False: []}
-        first = 0.0
         for turn in range((1 + _TIMED) * min(every, 2)):
             self._control.check()
             update = every == 1 or turn % 2 == 1
             started = time.perf_counter()
+            batch = self._order.batch(number)
             before = self._guard.remember(self._gradients) if self._guard is not None else None
             result = step(self._loss.arrays(batch), self._gradients, update)
             result.loss.item()
             self._gradients = result.gradients
             del before
             self._give_back()
-            seconds = time.perf_counter() - started
-            if turn < min(every, 2):  # traced, with and without an update
-                first += seconds
-            else:
-                taken[update].append(seconds)
-        plain = min(taken[False], default=0.0)
-        steady = (plain * (every - 1) + min(taken[True])) / every
-        return _Timing(steady, first - (plain if every > 1 else 0.0))
+            taken[update].append(time.perf_counter() - started)
+        (plain, plain_trace), (updating, update_trace) = _parted(taken[False]), _parted(taken[True])
+        return _Timing((plain * (every - 1) + updating) / every, plain_trace, update_trace)
 
     def _give_back(self) -> None:
         import mlx.core as mx
@@ -257,9 +271,11 @@ class _Probe:
         steps[above] = y[-1] * work[above] / x[-1]
         told, taken = float(work.mean()), float(steps.mean())
         learn(self._shape, measured_speed(self._shape), told, taken)
-        trace = max(float(np.mean([max(t.first - t.step, 0.0) for t in timings.values()])), 0.0)
-        distinct = min(len(set(sizes)), self._train.iters)
-        return {"training": taken * self._train.iters, "traces": trace * distinct}
+        every, iters = self._train.grad_accumulation, self._train.iters
+        distinct = min(len(set(sizes)), iters)
+        plain, update = (float(np.mean(each)) for each in zip(*_traces(timings), strict=True))
+        traces = plain * (distinct if every > 1 else 0) + update * min(distinct, iters // every)
+        return {"training": taken * iters, "traces": traces}
 
     def _validation(self, training: float, sizes: list[BatchSize]) -> float:
         """Seconds of all validations, by one batch in the middle."""
@@ -312,3 +328,15 @@ class _Probe:
             "baseline": prefill + batches * token * settings.max_tokens,
             "evaluate": prefill + batches * token * expected,
         }
+
+
+def _parted(seconds: list[float]) -> tuple[float, float]:
+    """Seconds of a step, by all but the first, and what the first took longer; none for none."""
+    if not seconds:
+        return 0.0, 0.0
+    step = float(np.mean(seconds[1:]))
+    return step, max(seconds[0] - step, 0.0)
+
+
+def _traces(timings: dict[BatchSize, _Timing]) -> list[tuple[float, float]]:
+    return [(timing.plain_trace, timing.update_trace) for timing in timings.values()]

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from tui_tuner.engine.model_requests import Work
+from tui_tuner.engine.work import Work
 
 if TYPE_CHECKING:
     from tui_tuner.config import Experiment

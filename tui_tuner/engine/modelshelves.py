@@ -26,10 +26,11 @@ from tui_tuner.engine.new_run import model_fingerprint, read_base
 from tui_tuner.engine.results import ListedModel, ModelDetails
 from tui_tuner.errors import TunerError
 from tui_tuner.models.describe import describe_model
-from tui_tuner.models.folder import read_model_config
 from tui_tuner.models.hub import cached_models, delete_cached
-from tui_tuner.models.inspect import forecast_memory, inspect_model
+from tui_tuner.models.inspect import inspect_model
+from tui_tuner.models.memory import usual_memory
 from tui_tuner.models.offers import offers_for
+from tui_tuner.models.shape import shape_of
 from tui_tuner.models.variants import all_variants, known_variants
 from tui_tuner.paths import EMBEDDED, embedded_models, is_repository_name, models_dir, resolve_model, runs_dir
 from tui_tuner.runs import RunFolder
@@ -174,7 +175,7 @@ def _add(
             return key
     try:
         facts = describe_model(str(folder))
-        memory = {} if facts.bytes == 0 else forecast_memory(facts, read_model_config(folder))
+        memory = {} if facts.bytes == 0 else usual_memory(shape_of(folder))
         found[path] = ListedModel(
             path, name, source, place, facts.bytes, facts.architecture, facts.dtype, facts.quantization,
             facts.parameters, memory, problem=facts.problems[0] if facts.problems and facts.bytes == 0 else "",

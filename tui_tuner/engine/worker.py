@@ -311,17 +311,10 @@ class _Performer:
 
             return answer_about_models(request)
         if isinstance(request, ForecastQuestion | MeasureForecast):
-            return self._forecast(handle, request)
+            from tui_tuner.engine.forecast_measure import perform_forecast
+
+            return perform_forecast(request, handle.control, self._models)
         return self._clerk.answer(request, handle.control.check)
-
-    def _forecast(self, handle: JobHandle, request: ForecastQuestion | MeasureForecast) -> Any:
-        if isinstance(request, MeasureForecast):
-            from tui_tuner.engine.forecast_measure import measure_forecast
-
-            return measure_forecast(request, handle.control, self._models())
-        from tui_tuner.engine.forecasting import answer_forecast
-
-        return answer_forecast(request)
 
     def _evaluate(self, handle: JobHandle, request: Evaluating) -> Any:
         from tui_tuner.engine.evaluating import run_benchmark, run_suite

@@ -1,12 +1,11 @@
 """What a model is, in full, for a person who wonders whether it will do. Reads configuration and headers only.
 
-Memory is a forecast from the model's shape: to run it, its weights and a cache for 2,048 tokens; to train it, the
-weights, adapters of rank 8 on all linear modules with their optimizer, and the activations of one row of 2,048 tokens.
+Memory is the closed form of `memory.py`: to run it with 2,048 tokens in its cache, and to train adapters of rank 8 on
+all linear modules with one row of 2,048 tokens at a time.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ from tui_tuner.errors import TunerError
 from tui_tuner.models.describe import describe_model, unpacked_shape, within_layer
 from tui_tuner.models.facts import ModelFacts
 from tui_tuner.models.folder import read_header, read_model_config, weight_files
+from tui_tuner.models.memory import usual_memory
+from tui_tuner.models.shape import shape_of
 from tui_tuner.models.targets import aliases
 
-_TOKENS = 2_048
 _LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
 _SAMPLE = [{"role": "user", "content": "What is two plus two?"}, {"role": "assistant", "content": "Four."}]
 
@@ -104,8 +104,9 @@ class Inspection:
         told += [f"                 {count} modules {way}" for way, count in self.quantized.items()]
         if self.tied is not None:
             told.append(f"  head           {'shares the embedding' if self.tied else 'has weights of its own'}")
-        run, train = (_gigabytes(self.memory[use]) for use in ("run", "train"))
-        told.append(f"  memory         about {run} to run, {train} to train with adapters")
+        uses = {"run": "to run", "train": "to train with adapters"}
+        needs = [f"{_gigabytes(self.memory[use])} {words}" for use, words in uses.items() if use in self.memory]
+        told += [f"  memory         about {', '.join(needs)}"] if needs else []
         told.append(f"  licence        {self.licence or 'not stated'}")
         told += [f"  {role:<14} {text}" for role, text in facts.tokens.items()]
         told += ["  modules that can be trained:"]
@@ -156,7 +157,7 @@ def inspect_model(path: str, base: Path | None = None) -> Inspection:
         _counted(stored),
         _rendered(folder, facts),
         _licence(folder, config),
-        forecast_memory(facts, config),
+        {} if facts.problems and not facts.bytes else usual_memory(shape_of(folder)),
         stored,
     )
 
@@ -230,24 +231,6 @@ def _licence(folder: Path, config: dict[str, Any]) -> str:
             if line.startswith("license:"):
                 return line.partition(":")[2].strip()
     return next((name for name in _LICENCES if (folder / name).is_file()), "")
-
-
-def forecast_memory(facts: ModelFacts, config: dict[str, Any]) -> dict[str, int]:
-    """Bytes to `run` and to `train`, by the shape; see the module's text."""
-    nested = config.get("text_config")
-    text = nested if isinstance(nested, dict) else config
-    element = 4 if facts.dtype == "float32" else 2
-    head = facts.hidden // max(facts.heads, 1)
-    cache = 2 * facts.layers * facts.kv_heads * head * _TOKENS * element
-    wide = text.get("intermediate_size")
-    inner = wide if isinstance(wide, int) else 4 * facts.hidden
-    shapes = [tuple(int(part) for part in shape.split(" × ")) for _, shape in facts.modules]
-    adapters = facts.layers * sum(8 * math.prod(shape[:-2]) * sum(shape[-2:]) for shape in shapes)
-    per_layer = (
-        7.6 * _TOKENS * inner + 1.7 * facts.heads * _TOKENS**2 + 42 * _TOKENS * facts.hidden / max(facts.layers, 1)
-    )
-    activations = element * (3.1 * _TOKENS * facts.vocabulary + facts.layers * per_layer)
-    return {"run": facts.bytes + cache, "train": int(facts.bytes + 16 * adapters + activations)}
 
 
 def _gigabytes(size: int) -> str:

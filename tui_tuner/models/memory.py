@@ -195,6 +195,20 @@ def generation_memory(shape: ModelShape, rows: int, tokens: int) -> int:
     return int(shape.bytes + cache + shape.element * (pass_ + 2 * scores + rows * shape.vocabulary * 4))
 
 
+def usual_memory(shape: ModelShape) -> dict[str, int]:
+    """Bytes that a model takes to `run`, with 2,048 tokens in its cache, and to `train`.
+
+    Training is that of adapters of rank 8 on all linear modules, by Adam, with one row of 2,048 tokens at a time.
+    """
+    try:
+        width = _PREFILL - 1
+        usual = TrainSection(batch_size=1)
+        trained = training_memory(shape, AdapterSection(), usual, BatchSize(1, width, width)).peak
+    except TunerError:  # nothing in it can be trained
+        return {"run": generation_memory(shape, 1, _PREFILL)}
+    return {"run": generation_memory(shape, 1, _PREFILL), "train": trained}
+
+
 def kept(shape: ModelShape, chosen: Adapted, width: int, *, dropout: float = 0.0, lowest: bool = False) -> int:
     """Bytes that a layer's forward pass keeps of a token for the backward pass.
 
