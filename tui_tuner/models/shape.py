@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from tui_tuner.models.describe import unpacked_shape
 from tui_tuner.models.folder import read_header, read_model_config, weight_files
 from tui_tuner.models.scheme import Params
 
@@ -188,7 +189,7 @@ def shape_from(config: dict[str, Any], tensors: dict[str, tuple[str, list[int]]]
         vocabulary=_int(text, "vocab_size"),
         element=max(floats, key=lambda size: floats[size]) if floats else 2,
         bytes=sum(_WIDTHS.get(kind, 1) * math.prod(shape) for kind, shape in tensors.values()),
-        parameters=_parameters(tensors, quantization),
+        parameters=sum(math.prod(unpacked_shape(name, tensors, quantization)) for name in tensors if _counts(name)),
         matrices=matrices,
         experts=_int(text, "num_experts_per_tok", "moe_topk") or 1,
         norms=len(norms) or 2,
@@ -199,6 +200,10 @@ def shape_from(config: dict[str, Any], tensors: dict[str, tuple[str, list[int]]]
         head_capped=bool(text.get("final_logit_softcapping")),
         tied=not any(name.rpartition(".")[0].endswith(("lm_head", "output")) for name in tensors),
     )
+
+
+def _counts(name: str) -> bool:
+    return not name.endswith((".scales", ".biases"))
 
 
 def _int(config: dict[str, Any], *names: str) -> int:
@@ -257,18 +262,3 @@ def _float_sizes(tensors: dict[str, tuple[str, list[int]]]) -> dict[int, int]:
         if kind in ("F32", "F16", "BF16"):
             sizes[_WIDTHS[kind]] = sizes.get(_WIDTHS[kind], 0) + math.prod(shape)
     return sizes
-
-
-def _parameters(tensors: dict[str, tuple[str, list[int]]], quantization: dict[str, Any]) -> int:
-    count = 0
-    for name, (_, shape) in tensors.items():
-        path, _, leaf = name.rpartition(".")
-        if leaf in ("scales", "biases"):
-            continue
-        size = math.prod(shape)
-        if leaf == "weight" and f"{path}.scales" in tensors:
-            own = quantization.get(path)
-            bits = own.get("bits") if isinstance(own, dict) else quantization.get("bits")
-            size = size * 32 // (bits if isinstance(bits, int) and bits > 0 else 4)
-        count += size
-    return count
