@@ -142,6 +142,7 @@ def measure(
             code="does-not-fit",
             fix="see what makes it fit: tui-tuner forecast PRESET --fit",
         )
+    gc.collect()  # what earlier jobs have left would count
     with key_kept():
         probe = _Probe(experiment, shape, base, order, control, tell)
         try:
