@@ -151,7 +151,7 @@ def test_what_is_found_fits_and_applies(shape: ModelShape, share: float) -> None
     # The overrides by themselves, and the conversions, make what was told.
     changed, stored = with_overrides(experiment(), found.overrides), shape
     for change in found.changes:
-        stored = stored.stored(change.convert) if change.convert else stored
+        stored = stored.stored(change.bits) if change.bits else stored
     assert forecast_run(changed, stored, rows()).peak == found.after.peak < whole.peak
 
 
@@ -171,12 +171,12 @@ def test_less_room_never_takes_less_from_it(shape: ModelShape) -> None:
 def test_needless_changes_are_taken_back(shape: ModelShape) -> None:
     _, found = fitting(shape, 0.3)
     for dropped in found.changes:
-        if dropped.convert:
+        if dropped.bits:
             continue
         rest = [each for change in found.changes if change is not dropped for each in change.overrides]
         stored = shape
         for change in found.changes:
-            stored = stored.stored(change.convert) if change.convert else stored
+            stored = stored.stored(change.bits) if change.bits else stored
         assert forecast_run(with_overrides(experiment(), rest), stored, rows()).peak > 0.9 * found.limit
 
 
@@ -196,7 +196,7 @@ def test_when_nothing_fits_the_nearest_is_told(shape: ModelShape) -> None:
 
 def test_whole_weights_are_not_quantized(shape: ModelShape) -> None:
     _, found = fitting(shape, 0.2, "adapter.method=full")
-    assert not any(change.convert for change in found.changes)
+    assert not any(change.bits for change in found.changes)
 
 
 def test_durations_in_words() -> None:

@@ -22,6 +22,7 @@ from tui_tuner.data.prepare import Row, prepared_of, row_kind
 from tui_tuner.engine.forecast_requests import ForecastQuestion, MeasureForecast
 from tui_tuner.engine.forecasting import answer_forecast, answers_besides, shape_for
 from tui_tuner.engine.modelshelves import usable_memory
+from tui_tuner.engine.quantized import with_fewer_bits
 from tui_tuner.engine.rows import tokenised
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.engine.train_stage import make_order, settled
@@ -87,6 +88,8 @@ def measure_forecast(request: MeasureForecast, control: JobControl, shelf: Model
     shape, tell = shape_for(experiment, base), request.progress
     tell("reading the rows", 0, 1)
     with working_memory():
+        # A base of fewer bits is made as the run would make it, and stays for it.
+        experiment = with_fewer_bits(experiment, base, check=control.check)
         loaded = shelf.base(
             str(locate(experiment.model.path, base)), template=template_text(experiment.model.chat_template, base)
         )

@@ -55,8 +55,8 @@ class FitForecast:
 class MeasureForecast:
     """The same as `AskForecast`, by real steps on the longest batch and a few others. Result: `Forecast`.
 
-    Nothing is kept of them but how fast the device was. It waits for its turn, as all that touches mlx, and can be
-    stopped between two steps.
+    Nothing is kept of them but how fast the device was, and a base of fewer bits, which the run would make. It waits
+    for its turn, as all that touches mlx, and can be stopped between two steps.
 
     Attributes:
         progress: what is being done, and parts done and in all.

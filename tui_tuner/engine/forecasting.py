@@ -89,7 +89,7 @@ def fitted(
 
 
 def shape_for(experiment: Experiment, base: Path | None) -> ModelShape:
-    """The sizes of an experiment's model, read again only when its files have changed.
+    """The sizes of an experiment's model, with the bits that it shall have; files are read again when they changed.
 
     Raises:
         TunerError: there is no such model, or its files cannot be read.
@@ -98,12 +98,11 @@ def shape_for(experiment: Experiment, base: Path | None) -> ModelShape:
     stamp = file_stamp(folder)
     with _lock:
         known = _shapes.get(folder)
-    if known is not None and known[0] == stamp:
-        return known[1]
-    shape = shape_of(folder)
+    shape = known[1] if known is not None and known[0] == stamp else shape_of(folder)
     with _lock:
         _shapes[folder] = stamp, shape
-    return shape
+    bits = experiment.model.bits
+    return shape.stored(bits) if bits and shape.quantized is None else shape
 
 
 def known_lengths(experiment: Experiment, base: Path | None) -> RowLengths | None:

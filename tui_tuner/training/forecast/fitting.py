@@ -28,13 +28,13 @@ class Change:
     """A change to the configuration.
 
     Attributes:
-        overrides: `section.key=value`, as `--set` takes them; empty for one that is made elsewhere.
+        overrides: `section.key=value`, as `--set` takes them.
         what: in words.
         price: what it costs, in words.
         time_factor: how many times as long a run takes with it.
         truncated: training rows that are cut with it, of those that were whole before.
         quality: what it may do to the result, in words; empty for nothing.
-        convert: bits that the base is to be stored in, 0 for as it is.
+        bits: that the base is stored in with it, 0 for as before.
     """
 
     overrides: tuple[str, ...]
@@ -43,7 +43,7 @@ class Change:
     time_factor: float = 1.0
     truncated: int = 0
     quality: str = ""
-    convert: int = 0
+    bits: int = 0
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "overrides": list(self.overrides)}
@@ -155,7 +155,7 @@ def make_it_fit(
 
 def _without_needless(state: _State, start: _State, suits: Any) -> _State:
     """The state with as few of its changes as still make it fit, the dearest looked at first."""
-    for change in sorted(state.changes, key=lambda one: (not one.convert, -one.time_factor)):
+    for change in sorted(state.changes, key=lambda one: (not one.bits, -one.time_factor)):
         rest = tuple(each for each in state.changes if each is not change)
         fewer = _replayed(start, rest)
         if suits(fewer):
@@ -167,7 +167,7 @@ def _replayed(start: _State, changes: tuple[Change, ...]) -> _State:
     overrides = [each for change in changes for each in change.overrides]
     shape = start.shape
     for change in changes:
-        shape = shape.stored(change.convert) if change.convert else shape
+        shape = shape.stored(change.bits) if change.bits else shape
     return _State(with_overrides(start.experiment, overrides), shape, changes)
 
 
@@ -205,16 +205,14 @@ def _checkpointing(state: _State, lengths: RowLengths | None) -> Iterator[_State
 
 
 def _bits(state: _State, lengths: RowLengths | None) -> Iterator[_State]:
-    way = state.shape.quantized
-    if state.experiment.adapter.method == "full":
-        return  # whole weights cannot be trained when they are quantized
-    present = way.bits if way else 8 * state.shape.element
+    asked = state.experiment.model.bits
+    if state.experiment.adapter.method == "full" or (state.shape.quantized is not None and not asked):
+        return  # whole weights cannot be trained when they are quantized, and what is quantized stays as it is
     for bits in _BITS:
-        if bits < present:
-            path = state.experiment.model.path
-            price = f"`tui-tuner convert {path} --bits {bits} --to FOLDER` first, then model.path = FOLDER"
-            quality = "hardly any" if bits == 8 else "a perplexity about 1 % higher before training"
-            change = Change((), f"the base in {bits} bits", price, 1.0, 0, quality, bits)
+        if not asked or bits < asked:
+            price = "quantized once before the run, which takes some disk"
+            quality = "hardly any loss" if bits == 8 else "a perplexity about 1 % higher before training"
+            change = Change((f"model.bits={bits}",), f"the base in {bits} bits", price, 1.0, 0, quality, bits)
             yield _with(state, change, state.shape.stored(bits))
 
 

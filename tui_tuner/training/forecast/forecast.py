@@ -56,15 +56,17 @@ class Disk:
         checkpoints: weights and optimizer state of all checkpoints that are kept.
         data: the prepared rows.
         reused: what frozen layers computed, where that is kept.
+        base: a base of fewer bits that is made for the run, if it is not there yet.
     """
 
     checkpoints: int
     data: int
     reused: int = 0
+    base: int = 0
 
     @property
     def total(self) -> int:
-        return self.checkpoints + self.data + self.reused
+        return self.checkpoints + self.data + self.reused + self.base
 
 
 @dataclass(frozen=True)
@@ -218,7 +220,7 @@ def disk_of(experiment: Experiment, shape: ModelShape, chosen: Adapted, rows: Ro
         places = sum(size.tokens * n for size, n in work.sizes.items())
         places += sum(size.tokens * n for size, n in work.valid.items())
         reused = places * shape.hidden * shape.element
-    return Disk(kept, int(tokens * _TEXT_BYTES), reused)
+    return Disk(kept, int(tokens * _TEXT_BYTES), reused, shape.bytes if experiment.model.bits else 0)
 
 
 def with_steps(found: Forecast, peak: int, seconds: dict[str, float], spread: float) -> Forecast:
