@@ -63,14 +63,24 @@ def forward_work(shape: ModelShape, chosen: Adapted, train: TrainSection, batch:
 
 def training_work(shape: ModelShape, chosen: Adapted, train: TrainSection, work: Workload) -> Work:
     """All iterations."""
-    an_epoch = sum((step_work(shape, chosen, train, size) * n for size, n in work.sizes.items()), Work())
+    an_epoch = sum((step_work(shape, chosen, train, size) * n for size, n in _gathered(work.sizes)), Work())
     return an_epoch * (work.steps / max(work.steps_per_epoch, 1))
 
 
 def validation_work(shape: ModelShape, chosen: Adapted, train: TrainSection, work: Workload) -> Work:
     """All validations."""
-    once = sum((forward_work(shape, chosen, train, size) * n for size, n in work.valid.items()), Work())
+    once = sum((forward_work(shape, chosen, train, size) * n for size, n in _gathered(work.valid)), Work())
     return once * work.validations
+
+
+def _gathered(sizes: dict[BatchSize, int]) -> list[tuple[BatchSize, int]]:
+    """Sizes of as many rows and positions as one, with their slots averaged: work grows in proportion to those."""
+    counts: dict[tuple[int, int], list[int]] = {}
+    for size, count in sizes.items():
+        both = counts.setdefault((size.rows, size.width), [0, 0])
+        both[0] += count
+        both[1] += count * size.slots
+    return [(BatchSize(*key, round(slots / count)), count) for key, (count, slots) in counts.items()]
 
 
 @dataclass(frozen=True)

@@ -121,8 +121,12 @@ def make_it_fit(
         TunerError: the adapter does not fit the model.
     """
 
+    known: dict[tuple[Change, ...], Forecast] = {}
+
     def told(state: _State) -> Forecast:
-        return forecast_run(state.experiment, state.shape, lengths, usable=limit, speed=speed)
+        if state.changes not in known:
+            known[state.changes] = forecast_run(state.experiment, state.shape, lengths, usable=limit, speed=speed)
+        return known[state.changes]
 
     def suits(state: _State) -> bool:
         return told(state).peak <= NEAR * limit

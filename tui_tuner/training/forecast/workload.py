@@ -150,13 +150,15 @@ def _sizes(lengths: Lengths, prompts: Lengths, train: TrainSection, *, whole: bo
         return Counter(BatchSize(size, max(width, 1), size * max(width, 1)) for width in widths)
     order = np.argsort(kept, kind="stable")
     kept, offsets = kept[order], np.minimum(prompts[order], kept[order])
-    counted = np.maximum(kept - np.maximum(offsets, 1), 0)
-    found: Counter[BatchSize] = Counter()
     starts = np.arange(0, len(kept), size)
-    sums: Lengths = np.add.reduceat(counted, starts) if len(starts) else _NONE
-    for start, slots in zip(starts.tolist(), sums.tolist(), strict=True):
-        end = min(start + size, len(kept))
-        width = quantised_width(max(int(kept[end - 1]) - 1, 1), most - 1)
-        rows = end - start
-        found[BatchSize(rows, width, quantised_slots(max(int(slots), 1), rows * width))] += 1
+    if not len(starts):
+        return Counter()
+    ends = np.minimum(starts + size, len(kept))
+    needed = np.maximum(np.add.reduceat(np.maximum(kept - np.maximum(offsets, 1), 0), starts), 1)
+    longest, place = np.unique(np.maximum(kept[ends - 1] - 1, 1), return_inverse=True)
+    wide = np.array([quantised_width(int(each), most - 1) for each in longest])[place]
+    wanted = np.stack([ends - starts, wide, needed], axis=1)
+    found: Counter[BatchSize] = Counter()
+    for (rows, width, slots), count in Counter(map(tuple, wanted.tolist())).items():
+        found[BatchSize(rows, width, quantised_slots(slots, rows * width))] += count
     return found
