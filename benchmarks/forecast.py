@@ -31,7 +31,7 @@ GELU = {"settings": {"hidden_act": "gelu_pytorch_tanh"}}
 CONFIGURATIONS: dict[str, tuple[dict[str, Any], Sections]] = {
     "llama": ({"kind": "llama", **SMALL}, {}),
     "llama 4 bits, long rows": (
-        {"kind": "llama", **SMALL, "bits": 4},
+        {"kind": "llama", **SMALL, "layers": 3, "bits": 4},
         {"train": {"batch_size": 1}, "rows": {"low": 60, "high": 120}},
     ),
     "llama checkpointed": ({"kind": "llama", **WIDE}, {"train": {"grad_checkpoint": True}}),
