@@ -9,19 +9,17 @@ from typing import Any
 import pytest
 
 from tui_tuner.config import Experiment, load_experiment
+from tui_tuner.config.difference import Difference, of_change, value_text
 from tui_tuner.config.toml import dump_experiment
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunView
 from tui_tuner.training.remedies import (
-    Difference,
     Said,
     combined,
     command,
-    differences,
     follow,
     next_name,
     said,
-    value_text,
 )
 
 
@@ -78,14 +76,14 @@ def test_a_change_is_told_beside_the_old_values() -> None:
         "adapter.targets": [],
         "no.key": 1,
     }
-    assert differences(change, experiment(learning_rate=1e-4, mode="stock", epochs=2.0)) == [
+    assert of_change(change, experiment(learning_rate=1e-4, mode="stock", epochs=2.0)) == [
         Difference("train.learning_rate", "1e-4", "5e-5"),
         Difference("train.mode", "stock", "fast"),
         Difference("train.epochs", "2.0", "0.0"),
         Difference("adapter.targets", "[]", "[]"),
         Difference("no.key", None, "1"),
     ]
-    assert differences({"train.iters": 3}, None) == [Difference("train.iters", None, "3")]
+    assert of_change({"train.iters": 3}, None) == [Difference("train.iters", None, "3")]
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,13 @@ import typer
 
 from tui_tuner import __version__
 from tui_tuner.cli import (
+    configuring,
     converting,
     dataset,
     evaluating,
     forecasting,
     hub,
+    interchanging,
     models,
     probing,
     reporting,
@@ -183,6 +185,11 @@ def rank(
         return be_rank(folder, size, backend, beside, output)
 
 
+app.command()(configuring.presets)
+app.command()(configuring.diff)
+app.command("save-preset")(configuring.save_preset)
+app.command("import-config")(interchanging.import_config)
+app.command("export-config")(interchanging.export_config)
 app.command()(dataset.data)
 app.command()(dataset.check)
 app.command()(forecasting.forecast)

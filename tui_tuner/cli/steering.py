@@ -156,7 +156,7 @@ def _command(change: dict[str, Any], folder: RunFolder, experiment: Experiment |
 
 
 def _document(one: Said, folder: RunFolder, experiment: Experiment | None, problem: str) -> dict[str, Any]:
-    from tui_tuner.training.remedies import differences
+    from tui_tuner.config.difference import of_change
 
     found, wrong = _command(one.change, folder, experiment)
     return {
@@ -165,7 +165,7 @@ def _document(one: Said, folder: RunFolder, experiment: Experiment | None, probl
         "text": one.text,
         "step": one.step,
         "change": one.change or None,
-        "differences": [vars(each) for each in differences(one.change, experiment)],
+        "differences": [vars(each) for each in of_change(one.change, experiment)],
         "command": found,
         "problem": wrong or (problem if one.change else ""),
     }

@@ -1,4 +1,4 @@
-"""Where in a TOML text a key stands, so that an error can name the line.
+"""Where in a TOML text a key stands, so that an error can name the line; and which comments it has.
 
 The scanner reads TOML that `tomllib` has already accepted, so it looks for structure only and never judges. It must
 never raise: on a text that it does not follow it stops, and the keys after that have no line.
@@ -23,6 +23,7 @@ _STRING = re.compile(
     r"|'[^'\n]*'",
     re.DOTALL,
 )
+_COMMENT = re.compile(rf"{_STRING.pattern}|#+(?P<comment>[^\n]*)", re.DOTALL)
 _ESCAPE = re.compile(r'\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(["\\bfnrt]))')
 _SHORT = {'"': '"', "\\": "\\", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
@@ -64,6 +65,11 @@ def layout(text: str) -> Layout:
     except (_Lost, RecursionError):
         pass
     return Layout(scanner.values, scanner.ends, scanner.headings)
+
+
+def comments(text: str) -> list[str]:
+    """The comments of a TOML text, without their sign and the space around them, in their order; empty ones too."""
+    return [found["comment"].strip() for found in _COMMENT.finditer(text) if found["comment"] is not None]
 
 
 class _Lost(Exception):  # noqa: N818  a signal inside this module, not an error

@@ -5,11 +5,15 @@ A name is looked up in the folders of `paths.presets_dirs()` and nowhere else: i
 
 from __future__ import annotations
 
+import contextlib
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tui_tuner.config.model import Experiment
+from tui_tuner.config.scales import SCALE, scale_names
 from tui_tuner.config.suggest import nearest
 from tui_tuner.config.toml import load_experiment, read_text
 from tui_tuner.errors import TunerError
@@ -51,6 +55,55 @@ def list_presets() -> list[Preset]:
             if path.stem not in found:
                 found[path.stem] = _preset(path)
     return list(found.values())
+
+
+@dataclass(frozen=True)
+class PresetFacts:
+    """What a list of presets tells of one.
+
+    Attributes:
+        preset: its name, file and header.
+        problem: why it cannot be used, in a sentence; empty when it can.
+        scales: the scales it can be taken at.
+        sweep: whether it expands into several runs.
+        changed: when its file was last written, in seconds since the epoch; 0 when that is unknown.
+    """
+
+    preset: Preset
+    problem: str = ""
+    scales: tuple[str, ...] = ()
+    sweep: bool = False
+    changed: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The facts as the command `presets` prints them."""
+        told = {"name": self.preset.name, "title": self.preset.title, "path": str(self.preset.path)}
+        return {
+            **told,
+            "problem": self.problem or None,
+            "scales": list(self.scales),
+            "sweep": self.sweep,
+            "changed": self.changed or None,
+        }
+
+
+def preset_facts(preset: Preset) -> PresetFacts:
+    """Reads a preset as far as it can be read; what is wrong with it is told, not raised."""
+    changed = 0.0
+    with contextlib.suppress(OSError):
+        changed = preset.path.stat().st_mtime
+    scales: tuple[str, ...] = ()
+    sweep, problem = False, ""
+    with contextlib.suppress(TunerError, tomllib.TOMLDecodeError, RecursionError, ValueError):
+        tables = tomllib.loads(read_text(preset.path))
+        scales, sweep = scale_names(tables), "sweep" in tables
+    try:
+        load_experiment(preset.path)
+        for scale in scales:
+            load_experiment(preset.path, [f"{SCALE}={scale}"])
+    except TunerError as error:
+        problem = error.sentence()
+    return PresetFacts(preset, problem, scales, sweep, changed)
 
 
 def find_preset(name_or_path: str) -> Preset:

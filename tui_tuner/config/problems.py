@@ -104,9 +104,9 @@ def shown(value: Any) -> str:
         return "a value nested very deeply"
 
 
-def inert(text: str) -> str:
-    """A text cut when it is long, with nothing in it that a terminal would act on."""
-    text = text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 1]}…"
+def inert(text: str, longest: int = _LONGEST_VALUE) -> str:
+    """A text cut when it is longer than that, with nothing in it that a terminal would act on."""
+    text = text if len(text) <= longest else f"{text[: longest - 1]}…"
     return "".join(char if char.isprintable() else f"\\u{ord(char):04X}" for char in text)
 
 

@@ -18,13 +18,14 @@ from tui_tuner.config.anchor import anchored_overrides
 from tui_tuner.config.locate import key_lines
 from tui_tuner.config.model import Experiment
 from tui_tuner.config.overrides import apply_overrides, by_key, validated
-from tui_tuner.config.problems import Origin
+from tui_tuner.config.problems import Origin, inert
 from tui_tuner.config.scales import at_scale
 from tui_tuner.errors import TunerError
 
 _LARGEST_FILE = 1 << 20
 _POSITION = re.compile(r"\s*\(at (?:line (\d+), column (\d+)|end of document)\)$")
 _COMMENT_WIDTH = 110
+_LONGEST_COMMENT = 1000
 
 
 def load_experiment(path: Path, overrides: Sequence[str] = ()) -> Experiment:
@@ -55,12 +56,21 @@ def experiment_from_text(text: str, where: str, overrides: Sequence[str] = ()) -
     return validated(apply_overrides(data, overrides), Origin(where, lines, by_key(overrides)))
 
 
-def dump_experiment(experiment: Experiment) -> str:
-    """The experiment as TOML, every default written out and every key under its help; `load_experiment` reads it."""
-    lines = [
-        f"# {experiment.run.name}",
-        "# An experiment with every key written out: it repeats whatever later defaults are.",
-    ]
+EVERY_KEY = "An experiment with every key written out: it repeats whatever later defaults are."
+"""What a file says of itself that `dump_experiment` wrote."""
+
+
+def dump_experiment(experiment: Experiment, title: str = "", description: str = "") -> str:
+    """The experiment as TOML, every default written out and every key under its help; `load_experiment` reads it.
+
+    Args:
+        experiment: what is written.
+        title: the first line of the header comment; the run's name when empty.
+        description: what follows in it, line by line.
+    """
+    head = [title.strip() or experiment.run.name, *description.expandtabs().splitlines()]
+    lines = [f"# {inert(line, _LONGEST_COMMENT)}".rstrip() for line in head]
+    lines.append(f"# {EVERY_KEY}")
     for section in describe.sections(type(experiment)):
         lines += ["", *_comment(section.help), f"[{section.name}]"]
         values = getattr(experiment, section.name)

@@ -54,21 +54,6 @@ class Said:
 
 
 @dataclass(frozen=True)
-class Difference:
-    """One key of a change: the value it has in the run, and the one advised.
-
-    Attributes:
-        key: the dotted key.
-        old: the run's value as people read it; None when the run's configuration is not known.
-        new: the advised value as people read it.
-    """
-
-    key: str
-    old: str | None
-    new: str
-
-
-@dataclass(frozen=True)
 class Remedy:
     """What several pieces of advice come to.
 
@@ -115,25 +100,6 @@ def _step_at(view: RunView, event: Event) -> int | None:
         return None
     before = np.flatnonzero(times <= moment)
     return int(view.train.column("step")[before[-1]]) if len(before) else None
-
-
-def differences(change: dict[str, Any], experiment: Experiment | None) -> list[Difference]:
-    """A change key by key, beside what the run's configuration has."""
-    tables = experiment.model_dump() if experiment is not None else {}
-    found = []
-    for key, new in change.items():
-        section, _, name = key.partition(".")
-        table = tables.get(section, {})
-        found.append(Difference(key, value_text(table[name]) if name in table else None, value_text(new)))
-    return found
-
-
-def value_text(value: Any) -> str:
-    """A setting as people read it: as TOML has it, but `1e-4` for 0.0001 and `fast` without quotes."""
-    if isinstance(value, float) and 0 < abs(value) < 1e-2:
-        mantissa, _, exponent = f"{value:.6e}".partition("e")
-        return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
-    return value if isinstance(value, str) and value else describe.in_toml(value)
 
 
 def combined(advice: Iterable[Said]) -> Remedy:

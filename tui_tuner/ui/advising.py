@@ -44,9 +44,9 @@ class Proposal:
     @property
     def text(self) -> str:
         """The difference, line by line."""
-        from tui_tuner.training.remedies import differences
+        from tui_tuner.config.difference import of_change
 
-        changes = differences(self.remedy.change, self.before)
+        changes = of_change(self.remedy.change, self.before)
         width = max(len(each.key) for each in changes)
         name = clip_middle(self.experiment.run.name, 40)
         lines = [f"{name}: as {clip_middle(self.before.run.name, 40)}, but"]

@@ -13,7 +13,8 @@ from textual.content import Content
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tui_tuner.training.remedies import Difference, Said, differences, said
+from tui_tuner.config.difference import Difference, of_change
+from tui_tuner.training.remedies import Said, said
 from tui_tuner.ui.status import SEVERITIES
 from tui_tuner.ui.text import inert, visible
 from tui_tuner.ui.widgets.config_subject import Subjects
@@ -101,7 +102,7 @@ def entry(one: Said, experiment: Experiment | None, width: int, *, marked: bool 
         head = head + Content(" " * max(1, width - head.cell_length - len(mark))) + Content(mark)
     lines = [head]
     lines += [Content(f"  {line}") for line in textwrap.wrap(visible(one.text), max(width - 2, 20))]
-    return Content("\n").join([*lines, *change_lines(differences(one.change, experiment), width)])
+    return Content("\n").join([*lines, *change_lines(of_change(one.change, experiment), width)])
 
 
 def change_lines(changes: list[Difference], width: int) -> list[Content]:
