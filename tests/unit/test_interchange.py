@@ -397,6 +397,11 @@ def test_bad_yaml_is_one_sentence_and_nothing_is_run(text: str, said: str) -> No
     assert "\n" not in caught.value.sentence()
 
 
+def test_a_key_with_a_dot_is_told_apart_from_a_table() -> None:
+    found = import_text('{"a": {"b": 1}, "a.b": 2}', "f", "axolotl")
+    assert sorted(each.value for each in found.entries if each.key.startswith("a.b")) == [1, 2]
+
+
 def test_a_key_given_twice_is_told() -> None:
     found = import_text("train: true\niters: 5\niters: 6\n", "f", "mlx-lm")
     assert any("iters is given twice" in note for note in found.notes) and flat(found)["train.iters"] == 6

@@ -293,7 +293,7 @@ def _template(ledger: Ledger, key: str) -> None:
 def _flat(values: dict[str, Any]) -> dict[str, Any]:
     """Keys of sections such as `lora` and `training` without the section, where no two would become one."""
     names: dict[str, int] = {}
-    sections = {key: each for key, each in values.items() if isinstance(each, dict)}
+    sections = {key: each for key, each in values.items() if isinstance(each, dict) and each}
     for key in [
         *(key for key in values if key not in sections),
         *(name for each in sections.values() for name in each),
@@ -301,7 +301,7 @@ def _flat(values: dict[str, Any]) -> dict[str, Any]:
         names[key] = names.get(key, 0) + 1
     flat: dict[str, Any] = {}
     for key, each in values.items():
-        if key in sections and each:
+        if key in sections:
             flat.update(
                 {(name if names[name] == 1 else f"{key}.{name or NAMELESS}"): value for name, value in each.items()}
             )

@@ -144,7 +144,12 @@ class Ledger:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Ledger:
         """The books of a file's values."""
-        return cls(dict(leaves(values)))
+        found: dict[str, Any] = {}
+        for key, value in leaves(values):
+            while key in found:  # "a.b" beside a table a that has b
+                key += " (again)"
+            found[key] = value
+        return cls(found)
 
     def has(self, key: str) -> bool:
         """Whether the file gives the key a value; null is none."""
