@@ -51,12 +51,10 @@ class LongDialog(ModalScreen[Written | None]):
         Binding("ctrl+t", "form", "As TOML"),
     ]
     DEFAULT_CSS = """
-    LongDialog > .dialog { width: 100; height: 90%; max-height: 30; padding: 0 2; }
     LongDialog TextArea { height: 1fr; min-height: 4; border: round $border-blurred; padding: 0 1; }
     LongDialog TextArea:focus { border: round $border; }
     LongDialog #long-about { height: auto; max-height: 4; color: $text-muted; }
     LongDialog #long-said { height: auto; min-height: 1; max-height: 4; }
-    LongDialog .dialog .hint { margin-top: 0; }
     """
 
     def __init__(

@@ -14,17 +14,16 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
-from textual.widgets import Input, Static, TextArea
+from textual.widgets import Input, Static
 
 from tui_tuner.config.model import Experiment
-from tui_tuner.config.toml import dump_experiment, read_text
-from tui_tuner.errors import TunerError
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.format import count
-from tui_tuner.ui.screens.formwork import FormWorkScreen
-from tui_tuner.ui.text import inert, visible
+from tui_tuner.ui.screens.filework import FileWorkScreen
+from tui_tuner.ui.screens.forecastwork import ForecastWorkScreen
+from tui_tuner.ui.screens.textwork import TextWorkScreen
+from tui_tuner.ui.text import visible
 from tui_tuner.ui.widgets import config_rows
-from tui_tuner.ui.widgets.config_document import Document
 from tui_tuner.ui.widgets.config_editor import TomlEditor
 from tui_tuner.ui.widgets.config_entry import Entry
 from tui_tuner.ui.widgets.config_facts import Facts, FactsFinder
@@ -52,7 +51,7 @@ class FormList(RowList):
     ]
 
 
-class ConfigScreen(FormWorkScreen):
+class ConfigScreen(TextWorkScreen, FileWorkScreen, ForecastWorkScreen):
     """Shows and edits the experiment being set up, or shows that of the run being looked at."""
 
     MODE = "config"
@@ -74,9 +73,6 @@ class ConfigScreen(FormWorkScreen):
         self._rows: list[Setting] = []
         self._show: Shown = "basic"
         self._compared: tuple[str, Experiment] | None = None
-        self._document = Document()
-        self._made_of: object = None
-        self._writing = 0
         self._finder = FactsFinder()
         self._facts = Facts()
         self._problems: dict[str, str] = {}
@@ -92,6 +88,7 @@ class ConfigScreen(FormWorkScreen):
                 yield FormList("Settings", id="config-rows")
                 yield Entry(id="config-entry")
                 yield TextPane("About this key", id="config-about")
+                yield TextPane("What it takes", id="config-forecast")
             with Vertical(id="config-right"):
                 yield TomlEditor(id="config-file")
                 yield Static("", id="config-said", markup=False)
@@ -105,8 +102,10 @@ class ConfigScreen(FormWorkScreen):
         self._look()
 
     def on_engine_changed(self) -> None:
+        self.look_at_forecast()
         if self._subject is not None and self._learn():
             self._fill()
+            self.forecast_soon()
 
     def on_resize(self, event: events.Resize) -> None:
         if self._subject is not None:
@@ -126,10 +125,6 @@ class ConfigScreen(FormWorkScreen):
     @property
     def facts(self) -> Facts:
         return self._facts
-
-    @property
-    def text_is_wrong(self) -> bool:
-        return self._document.wrong is not None
 
     @property
     def compared(self) -> tuple[str, Experiment] | None:
@@ -179,36 +174,6 @@ class ConfigScreen(FormWorkScreen):
             rows.cursor = at
             rows.focus()
 
-    def action_undo(self) -> None:
-        """Takes the last change back; a text that is wrong first goes back to what it said when it was right."""
-        if self._document.wrong is not None:
-            self._document.give_up()
-            self._show_file()
-        else:
-            self.tuner.step_back()
-
-    def action_redo(self) -> None:
-        self.tuner.step_back(forth=True)
-
-    def action_file(self) -> None:
-        """Puts the cursor into the text; shows it alone on narrow screens."""
-        if self.has_class("-file"):
-            self.to_list()
-        else:
-            self.go_to_text(self.selected.key if self.selected is not None else "")
-
-    def go_to_text(self, key: str) -> None:
-        self.add_class("-file")
-        self._writing += 1
-        editor = self.query_one(TomlEditor)
-        line = self._document.line_of(key) if key else None
-        if key == "behaviour.cases" and not self._document.has(key):
-            line = editor.document.line_count - 1
-        if line is not None:
-            editor.move_cursor((line, len(editor.document.get_line(line))))
-        editor.focus()
-        self.call_after_refresh(editor.centre)
-
     def to_list(self) -> None:
         self.remove_class("-file", "-typing")
         self.query_one(Entry).close()
@@ -240,9 +205,9 @@ class ConfigScreen(FormWorkScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "subject":
             return len(self._subjects.found(self.tuner.state)) > 1
-        if action in ("search", "changed_only", "file", "all", "next", "edit"):
+        if action in ("search", "changed_only", "file", "all", "next", "edit", "save", "compare", "hand_on", "measure"):
             return self._subject is not None
-        if action in ("step", "edit_long", "reset", "reset_more"):
+        if action in ("step", "edit_long", "reset", "reset_more", "fit", "advice"):
             return self._subject is not None and not self._subject.is_run
         if action == "undo":
             return self.tuner.history.can_undo or self.text_is_wrong
@@ -256,17 +221,6 @@ class ConfigScreen(FormWorkScreen):
     def on_row_list_chosen(self, _event: RowList.Chosen) -> None:
         self.action_edit()
 
-    def on_text_area_changed(self, event: TextArea.Changed) -> None:
-        """What is typed into the text counts as soon as it is right."""
-        if event.text_area.id != "config-file" or self._subject is None or self._subject.is_run:
-            return
-        document, state = self._document, self.tuner.state
-        if document.write(event.text_area.text) and document.experiment is not None:
-            self.tuner.set_experiment(
-                document.experiment, preset=state.preset, base=state.base, edited=True, merge=f"text {self._writing}"
-            )
-        self._mark_file()
-
     # -- what is shown ------------------------------------------------------------------------------------------
 
     def _look(self) -> None:
@@ -278,33 +232,23 @@ class ConfigScreen(FormWorkScreen):
             text = self._subjects.problem or self.EMPTY
             self.query_one("#config-empty", Static).update(Content(visible(text, lines=True)))
             return
-        if subject == self._subject and self._document.experiment == subject.experiment:
+        if subject == self._subject and self.document.experiment == subject.experiment:
             self._draw_head()
             return
         self._subject = subject
-        self._write_down(subject)
+        if self.write_down(subject):
+            self._compared = None
         self._learn()
         self._fill()
         self._draw_head()
-        self._show_file()
+        self.show_file()
+        self.forecast_soon()
         if self.focused is None:
             self.query_one(RowList).focus()
 
-    def _write_down(self, subject: Subject) -> None:
-        """Brings the text to the experiment: the preset's own text with what was changed."""
-        state = self.tuner.state
-        made_of = (subject.is_run, subject.title if subject.is_run else "", state.preset, state.base)
-        if made_of == self._made_of and not subject.is_run:
-            if self._document.follow(subject.experiment) and self._document.lost:
-                self.tuner.notice("The text was written anew; its remarks could not be kept. u takes it back.")
-            return
-        self._made_of = made_of
-        self._compared = None
-        if subject.is_run:
-            plain = [line for line in dump_experiment(subject.experiment).split("\n") if not line.startswith("#")]
-            self._document.begin(subject.experiment, "\n".join(plain).strip("\n") + "\n")
-        else:
-            self._document.begin(subject.experiment, _written(state.preset.path) if state.preset is not None else "")
+    def compare_with(self, title: str, experiment: Experiment) -> None:
+        self._compared = title, experiment
+        self._list("compared")
 
     def _learn(self) -> bool:
         """Takes over what has become known of model and data; whether anything did."""
@@ -353,9 +297,9 @@ class ConfigScreen(FormWorkScreen):
                 row, subject.experiment, facts, width, against=against, editable=not subject.is_run
             )
         )
-        self._mark_file()
+        self.mark_file()
         editor = self.query_one(TomlEditor)
-        line = self._document.line_of(row.key)
+        line = self.document.line_of(row.key)
         if line is not None and not editor.has_focus:
             editor.reveal(line)
 
@@ -363,25 +307,6 @@ class ConfigScreen(FormWorkScreen):
         if self.query_one("#config-search", Input).value:
             return "No key has these words; escape shows all again."
         return "Nothing differs; c goes on to everything."
-
-    def _show_file(self) -> None:
-        """Shows the text, unless it is what the person is typing."""
-        editor, subject = self.query_one(TomlEditor), self._subject
-        editor.read_only = subject is None or subject.is_run
-        editor.border_title = "config.toml of the run" if editor.read_only else "As TOML"
-        editor.show(self._document.text)
-        self._mark_file()
-
-    def _mark_file(self) -> None:
-        """Marks the selected key and wrong lines in the text, and says below what is wrong."""
-        wrong, row = self._document.wrong, self.selected
-        editor, said = self.query_one(TomlEditor), self.query_one("#config-said", Static)
-        line = self._document.line_of(row.key) if row is not None and self._document.has(row.key) else None
-        editor.mark(line if line is not None else -1, wrong.lines if wrong is not None else ())
-        self.set_class(wrong is not None, "-wrong")
-        if wrong is not None:
-            told = inert(f"{wrong.text} The experiment is what the text said before.", "$text-error")
-            said.update(Content.assemble(("✗ ", "bold $text-error"), told))
 
     def _draw_head(self) -> None:
         subject, state = self._subject, self.tuner.state
@@ -415,18 +340,8 @@ class ConfigScreen(FormWorkScreen):
         elif subject.is_run:
             text = "s shows the experiment being set up" if self.check_action("subject", ()) else ""
         else:
-            text = "enter edits · ← → step · u takes back · b all or few keys · f5 starts"
+            text = "enter edits · ← → step · u takes back · l loads · p saves · f5 starts"
         return Content.styled(text, "$text-muted")
-
-
-def _written(path: object) -> str:
-    """The preset's own text; empty where it cannot be read any more."""
-    from pathlib import Path
-
-    try:
-        return read_text(Path(str(path)))
-    except TunerError:
-        return ""
 
 
 def _place_of(before: Setting | None, rows: Sequence[Setting], search: str) -> int:
