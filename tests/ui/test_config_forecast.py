@@ -24,6 +24,7 @@ from tui_tuner.models.memory import BatchSize, Memory
 from tui_tuner.training.forecast.fitting import Change, Fitting
 from tui_tuner.training.forecast.forecast import Disk, Forecast, Span
 from tui_tuner.ui.app import TunerApp
+from tui_tuner.ui.screens import forecastwork
 from tui_tuner.ui.widgets.config_forecast import bar
 from tui_tuner.ui.widgets.data_pane import TextPane
 
@@ -77,21 +78,25 @@ async def test_memory_time_and_disk_are_told_with_how_they_are_known(drive: Driv
             assert part in told(app)
 
 
-async def test_another_forecast_is_asked_for_only_when_the_changes_are_over(drive: Drive) -> None:
+async def test_while_one_changes_things_nothing_is_asked_and_the_last_state_then(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
     engine = FakeEngine(foretelling())
+
+    def asked() -> list[str]:
+        return [one.experiment.run.name for one in engine.submitted if isinstance(one, AskForecast)]
+
     async with drive(engine=engine) as (app, pilot):
         await open_mode(pilot, "config", made=experiment())
-        await until(pilot, lambda: "fits estimated" in told(app))
+        await until(pilot, lambda: asked() == ["players"])
+        monkeypatch.setattr(forecastwork, "_SOON", 3600.0)
         for name in ("one", "two", "three"):
-            changed = experiment(run_name=name)
-            app.set_experiment(changed)
+            app.set_experiment(experiment(run_name=name))
             await pilot.pause()
-        asked = [one.experiment.run.name for one in engine.submitted if isinstance(one, AskForecast)]
-        await until(
-            pilot,
-            lambda: any(isinstance(o, AskForecast) and o.experiment.run.name == "three" for o in engine.submitted),
-        )
-        assert "two" not in asked
+        assert asked() == ["players"]
+        monkeypatch.setattr(forecastwork, "_SOON", 0.01)
+        app.set_experiment(experiment(run_name="four"))
+        await until(pilot, lambda: asked() == ["players", "four"])
 
 
 async def test_measuring_tells_how_far_it_is_and_is_stopped_by_the_same_key(drive: Drive) -> None:
