@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +260,14 @@ def test_a_set_on_the_hub() -> None:
     assert "passes it over beside hf_dataset" in entry(found, "data").note
 
 
+def test_rows_beside_the_file_are_no_set_on_the_hub(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "rows").mkdir()
+    for name, text in (("mlx-lm", "data: mine/rows\n"), ("axolotl", "datasets: [{path: mine/rows}]\n")):
+        assert flat(import_text(text, "f", name, tmp_path))["data.source"] == "mine/rows"
+        assert flat(import_text(text, "f", name))["data.source"] == "hf:mine/rows"
+
+
 def test_axolotl() -> None:
     found = import_text(AXOLOTL, "f")
     expected = {
@@ -359,8 +366,7 @@ TREES = st.dictionaries(
 @settings(max_examples=120, deadline=None)
 @given(values=TREES)
 def test_no_key_vanishes_from_the_report(dialect: str, values: dict[str, Any]) -> None:
-    read: Callable[[dict[str, Any]], Any] = DIALECTS[dialect]
-    found = read(values).closed(dialect, "given", "f")
+    found = DIALECTS[dialect](values, None).closed(dialect, "given", "f")
     told = {each.key for each in found.entries}
     assert {key.rpartition(".")[2] for key, _ in leaves(values)} <= {key.rpartition(".")[2] for key in told}
     if dialect != "unsloth":  # whose sections are opened

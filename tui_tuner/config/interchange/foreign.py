@@ -8,6 +8,7 @@ LLaMA-Factory's arguments. What has no counterpart is left out with the reason, 
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any, Final
 
 from tui_tuner.config.interchange.reading import NAMELESS
@@ -65,9 +66,9 @@ _TRAINER: Final = {
 """Defaults of transformers' TrainingArguments that are not ours."""
 
 
-def read_axolotl(values: dict[str, Any]) -> Ledger:
+def read_axolotl(values: dict[str, Any], base: Path | None = None) -> Ledger:
     """Brings over a file of Axolotl."""
-    ledger = Ledger.of(values)
+    ledger = Ledger.of(values, base)
     read_base(ledger, "base_model")
     method = str(ledger.values.get("adapter") or "")
     if method in ("lora", "qlora"):
@@ -101,9 +102,9 @@ def read_axolotl(values: dict[str, Any]) -> Ledger:
     return _rest(ledger, known, "Axolotl")
 
 
-def read_peft(values: dict[str, Any]) -> Ledger:
+def read_peft(values: dict[str, Any], base: Path | None = None) -> Ledger:
     """Brings over an `adapter_config.json` of PEFT, which tells of the adapter alone."""
-    ledger = Ledger.of(values)
+    ledger = Ledger.of(values, base)
     if (kind := ledger.values.get("peft_type")) not in (None, "LORA"):
         ledger.leave("peft_type", f"adapters here are lora and dora, not {kind}", warning=True)
     read_base(ledger, "base_model_name_or_path")
@@ -115,9 +116,9 @@ def read_peft(values: dict[str, Any]) -> Ledger:
     return _rest(ledger, {}, "PEFT")
 
 
-def read_unsloth(values: dict[str, Any]) -> Ledger:
+def read_unsloth(values: dict[str, Any], base: Path | None = None) -> Ledger:
     """Brings over the keyword arguments of Unsloth's notebooks, together or in sections of any name."""
-    ledger = Ledger.of(_flat(values))
+    ledger = Ledger.of(_flat(values), base)
     read_base(ledger, "model_name")
     read_bits(ledger)
     _adapter(ledger, rank=16, ratio_key="lora_alpha", alpha=16.0, tool="Unsloth")
@@ -145,9 +146,9 @@ def read_unsloth(values: dict[str, Any]) -> Ledger:
     return _rest(ledger, known, "transformers")
 
 
-def read_llama_factory(values: dict[str, Any]) -> Ledger:
+def read_llama_factory(values: dict[str, Any], base: Path | None = None) -> Ledger:
     """Brings over a file of LLaMA-Factory."""
-    ledger = Ledger.of(values)
+    ledger = Ledger.of(values, base)
     if str(ledger.values.get("stage") or "sft") != "sft":
         ledger.leave("stage", "only supervised fine-tuning (sft) is trained here", warning=True)
     read_base(ledger, "model_name_or_path")

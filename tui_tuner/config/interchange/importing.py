@@ -13,7 +13,7 @@ from tui_tuner.config.interchange.stock_in import read_stock
 from tui_tuner.config.toml import read_text
 from tui_tuner.errors import TunerError
 
-DIALECTS: Final[dict[str, Callable[[dict[str, Any]], Ledger]]] = {
+DIALECTS: Final[dict[str, Callable[[dict[str, Any], Path | None], Ledger]]] = {
     "mlx-lm": read_stock,
     "axolotl": read_axolotl,
     "peft": read_peft,
@@ -72,11 +72,11 @@ def import_file(path: Path, dialect: str | None = None) -> Imported:
     Raises:
         TunerError: `bad-yaml`, `unknown-dialect`, or why it cannot be read.
     """
-    return import_text(read_text(path), str(path), dialect)
+    return import_text(read_text(path), str(path), dialect, path.absolute().parent)
 
 
-def import_text(text: str, where: str, dialect: str | None = None) -> Imported:
-    """As `import_file`, of a text; `where` is what to call it in errors."""
+def import_text(text: str, where: str, dialect: str | None = None, base: Path | None = None) -> Imported:
+    """As `import_file`, of a text; `where` is what to call it in errors, `base` where its relative paths begin."""
     values, twice = parsed(text, where)
     if dialect is None:
         dialect, sure = detected(values, where)
@@ -84,7 +84,7 @@ def import_text(text: str, where: str, dialect: str | None = None) -> Imported:
         sure = "given"
     else:
         raise _unknown(f'"{dialect}" is no tool whose files are known', where)
-    ledger = DIALECTS[dialect](values)
+    ledger = DIALECTS[dialect](values, base)
     ledger.notes += [f"{key} is given twice in the file, and the last one counts" for key in twice]
     return ledger.closed(dialect, sure, where)
 

@@ -134,22 +134,24 @@ class Ledger:
         tables: the experiment's tables so far.
         entries: what became of keys, by key.
         notes: sentences about the whole.
+        base: the folder that relative paths are looked up in before the working directory.
     """
 
     values: dict[str, Any]
     tables: dict[str, dict[str, Any]] = field(default_factory=dict)
     entries: dict[str, Entry] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    base: Path | None = None
 
     @classmethod
-    def of(cls, values: Mapping[str, Any]) -> Ledger:
-        """The books of a file's values."""
+    def of(cls, values: Mapping[str, Any], base: Path | None = None) -> Ledger:
+        """The books of a file's values; relative paths are looked up in `base` before the working directory."""
         found: dict[str, Any] = {}
         for key, value in leaves(values):
             while key in found:  # "a.b" beside a table a that has b
                 key += " (again)"
             found[key] = value
-        return cls(found)
+        return cls(found, base=base)
 
     def has(self, key: str) -> bool:
         """Whether the file gives the key a value; null is none."""

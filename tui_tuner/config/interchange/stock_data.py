@@ -40,7 +40,7 @@ def read_data(ledger: Ledger) -> None:
 
 
 def _folder_or_hub(ledger: Ledger, data: str) -> None:
-    if find_local(data, None) is None and is_repository_name(data) and not Path(data).is_absolute():
+    if find_local(data, ledger.base) is None and is_repository_name(data) and not Path(data).is_absolute():
         note = "there is no such folder, so it is a set on the Hub"
         ledger.put(
             "data", "data.source", HUB + data, f"{note}, of which mlx-lm sees the splits train, valid and test alone"

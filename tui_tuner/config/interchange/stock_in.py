@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, Final
 
 from tui_tuner.config.describe import in_toml
@@ -68,9 +68,9 @@ _PASSED_OVER = "stock mlx-lm passes this key over"
 _LAYER_PATH = re.compile(r"(?:\w+\.)*?(?:layers|h|blocks)\.(\d+)\.(.+)")
 
 
-def read_stock(values: dict[str, Any]) -> Ledger:
+def read_stock(values: dict[str, Any], base: Path | None = None) -> Ledger:
     """Brings over the values of a file of `mlx_lm.lora`; the ledger is still open for what no step knew."""
-    ledger = Ledger.of(values)
+    ledger = Ledger.of(values, base)
     for step in (_plain, _task, _layers, _lora, _schedule, _optimizer, read_data, _others, _defaults):
         step(ledger)
     ledger.tables.setdefault("train", {})["mode"] = "stock"

@@ -113,7 +113,7 @@ def read_base(ledger: Ledger, key: str) -> None:
     if not ledger.has(key):
         return
     path = str(ledger.values[key])
-    if re.search(r"(bnb|gptq|awq|gguf|unsloth.*4bit)", path, re.IGNORECASE) and find_local(path, None) is None:
+    if re.search(r"(bnb|gptq|awq|gguf|unsloth.*4bit)", path, re.IGNORECASE) and find_local(path, ledger.base) is None:
         note = "its weights are in a form that mlx cannot read; name the model that it was made from"
         ledger.put(key, "model.path", path, note, warning=True)
     else:
@@ -157,7 +157,11 @@ def read_alpha(ledger: Ledger, alpha: str, rank: str, ratio: float) -> None:
 
 def read_source(ledger: Ledger, key: str, path: str) -> None:
     """Brings over the place of the rows: a file or folder as it is, else a set on the Hub."""
-    if find_local(path, None) is None and is_repository_name(path) and not re.search(r"\.(jsonl?|csv|parquet)$", path):
+    if (
+        find_local(path, ledger.base) is None
+        and is_repository_name(path)
+        and not re.search(r"\.(jsonl?|csv|parquet)$", path)
+    ):
         ledger.put(key, "data.source", f"hf:{path}", "there is no such file, so it is a set on the Hub")
     else:
         ledger.put(key, "data.source", path)
