@@ -22,6 +22,7 @@ from tui_tuner.cli import (
     interchanging,
     models,
     probing,
+    queueing,
     reporting,
     scoring,
     steering,
@@ -209,6 +210,9 @@ app.command()(converting.convert)
 app.command()(models.fuse)
 app.command()(models.export)
 app.command("import")(models.import_)
+app.command()(queueing.queue)
+app.command()(queueing.sweep)
+app.command(hidden=True)(queueing.work)
 app.command()(attach)
 
 

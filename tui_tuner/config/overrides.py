@@ -105,7 +105,7 @@ def _first_key(section: str) -> str:
 
 def _read(info: describe.FieldInfo, raw: str, where: str) -> Any:
     text = raw.strip()
-    parsed, value = _toml_value(text)
+    parsed, value = toml_value(text)
     if info.kind in ("text", "choice"):
         # 2024-11-02, 007 and true are fine names: only quotes say more than the text itself.
         return value if parsed and isinstance(value, str) else text
@@ -116,7 +116,7 @@ def _read(info: describe.FieldInfo, raw: str, where: str) -> Any:
     return float(text) if _NUMBER.fullmatch(text) else text
 
 
-def _toml_value(text: str) -> tuple[bool, Any]:
+def toml_value(text: str) -> tuple[bool, Any]:
     """Whether the text is one TOML value, and that value."""
     try:
         document = tomllib.loads(f"value = {text}")

@@ -12,6 +12,7 @@ from typing import Any
 from tui_tuner.config import describe
 from tui_tuner.config.problems import Location, Origin, inert, unknown_key
 from tui_tuner.config.suggest import nearest
+from tui_tuner.config.sweep_table import SWEEP
 from tui_tuner.errors import TunerError
 
 SCALE = "scale"
@@ -98,7 +99,7 @@ def _checked(scales: Any, origin: Origin) -> dict[str, dict[str, dict[str, Any]]
             if not isinstance(keys, Mapping):
                 message, fix = unknown_key(str(section))
                 raise _wrong((SCALE, name, section), message, fix, origin)
-            for key in keys:
+            for key in keys if section != SWEEP else ():
                 if describe.field(f"{section}.{key}") is None:
                     message, fix = unknown_key(f"{section}.{key}")
                     raise _wrong((SCALE, name, section, key), message, fix, origin)

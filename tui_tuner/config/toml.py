@@ -18,8 +18,9 @@ from tui_tuner.config.anchor import anchored_overrides
 from tui_tuner.config.locate import key_lines
 from tui_tuner.config.model import Experiment
 from tui_tuner.config.overrides import apply_overrides, by_key, validated
-from tui_tuner.config.problems import Origin, inert
+from tui_tuner.config.problems import Location, Origin, inert
 from tui_tuner.config.scales import at_scale
+from tui_tuner.config.sweep_table import SWEEP, read_sweep
 from tui_tuner.errors import TunerError
 
 _LARGEST_FILE = 1 << 20
@@ -51,9 +52,22 @@ def experiment_from_text(text: str, where: str, overrides: Sequence[str] = ()) -
     Raises:
         TunerError: as `load_experiment`.
     """
-    plain = text.removeprefix("\ufeff")
-    data, overrides, lines = at_scale(_parse(plain, where), overrides, where, key_lines(plain))
+    data, overrides, lines = preset_tables(text, where, overrides)
+    if SWEEP in data:
+        read_sweep(data.pop(SWEEP), Origin(where, lines))  # what is wrong with it is said by every command alike
     return validated(apply_overrides(data, overrides), Origin(where, lines, by_key(overrides)))
+
+
+def preset_tables(
+    text: str, where: str, overrides: Sequence[str]
+) -> tuple[dict[str, Any], list[str], dict[Location, int]]:
+    """The tables of a preset's text at the scale that is asked for, `sweep` among them; else as `at_scale`.
+
+    Raises:
+        TunerError: it is not TOML, or its scales are wrong.
+    """
+    plain = text.removeprefix("\ufeff")
+    return at_scale(_parse(plain, where), overrides, where, key_lines(plain))
 
 
 EVERY_KEY = "An experiment with every key written out: it repeats whatever later defaults are."

@@ -7,6 +7,7 @@ import platform
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,12 @@ _LIBRARIES = ("mlx", "mlx-lm", "transformers", "datasets", "numpy", "textual")
 
 
 def create_run(
-    experiment: Experiment, runs_dir: Path, name: str | None = None, base: Path | None = None, command: str = ""
+    experiment: Experiment,
+    runs_dir: Path,
+    name: str | None = None,
+    base: Path | None = None,
+    command: str = "",
+    notes: Mapping[str, Any] | None = None,
 ) -> RunFolder:
     """A new run folder with `config.toml` and `meta.json`; nothing runs yet.
 
@@ -35,6 +41,7 @@ def create_run(
         name: instead of `run.name`.
         base: the folder that relative paths in the configuration start from.
         command: what repeats the run; made up from the folder when empty.
+        notes: what else `meta.json` shall hold.
 
     Raises:
         TunerError: when the folder cannot be made.
@@ -56,6 +63,7 @@ def create_run(
             "data_path": resolve_data(experiment.data.source, base),
             "command": command or shlex.join(["tui-tuner", "run", str(folder.config)]),
             "arguments": sys.argv[1:],
+            **(notes or {}),
         },
     )
     return folder

@@ -45,6 +45,9 @@ class RunSummary:
         verdict: the verdict's sentence, or None.
         problem: what is wrong with the folder, in a clause; empty when nothing is.
         ranks: how many processes train it, or last trained it.
+        ended: when it last said that it had ended, in seconds since the epoch; None while it has not.
+        reason: what it gave as the reason; empty while it has not.
+        sweep: the sweep that it belongs to; empty when it belongs to none.
     """
 
     run: str
@@ -59,6 +62,9 @@ class RunSummary:
     verdict: str | None
     problem: str = ""
     ranks: int = 1
+    ended: float | None = None
+    reason: str = ""
+    sweep: str = ""
 
 
 def summarise(folder: RunFolder) -> RunSummary:
@@ -174,19 +180,25 @@ def _describe(folder: RunFolder, view: RunView, damaged: int) -> RunSummary:
     config, problem = _config_of(folder)
     if damaged:
         problem = problem or f"{damaged} damaged {'line' if damaged == 1 else 'lines'} in its event log"
+    meta = _meta_of(folder)
+    noted = meta.get("sweep")
+    sweep = noted.get("id") if isinstance(noted, dict) else None
     return RunSummary(
         run=folder.name,
         name=view.name or _text(config, "run", "name") or folder.name,
         state=view.state(True),
         step=view.step,
         steps=view.steps or count(config.get("train", {}).get("iters")),
-        created=_created(folder, view),
+        created=_created(folder, view, meta),
         path=folder.path,
         model=view.model or _text(config, "model", "path"),
         best=view.best_validation,
         verdict=(view.verdict or {}).get("sentence") or None,
         problem=problem,
         ranks=view.ranks,
+        ended=number((view.finished or {}).get("t")),
+        reason=str((view.finished or {}).get("reason") or ""),
+        sweep=sweep if isinstance(sweep, str) else "",
     )
 
 
@@ -208,13 +220,18 @@ def _text(config: dict[str, dict[str, Any]], section: str, key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _created(folder: RunFolder, view: RunView) -> float:
-    """When the run was made, in seconds since the epoch: as recorded, as its name says, or as its log begins."""
+def _meta_of(folder: RunFolder) -> dict[str, Any]:
+    """What was noted when the run was made; empty when that cannot be read."""
     try:
         meta = read_json(folder.meta)
     except TunerError:
-        meta = None
-    recorded = meta.get("created") if isinstance(meta, dict) else None
+        return {}
+    return meta if isinstance(meta, dict) else {}
+
+
+def _created(folder: RunFolder, view: RunView, meta: dict[str, Any]) -> float:
+    """When the run was made, in seconds since the epoch: as recorded, as its name says, or as its log begins."""
+    recorded = meta.get("created")
     moment = number(recorded)
     if moment is None and isinstance(recorded, str):
         try:

@@ -46,6 +46,26 @@ class Holder:
         """Whether it is a process of this machine."""
         return _same_host(self.host, socket.gethostname())
 
+    @classmethod
+    def parse(cls, fields: object) -> Holder | None:
+        """The process that a JSON object names; None when it names none."""
+        if not isinstance(fields, dict):
+            return None
+        pid, started, host = fields.get("pid"), number(fields.get("started")), fields.get("host")
+        if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0 or started is None:
+            return None
+        return cls(pid, started, host) if isinstance(host, str) else None
+
+
+def process(pid: int | None = None) -> Holder:
+    """A process of this machine as a holder; the one that asks when no number is given.
+
+    Raises:
+        psutil.NoSuchProcess: there is none of that number.
+    """
+    found = psutil.Process(pid)
+    return Holder(found.pid, found.create_time(), socket.gethostname())
+
 
 class RunLock:
     """The right to write a run.
@@ -73,16 +93,9 @@ class RunLock:
             TunerError: `run-locked` when another process (or another part of this one) writes the run, naming it;
                 `not-writable` or `no-space` when the lock cannot be written.
         """
-        contents = json.dumps(
-            {
-                "pid": os.getpid(),
-                "started": psutil.Process().create_time(),
-                "host": socket.gethostname(),
-                "token": secrets.token_hex(8),
-            }
-        ).encode()
+        contents = json.dumps({**vars(process()), "token": secrets.token_hex(8)}).encode()
         try:
-            with _guarded(self.path.parent):
+            with guarded(self.path.parent):
                 while not _create(self.path, contents):
                     found = _read(self.path)
                     if found is not None and _is_current(self.path, found):
@@ -99,7 +112,7 @@ class RunLock:
         if not self.held:
             return
         try:
-            with _guarded(self.path.parent):
+            with guarded(self.path.parent):
                 if _read(self.path) == self._mine:
                     self.path.unlink(missing_ok=True)
         except FileNotFoundError:
@@ -174,7 +187,7 @@ def _write_new(path: Path, contents: bytes) -> None:
 
 
 @contextmanager
-def _guarded(folder: Path) -> Iterator[None]:
+def guarded(folder: Path) -> Iterator[None]:
     """Let one process at a time judge and take over a lock; the system frees the guard of a process that dies.
 
     Without it two processes could both find a lock stale, and the slower one would delete the faster one's new lock.
@@ -198,15 +211,9 @@ def _read(path: Path) -> bytes | None:
 
 def _parse(raw: bytes) -> Holder | None:
     try:
-        fields = json.loads(raw)
+        return Holder.parse(json.loads(raw))
     except (ValueError, RecursionError):
         return None
-    if not isinstance(fields, dict):
-        return None
-    pid, started, host = fields.get("pid"), number(fields.get("started")), fields.get("host")
-    if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0 or started is None or not isinstance(host, str):
-        return None
-    return Holder(pid, started, host)
 
 
 def _is_current(path: Path, raw: bytes) -> bool:
@@ -217,13 +224,13 @@ def _is_current(path: Path, raw: bytes) -> bool:
             return time.time() - path.stat().st_mtime < _UNFINISHED
         except OSError:
             return False
+    return lives(found)
+
+
+def lives(found: Holder) -> bool:
+    """Whether the process is still the one that is meant, and not another with its number; true for other machines."""
     if not found.here:
         return True
-    return _lives(found)
-
-
-def _lives(found: Holder) -> bool:
-    """Whether the process is still the one that took the lock, and not another with its number."""
     try:
         process = psutil.Process(found.pid)
         if process.status() == psutil.STATUS_ZOMBIE:

@@ -1,0 +1,182 @@
+"""The runs of a sweep side by side: ranked by one metric, and the best judged against each other one on the test rows.
+
+Every figure is one that the runs measured, or that `compare` gives of the same two results; nothing is measured here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from tui_tuner.config.describe import in_toml
+from tui_tuner.config.sweep_table import VALIDATION
+from tui_tuner.errors import TunerError
+from tui_tuner.evaluation.board import read_board
+from tui_tuner.evaluation.comparing import compare_document, read_result
+from tui_tuner.evaluation.metrics.specs import metric_spec
+from tui_tuner.evaluation.stored import AFTER
+from tui_tuner.runs.catalogue import LAST, RunSummary, find_run, list_runs, summarise
+from tui_tuner.runs.files import read_json
+from tui_tuner.runs.folder import RunFolder
+from tui_tuner.runs.state import RunState
+
+_OTHER_ROWS: Final = ("data.", "model.path", "model.chat_template", "train.max_seq_length", "train.mode", "run.seed")
+"""Keys whose values may change which tokens validation counts, so that its losses are no longer of the same."""
+
+
+def find_sweep(what: str, runs_dir: Path) -> list[RunFolder]:
+    """The runs of a sweep, in its order.
+
+    Args:
+        what: the sweep's id, the beginning of one that no other shares, any of its runs, or `last` for the newest.
+        runs_dir: where the runs are.
+
+    Raises:
+        TunerError: there is no such sweep or run, or the run belongs to none.
+    """
+    summaries = [summary for summary in list_runs(runs_dir) if summary.sweep]
+    identities = list(dict.fromkeys(summary.sweep for summary in summaries))  # newest first
+    fitting = [identity for identity in identities if what and identity.startswith(what)]
+    if what == LAST and identities:
+        identity = identities[0]
+    elif what in identities or len(fitting) == 1:
+        identity = what if what in identities else fitting[0]
+    else:
+        folder = find_run(what, runs_dir)
+        identity = summarise(folder).sweep
+        if not identity:
+            raise TunerError(
+                "belongs to no sweep",
+                code="no-sweep",
+                where=folder.name,
+                fix="name a sweep's id as `tui-tuner sweep` said it, or one of its runs",
+                usage=True,
+            )
+    folders = [RunFolder(summary.path) for summary in summaries if summary.sweep == identity]
+    return sorted(folders, key=lambda folder: (_note(folder).get("number", 0), folder.name))
+
+
+def sweep_document(folders: Sequence[RunFolder], *, seed: int = 0, judged: bool = True) -> dict[str, Any]:
+    """What `sweep --results --json` prints.
+
+    Args:
+        folders: the runs of one sweep.
+        seed: of the intervals and tests.
+        judged: whether the best is judged against the others, which takes seconds.
+
+    Raises:
+        TunerError: answers of a run are damaged.
+    """
+    notes = {folder.name: _note(folder) for folder in folders}
+    about = next(iter(notes.values()), {})
+    metric = str(about.get("metric") or VALIDATION)
+    higher = metric != VALIDATION and metric_spec(metric).higher_is_better
+    rows = [_row(folder, notes[folder.name], metric) for folder in folders]
+    measured = [row for row in rows if row["state"] == RunState.FINISHED and row["value"] is not None]
+    measured.sort(key=lambda row: (-row["value"] if higher else row["value"], row["number"]))
+    for rank, row in enumerate(measured, 1):
+        row["rank"] = rank
+    best = measured[0] if measured else None
+    if best is not None and judged:
+        place = {folder.name: folder for folder in folders}
+        for row in measured[1:]:
+            row["best_against_it"] = _judged(place[row["run"]], place[best["run"]], seed)
+    left = [row for row in rows if row["rank"] is None]
+    return {
+        "sweep": about.get("id"),
+        "preset": about.get("preset"),
+        "metric": metric,
+        "higher_is_better": higher,
+        "runs": [*measured, *left],
+        "best": best["run"] if best is not None else None,
+        "notes": _doubts(metric, rows, len(left), int(about.get("of") or 0)),
+    }
+
+
+def sweep_lines(document: Mapping[str, Any]) -> list[str]:
+    """The document as lines for people: the table, and what the best is against each other one."""
+    runs = document["runs"]
+    keys = list(dict.fromkeys(key for row in runs for key in row["values"]))
+    metric = document["metric"]
+    others = [name for name in dict.fromkeys(name for row in runs for name in row["metrics"]) if name != metric]
+    head = ["", "run", *keys, metric, *([VALIDATION] if metric != VALIDATION else []), *others, "state"]
+    table = [head]
+    for row in runs:
+        figures = [row["value"], *([row[VALIDATION]] if metric != VALIDATION else [])]
+        figures += [row["metrics"].get(name) for name in others]
+        values = [in_toml(row["values"][key]) if key in row["values"] else "" for key in keys]
+        rank = "" if row["rank"] is None else str(row["rank"])
+        told = ["–" if figure is None else f"{figure:.4f}" for figure in figures]
+        table.append([rank, row["run"], *values, *told, row["state"]])
+    widths = [max(len(row[column]) for row in table) for column in range(len(head))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+    judged = [row for row in runs if row["best_against_it"]]
+    if judged:
+        lines.append(f"{document['best']} on the test rows, against")
+        lines += [f"  {row['run']}: {row['best_against_it']['sentence']}" for row in judged]
+    return lines + [f"note: {note}" for note in document["notes"]]
+
+
+def _row(folder: RunFolder, note: Mapping[str, Any], metric: str) -> dict[str, Any]:
+    summary = summarise(folder)
+    measured = read_board(folder.evaluation).results.get(AFTER)
+    figures = measured.metrics if measured is not None else {}
+    told = {name: figure.get("value") for name, figure in figures.items() if figure.get("judged") is not False}
+    figure = figures.get(metric, {})
+    return {
+        "rank": None,
+        "run": folder.name,
+        "number": note.get("number") if isinstance(note.get("number"), int) else 0,
+        "state": summary.state.value,
+        "reason": _reason(summary),
+        "values": dict(note["values"]) if isinstance(note.get("values"), dict) else {},
+        "value": summary.best if metric == VALIDATION else figure.get("value"),
+        "low": None if metric == VALIDATION else figure.get("low"),
+        "high": None if metric == VALIDATION else figure.get("high"),
+        VALIDATION: summary.best,
+        "metrics": told,
+        "best_against_it": None,
+    }
+
+
+def _reason(summary: RunSummary) -> str:
+    return "" if summary.state is RunState.FINISHED else summary.reason
+
+
+def _judged(other: RunFolder, best: RunFolder, seed: int) -> dict[str, Any] | None:
+    """What `compare` says of the two results; None where one has no answers to test rows."""
+    paths = [folder.evaluation / f"{AFTER}.jsonl" for folder in (other, best)]
+    if not all(path.is_file() for path in paths):
+        return None
+    a, b = (read_result(path, need_reference=False) for path in paths)
+    found = compare_document(a, b, seed=seed)
+    return {key: found[key] for key in ("n", "metrics", "sentence", "notes")}
+
+
+def _doubts(metric: str, rows: Sequence[Mapping[str, Any]], left: int, of: int) -> list[str]:
+    """What the figures do not show by themselves."""
+    swept = {key for row in rows for key in row["values"]}
+    notes = []
+    if left:
+        notes.append(f"{left} of {len(rows)} runs have no rank, because they have not finished with a figure")
+    if of > len(rows):
+        notes.append(f"{of - len(rows)} of the sweep's {of} runs are no longer there")
+    if metric == VALIDATION and (unlike := sorted(key for key in swept if key.startswith(_OTHER_ROWS))):
+        notes.append(f"validation losses may be of different rows or tokens, because {', '.join(unlike)} differs")
+    if metric != VALIDATION and len(rows) > 1:
+        notes.append(
+            "the best was chosen by the rows that it is judged by, so its figure is a little too good; "
+            "ranking by validation_loss avoids that"
+        )
+    elif any(row["best_against_it"] for row in rows):
+        notes.append("each comparison stands by itself: of many, some come out by chance")
+    return notes
+
+
+def _note(folder: RunFolder) -> dict[str, Any]:
+    try:
+        note = read_json(folder.meta).get("sweep")
+    except (TunerError, AttributeError):
+        return {}
+    return note if isinstance(note, dict) else {}
