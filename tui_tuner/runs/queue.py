@@ -194,14 +194,7 @@ class RunQueue:
             draft.paused = paused
 
     # -- for those who work it off ------------------------------------------------------------------------------------
-    def take(
-        self,
-        worker: Holder,
-        passing: Collection[str] = (),
-        *,
-        killed: bool = True,
-        mine: Callable[[], bool] | None = None,
-    ) -> Turn:
+    def take(self, worker: Holder, passing: Collection[str] = (), *, killed: bool = True) -> Turn:
         """The next run, given to `worker`, when nothing else runs in the folder.
 
         Args:
