@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import random
 import signal
+import subprocess
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,15 @@ def until(true: Callable[[], bool], seconds: float = 120.0) -> None:
     while not true():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.01)
+
+
+def until_begun(runner: subprocess.Popen[str], queue: RunQueue) -> None:
+    """Waits until a runner has given out a run, or has ended."""
+    until(lambda: runner.poll() is not None or any(entry.worked_on for entry in queue.read().entries))
+
+
+def passed(moment: float) -> bool:
+    return time.monotonic() >= moment
 
 
 def began(run: Path) -> list[bool]:
@@ -140,9 +151,9 @@ def test_the_runner_is_killed_again_and_again_and_no_run_is_lost_or_begun_twice(
     queue = RunQueue(here / "runs")
     for _ in range(4):
         runner = process("queue", "run")
-        until(lambda: runner.poll() is not None or queue.read().entries[:1] != () and queue.read().entries[0].worked_on)
-        runner_gone = time.monotonic() + chance.uniform(0.0, 3.0)
-        until(lambda gone=runner_gone: time.monotonic() >= gone)  # type: ignore[misc]
+        until_begun(runner, queue)
+        moment = time.monotonic() + chance.uniform(0.0, 3.0)
+        until(partial(passed, moment))
         runner.send_signal(signal.SIGKILL)
         runner.communicate()
         if chance.random() < 0.5:  # and sometimes the run's own process with it

@@ -1,4 +1,4 @@
-"""The queue's file: order, pause, what leaves it and what stays, several processes at once, and a kill at any moment."""
+"""The queue's file: order, pause, what leaves it and what stays, several processes at once, and kills."""
 
 from __future__ import annotations
 

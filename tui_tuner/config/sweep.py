@@ -57,8 +57,9 @@ def load_sweep(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Sweep,
     about = [text for text in overrides if _key(text).startswith(f"{SWEEP}.")]
     others = anchored_overrides([text for text in overrides if text not in about])
     tables, others, lines = preset_tables(read_text(preset.path), where, others)
+    missing = SWEEP not in tables and not about
     table = _with_overrides(tables.pop(SWEEP, {}), about)
-    if not table:
+    if missing:
         raise TunerError(
             f"the preset {preset.name} has no table [sweep]",
             code="no-sweep",
