@@ -28,7 +28,7 @@ from tui_tuner.cli import (
     steering,
 )
 from tui_tuner.cli.attach import attach
-from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, find
+from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, Trust, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError, brief, without_secrets
 
@@ -259,6 +259,7 @@ def chat(
         str,
         typer.Option("--chat-template", help="A named chat template, or a Jinja file."),
     ] = "auto",
+    trust: Trust = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tui_tuner.cli.modeloptions import Data, Force, Model, Rows, To, done, megabytes
-from tui_tuner.cli.options import Debug, Json
+from tui_tuner.cli.options import Debug, Json, Trust
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 from tui_tuner.models.learned.methods import Learned
@@ -53,6 +53,7 @@ def convert(
     data: Data = "",
     rows: Rows = 40,
     force: Force = False,
+    trust: Trust = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tui_tuner.cli.options import Debug, Json, Run, RunsDir, Set, find
+from tui_tuner.cli.options import Debug, Json, Run, RunsDir, Set, Trust, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 
@@ -52,6 +52,7 @@ def evaluate(
     ] = "",
     overrides: Set = None,
     runs_dir: RunsDir = None,
+    trust: Trust = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:

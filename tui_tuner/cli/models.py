@@ -9,7 +9,7 @@ import typer
 
 from tui_tuner.cli.hub import fetching
 from tui_tuner.cli.modeloptions import Data, Force, Model, Rows, To, done, megabytes
-from tui_tuner.cli.options import Debug, Json, RunsDir
+from tui_tuner.cli.options import Debug, Json, RunsDir, Trust
 from tui_tuner.cli.output import opened
 
 
@@ -44,7 +44,7 @@ def _remark(model: Any) -> str:
     return f"{where}, {model.made_as}" if model.made_as else where
 
 
-def inspect(model: Model, json: Json = False, debug: Debug = False) -> int:
+def inspect(model: Model, trust: Trust = None, json: Json = False, debug: Debug = False) -> int:
     """Tells what a model is: sizes, types, modules that can be trained, template, memory, and what is wrong with it."""
     from tui_tuner.models.inspect import inspect_model
 
@@ -74,6 +74,7 @@ def fuse(
         bool, typer.Option("--lossy", help="Write the model although it does not keep the fine-tune.")
     ] = False,
     runs_dir: RunsDir = None,
+    trust: Trust = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
@@ -110,6 +111,7 @@ def export(
     to: Annotated[Path, typer.Option("--to", help="The folder to be made; for gguf the file.")],
     adapter: Annotated[Path | None, typer.Option("--adapter", help="Adapter folder, for a model.")] = None,
     runs_dir: RunsDir = None,
+    trust: Trust = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
@@ -129,6 +131,7 @@ def import_(
     source: Annotated[Path, typer.Argument(help="The folder that PEFT's save_pretrained wrote.")],
     model: Annotated[str, typer.Option("--model", help="The base it is for.")],
     to: Annotated[Path, typer.Option("--to", help="The adapter folder to be made.")],
+    trust: Trust = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:

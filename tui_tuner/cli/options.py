@@ -26,6 +26,27 @@ Ranks = Annotated[
 Hosts = Annotated[
     Path | None, typer.Option("--hosts", help="Train on the machines of this hosts file.", show_default=False)
 ]
+
+
+def _allow(consents: list[str] | None) -> list[str] | None:
+    if consents:
+        from tui_tuner.models.trust import allow
+
+        for consent in consents:
+            allow(consent)
+    return consents
+
+
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust-remote-code",
+        metavar="NAME@HASH",
+        callback=_allow,
+        help="Run the code of exactly this model, as its refusal spells it. Repeatable.",
+        show_default=False,
+    ),
+]
 _RUN = "Name, unique beginning, or path of a run; `last` for the newest."
 Run = Annotated[str, typer.Argument(help=_RUN)]
 RunIfAny = Annotated[str | None, typer.Argument(help=_RUN, show_default=False)]

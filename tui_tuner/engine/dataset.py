@@ -19,6 +19,7 @@ from tui_tuner.data.examples import Example
 from tui_tuner.data.scan import Report, scan
 from tui_tuner.data.scancache import keep_report, kept_report, scan_key
 from tui_tuner.data.statistics import token_figures
+from tui_tuner.engine.consent import allow_code
 from tui_tuner.models.folder import check_folder, locate
 from tui_tuner.models.load import load_tokenizer
 from tui_tuner.training.fast.order import FastOrder
@@ -76,6 +77,7 @@ def data_facts(
     Raises:
         TunerError: the model or the source cannot be read.
     """
+    allow_code(experiment)
     folder = locate(experiment.model.path, base)
     check_folder(folder)
     template = template_text(experiment.model.chat_template, base)

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tui_tuner.engine.consent import allow_code
 from tui_tuner.engine.requests import DescribeSource, FindRows, LoadLibraries, PreviewData, Request, ScanData
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class DataClerk:
         from tui_tuner.models.folder import check_folder, locate
 
         experiment, base = request.experiment, request.base
+        allow_code(experiment)
         folder = locate(experiment.model.path, base)
         template = template_text(experiment.model.chat_template, base)
         if request.first:

@@ -20,6 +20,7 @@ from tui_tuner.data.prepare import Prepared, Row, prepared_of, read_prepared, wr
 from tui_tuner.engine.adviser import Adviser
 from tui_tuner.engine.awake import kept_awake
 from tui_tuner.engine.chat_form import form_of_run, record_form
+from tui_tuner.engine.consent import allow_code
 from tui_tuner.engine.data_stage import lint_or_refuse
 from tui_tuner.engine.document import document_of
 from tui_tuner.engine.evaluate_stage import Examiner, Subject, TestRows, check_cases, judged, test_rows
@@ -226,6 +227,7 @@ class _Pipeline:
         Returns:
             The base, and the model that training begins with.
         """
+        allow_code(experiment)
         with watching(logged(self._emit, self._control.check)):
             place = locate(experiment.model.path, read_base(self._folder))
         self._emit("log", level="info", text=f"mlx computes on {backend()}")

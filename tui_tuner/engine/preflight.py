@@ -15,6 +15,7 @@ from tui_tuner.config import Experiment
 from tui_tuner.config.advice import Known, advise
 from tui_tuner.data.draft import draft
 from tui_tuner.data.findings import Problem
+from tui_tuner.engine.consent import allow_code
 from tui_tuner.engine.dataset import DataFacts, data_facts
 from tui_tuner.engine.forecasting import closed_form
 from tui_tuner.engine.quantized import planned
@@ -163,6 +164,7 @@ def _model(experiment: Experiment, base: Path | None) -> tuple[int, Attached]:
     Raises:
         TunerError: the model's folder is faulty, its architecture unknown, or the adapter does not fit.
     """
+    allow_code(experiment)
     tree = skeleton(locate(experiment.model.path, base))
     quantized = planned(tree, experiment).bytes_after if experiment.model.bits else 0
     attached = attach(tree, experiment.adapter)

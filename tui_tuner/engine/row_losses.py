@@ -12,6 +12,7 @@ from tui_tuner.config import load_experiment
 from tui_tuner.data.examples import Example, tokenise
 from tui_tuner.data.prepare import Row, read_prepared, reference_of, row_kind
 from tui_tuner.engine.chat_form import form_of_run
+from tui_tuner.engine.consent import allow_code
 from tui_tuner.engine.new_run import read_base
 from tui_tuner.engine.requests import TokenLosses
 from tui_tuner.engine.results import RowLosses
@@ -44,6 +45,7 @@ def row_losses(request: TokenLosses, shelf: ModelShelf, check: Callable[[], None
         )
     experiment = load_experiment(folder.config)
     row = _row(folder, request)
+    allow_code(experiment)
     base = shelf.base(experiment.model.path, read_base(folder), template=form_of_run(folder, experiment))
     example = _cut(tokenise(row, base.tokenizer, mask_prompt=row_kind(row) != "text"), experiment.train.max_seq_length)
     with working_memory():

@@ -11,6 +11,7 @@ from typing import Any
 
 from tui_tuner.config import Experiment, load_experiment
 from tui_tuner.engine.chat_form import form_of_chat, form_of_run
+from tui_tuner.engine.consent import allow_code
 from tui_tuner.engine.evaluate_stage import Subject
 from tui_tuner.engine.new_run import read_base
 from tui_tuner.engine.shelf import ModelShelf
@@ -67,6 +68,7 @@ def target_of(text: str, adapter: Path | None, runs: Path) -> Target:
             usage=True,
         )
     experiment = load_experiment(run.config)
+    allow_code(experiment)
     if which == BASE:
         return Target(experiment.model.path, run, experiment, untrained=True)
     return Target(experiment.model.path, run, experiment, checkpoint_of(run, which) if which else run.adapters)

@@ -144,7 +144,7 @@ def _tokenizer_facts(folder: Path, problems: list[str]) -> tuple[dict[str, str],
         config = loaded if isinstance(loaded, dict) else {}
     except FileNotFoundError:
         problems.append("there is no tokenizer_config.json: special tokens and chat template are unknown")
-    except (ValueError, OSError):
+    except (ValueError, OSError, RecursionError):
         problems.append("tokenizer_config.json cannot be read: special tokens and chat template are unknown")
     template = config.get("chat_template") or ""
     separate = folder / "chat_template.jinja"

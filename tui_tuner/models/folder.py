@@ -13,6 +13,8 @@ from typing import Any
 
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.models.hub import fetch
+from tui_tuner.models.inside import CONFIG_LIMIT, check_inside
+from tui_tuner.models.trust import check_trust
 from tui_tuner.paths import is_repository_name, resolve_model
 from tui_tuner.runs.files import read_failure
 
@@ -53,7 +55,13 @@ def locate(path: str, base: Path | None = None) -> Path:
 def read_model_config(folder: Path) -> dict[str, Any]:
     """The model's `config.json`, checked to be an object with a `model_type`."""
     path = folder / "config.json"
+    check_inside(folder)
     try:
+        if path.stat().st_size > CONFIG_LIMIT:
+            raise TunerError(
+                f"config.json has {path.stat().st_size / 1e6:,.0f} MB, which no configuration needs",
+                code="model-bad-config", where=str(path), fix="download the model again",
+            )  # fmt: skip
         raw = path.read_bytes()
     except FileNotFoundError as error:
         raise TunerError(
@@ -122,14 +130,14 @@ def _missing_shards(index: Path) -> tuple[list[str], int]:
         if raw.startswith(_LFS):
             raise _pointer(index)
         names = {str(name) for name in json.loads(raw)["weight_map"].values()}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise TunerError(
             "the index of the weights is damaged",
             code="model-bad-index",
             where=str(index),
             fix="download the model again",
         ) from error
-    if outside := [name for name in names if Path(name).name != name]:
+    if outside := [name for name in names if Path(name).name != name or name in ("..", "")]:
         raise TunerError(
             f"the index of the weights names a file outside the folder ({outside[0]}), which is refused",
             code="model-bad-index",
@@ -197,15 +205,10 @@ def check_folder(folder: Path) -> dict[str, Any]:
     Raises:
         TunerError: for the first fault found.
     """
+    check_inside(folder)
     config = read_model_config(folder)
     weight_files(folder)
-    if config.get("model_file"):
-        raise TunerError(
-            f"the model brings code of its own ({config['model_file']}), which is not run",
-            code="model-remote-code",
-            where=str(folder),
-            fix="take a model of an architecture that mlx-lm knows",
-        )
+    check_trust(folder, config)
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise TunerError(
             "the folder has no tokenizer (tokenizer.json or tokenizer.model)",

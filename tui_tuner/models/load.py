@@ -13,6 +13,7 @@ from tui_tuner.data.formprobe import put_template
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.models.folder import check_folder
 from tui_tuner.models.libraries import ready
+from tui_tuner.models.trust import check_trust
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def load_tokenizer(folder: Path, template: str = "") -> Any:
     Raises:
         TunerError: when the tokenizer's files cannot be read.
     """
-    check_folder(folder)  # before the libraries, which take seconds to import
+    config = check_folder(folder)  # before the libraries, which take seconds to import
+    code = check_trust(folder, config)
     ready()
     from mlx_lm.utils import load_config
     from mlx_lm.utils import load_tokenizer as load
@@ -49,7 +51,7 @@ def load_tokenizer(folder: Path, template: str = "") -> Any:
     try:
         # The tokens that end an answer often stand in generation_config.json only, which load_config reads too.
         ends = load_config(folder).get("eos_token_id")
-        tokenizer = load(folder, {"trust_remote_code": False}, eos_token_ids=ends)
+        tokenizer = load(folder, {"trust_remote_code": code is not None and code.of_tokenizer}, eos_token_ids=ends)
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # from KeyError to a panic in Rust code, which is no Exception
@@ -79,7 +81,7 @@ def load_base(folder: Path, template: str = "") -> Base:
 
     tokenizer = load_tokenizer(folder, template)
     try:
-        model, config = load_model(folder, lazy=False, strict=True)
+        model, config = load_model(folder, lazy=False, strict=True, trust_remote_code=_runs(folder, config))
     except Exception as error:  # mlx, mlx-lm and safetensors each have their own
         raise _not_loaded(folder, config["model_type"], error) from error
     return Base(folder, model, tokenizer, config, template)
@@ -107,7 +109,7 @@ def skeleton(folder: Path) -> Any:
     from mlx_lm.utils import load_model
 
     try:
-        return load_model(folder, lazy=True, strict=True)[0]
+        return load_model(folder, lazy=True, strict=True, trust_remote_code=_runs(folder, config))[0]
     except Exception as error:
         raise _not_loaded(folder, config["model_type"], error) from error
 
@@ -120,13 +122,24 @@ def fresh_tree(base: Base) -> Any:
     """
     from mlx_lm.utils import load_model
 
+    trusted = _runs(base.path, base.config)
     try:
-        tree, _ = load_model(base.path, lazy=True, strict=True)
+        tree, _ = load_model(base.path, lazy=True, strict=True, trust_remote_code=trusted)
     except Exception as error:
         raise _not_loaded(base.path, base.config["model_type"], error) from error
     tree.update(base.model.parameters())
     tree.eval()
     return tree
+
+
+def _runs(folder: Path, config: dict[str, Any]) -> bool:
+    """Whether mlx-lm may run the model's own code: it asks for some, and a person has allowed exactly that.
+
+    Raises:
+        TunerError: it asks for some, and nobody has.
+    """
+    code = check_trust(folder, config)
+    return code is not None and code.of_model
 
 
 def _not_loaded(folder: Path, kind: str, error: Exception) -> TunerError:

@@ -14,6 +14,7 @@ from typing import Any
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.models.quantize import quantization_config
 from tui_tuner.models.staging import beside, take_place
+from tui_tuner.models.trust import remote_code
 from tui_tuner.runs.files import write_atomic, write_failure
 
 _TOKENIZER = (
@@ -106,10 +107,17 @@ def write_model(
     from mlx_lm.utils import save_config, save_model
 
     target = check_target(target, force=force, source=source)
+    if (code := remote_code(source, config)) is not None and (code.of_model or code.of_tokenizer):
+        raise TunerError(
+            "a model that needs code of its own is not written anew: the copy would not load without it",
+            code="model-remote-code",
+            where=str(source),
+            fix="take a model of an architecture that mlx-lm knows",
+        )
     with beside(target) as folder:
         try:
             save_model(folder, model)
-            settings = {k: v for k, v in config.items() if k not in ("quantization", "quantization_config")}
+            settings = {k: v for k, v in config.items() if k not in ("quantization", "quantization_config", "auto_map")}
             if (quantization := quantization_config(model)) is not None:
                 settings["quantization"] = quantization
             keep_vision = "vision_tower" in getattr(model, "model", {})

@@ -11,6 +11,7 @@ from tui_tuner.config import load_experiment
 from tui_tuner.data.prepare import read_prepared
 from tui_tuner.engine.awake import kept_awake
 from tui_tuner.engine.chat_form import form_of_run
+from tui_tuner.engine.consent import allow_code
 from tui_tuner.engine.new_run import read_base
 from tui_tuner.engine.output import printing_to
 from tui_tuner.engine.patience import Patience
@@ -63,6 +64,7 @@ def join_run(folder: RunFolder, control: JobControl, shelf: ModelShelf, place: R
         ranks = connect(place)
         form = form_of_run(folder, experiment)
         # Now, so that what is missing is missed early.
+        allow_code(experiment)
         base = shelf.base(experiment.model.path, read_base(folder), form)
         if not _training_begins(tail, control):
             return {"status": "finished"}
