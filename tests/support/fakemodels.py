@@ -174,8 +174,9 @@ class _Handler(BaseHTTPRequestHandler):
             if name in self.hub.files:
                 return self._answer(409, {"url": f"{self.hub.address}/{name}"})
             self.hub.files[name] = {}
-            self.hub.made[name] = bool(wish.get("private"))
-            if wish.get("private"):
+            private = bool(wish.get("private")) or wish.get("visibility") == "private"
+            self.hub.made[name] = private
+            if private:
                 self.hub.private.add(name)
             return self._answer(200, {"url": f"{self.hub.address}/{name}", "name": name, "id": "1"})
         return self._answer(404, {"error": "none"})

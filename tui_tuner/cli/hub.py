@@ -1,15 +1,16 @@
-"""The commands about the Hub: to download a model. They tell first what will happen, and then how far it is."""
+"""The commands about the Hub, to download and to upload. They tell first what will happen, and then how far it is."""
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from tui_tuner.cli.options import Debug, Json
+from tui_tuner.cli.options import Debug, Json, RunsDir
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.engine.work import Work
 from tui_tuner.errors import TunerError
@@ -40,6 +41,70 @@ def download(
         else:
             output.say(f"model {found['path']}")
     return 0
+
+
+def upload(
+    what: Annotated[str, typer.Argument(help="A run, RUN:STEP, a folder with a model or an adapter, or a GGUF file.")],
+    repository: Annotated[str, typer.Option("--repo", help="Where to, as owner/name.")],
+    private: Annotated[bool, typer.Option("--private", help="A new repository that only you see.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only tell what would be sent.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Send it without asking.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are in the repository.")] = False,
+    runs_dir: RunsDir = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> int:
+    """Sends a model or an adapter to the Hub, with a card; shows first what that would be, and asks."""
+    from tui_tuner.cli.models import done
+    from tui_tuner.engine.hub_requests import UploadModel
+
+    with opened(json=json, debug=debug) as output:
+        request = UploadModel(what, repository, private, only_plan=True, force=force, runs_dir=runs_dir)
+        found = done(request, output)
+        tell = output.note if json else output.say
+        for line in upload_lines(found):
+            tell(line)
+        if not plan:
+            if not yes:
+                _asked(output, found["replaces"], force)
+                force = True  # what would be replaced was shown
+            request = UploadModel(what, repository, private, force=force, runs_dir=runs_dir)
+            found = done(request, output, "stopped; the repository is as it was")
+        if json:
+            output.document(found)
+        elif not plan:
+            output.say(f"uploaded {found['url']}")
+    return 0
+
+
+def upload_lines(found: dict[str, Any]) -> list[str]:
+    """What an upload would do, for a person: where to, which files, and the card as it would be read."""
+    seen = "private" if found["private"] else "public"
+    told = f"the {seen} repository {found['repository']}"
+    there = "which is there already" if found["exists"] else "which will be made"
+    lines = [f"{len(found['files'])} files, {_size(found['bytes'])}, into {told}, {there}:"]
+    for one in found["files"]:
+        over = "  replaces the one there" if one["path"] in found["replaces"] else ""
+        lines.append(f"  {_size(one['bytes']):>10}  {one['path']}{over}")
+    return [*lines, "the card, README.md:", *(f"  | {line}" for line in found["card"].splitlines())]
+
+
+def _asked(output: Output, replaces: list[str], force: bool) -> None:
+    """Waits for a typed yes.
+
+    Raises:
+        TunerError: nobody is there to ask, or the answer is another one.
+    """
+    from tui_tuner.cli.output import has_terminal
+
+    if not has_terminal():
+        raise TunerError(
+            "nothing was sent: there is no terminal to ask on", code="not-confirmed", fix="add --yes", usage=True
+        )
+    more = f" and replace {len(replaces)} files" if replaces else ""
+    output.note(f"Type yes to send it{more}:")
+    if sys.stdin.readline().strip().lower() != "yes":
+        raise TunerError("nothing was sent", code="not-confirmed", fix="type yes when asked, or add --yes")
 
 
 def named(text: str) -> tuple[str, str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tui_tuner.engine.hub_requests import DownloadModel, HubRequest
+from tui_tuner.engine.hub_requests import HubRequest, UploadModel
 from tui_tuner.engine.protocol import JobHandle
 from tui_tuner.engine.work import Work
 from tui_tuner.models.hub import Plan, Watch, fetch, plan_download, watching
@@ -61,9 +61,12 @@ def answer_about_hub(request: HubRequest, control: JobControl) -> dict[str, Any]
 
     Raises:
         StopRequested: when asked to stop; what has come stays, and the next attempt goes on from there.
-        TunerError: the model cannot be had, or finds no room.
+        TunerError: the model cannot be had or sent, or finds no room.
     """
-    assert isinstance(request, DownloadModel)
+    if isinstance(request, UploadModel):
+        from tui_tuner.engine.uploading import upload_model
+
+        return upload_model(request, control)
     if request.only_plan:
         plan = plan_download(request.name, request.revision or None)
         check_room(plan)

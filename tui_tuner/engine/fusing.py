@@ -15,12 +15,14 @@ from tui_tuner.engine.model_requests import FuseAdapter
 from tui_tuner.engine.proofrows import ProofRows, rows_of_run, rows_of_source
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.engine.subject import Target, adapted_target, subject_of
+from tui_tuner.engine.uploading import run_facts
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.generate import greedy_answers
 from tui_tuner.evaluation.proof import Proof, agreement, proof
 from tui_tuner.models.card import fused_card
 from tui_tuner.models.device import working_memory
 from tui_tuner.models.fuse import Way, fuse, size_of, ways_for
+from tui_tuner.models.inspect import licence_of
 from tui_tuner.models.libraries import ready
 from tui_tuner.models.load import Base, fresh_tree, load_base
 from tui_tuner.models.staging import claimed
@@ -107,7 +109,10 @@ def fuse_adapter(request: FuseAdapter, control: JobControl, shelf: ModelShelf) -
                     where=str(place),
                     fix="try another way, and report it",
                 )
-            write_atomic(written / "README.md", fused_card(request.run, target.model, document, chosen.as_json()))
+            facts = run_facts(target.run) if target.run is not None else None
+            licence = licence_of(base.path, base.config)
+            card = fused_card(request.run, target.model, document, chosen.as_json(), licence, facts)
+            write_atomic(written / "README.md", card)
 
         write_model(
             place, base.path, tree, base.config, template=base.template, force=request.force, verify=verify

@@ -1,8 +1,9 @@
-"""What one can ask of the engine about the Hub: what a download would fetch, and to download."""
+"""What one can ask of the engine about the Hub: to download and to upload, and what that would do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import ClassVar, Literal
 
 from tui_tuner.engine.work import Work
@@ -29,4 +30,31 @@ class DownloadModel:
         return f"download {self.name}"
 
 
-HubRequest = DownloadModel
+@dataclass(frozen=True)
+class UploadModel:
+    """Sends a model or an adapter to the Hub. Result: the document that `tui-tuner upload --json` prints.
+
+    Attributes:
+        what: a run, "RUN:STEP", a folder with a model or an adapter, or a GGUF file.
+        repository: where to, as owner/name.
+        private: whether a repository that is made is private.
+        only_plan: whether only what would be sent is found out.
+        force: whether files that are in the repository may be replaced.
+        runs_dir: where runs live, None for the usual place.
+    """
+
+    what: str
+    repository: str
+    private: bool = False
+    only_plan: bool = False
+    force: bool = False
+    runs_dir: Path | None = None
+    progress: Work = field(default_factory=Work)
+    lane: ClassVar[Literal["mlx", "side", "data", "net"]] = "net"
+
+    @property
+    def title(self) -> str:
+        return f"upload {self.what}"
+
+
+HubRequest = DownloadModel | UploadModel

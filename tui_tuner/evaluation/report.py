@@ -21,12 +21,13 @@ def write_report(folder: RunFolder, experiment: Experiment) -> None:
     """
     document = report_document(folder)
     text = as_markdown(
-        document, title=experiment.run.name, settings=_settings(experiment), again="tui-tuner run config.toml"
+        document, title=experiment.run.name, settings=settings_of(experiment), again="tui-tuner run config.toml"
     )
     write_atomic(folder.report, text)
 
 
-def _settings(experiment: Experiment) -> list[tuple[str, str]]:
+def settings_of(experiment: Experiment) -> list[tuple[str, str]]:
+    """What was done, as name and value."""
     adapter, train, evaluation = experiment.adapter, experiment.train, experiment.evaluation
     layers = f"the last {adapter.layers} layers" if adapter.layers else "all layers"
     size = "" if adapter.method == "full" else f", rank {adapter.rank}, scale {adapter.scale:g}"

@@ -156,7 +156,7 @@ def inspect_model(path: str, base: Path | None = None) -> Inspection:
         types,
         _counted(stored),
         _rendered(folder, facts),
-        _licence(folder, config),
+        licence_of(folder, config),
         {} if facts.problems and not facts.bytes else usual_memory(shape_of(folder)),
         stored,
     )
@@ -221,7 +221,8 @@ def _rendered(folder: Path, facts: ModelFacts) -> str:
     return ""
 
 
-def _licence(folder: Path, config: dict[str, Any]) -> str:
+def licence_of(folder: Path, config: dict[str, Any]) -> str:
+    """The name of a model's licence, or of the file that has its text; empty where neither is there."""
     if isinstance(config.get("license"), str):
         return str(config["license"])
     card = folder / "README.md"

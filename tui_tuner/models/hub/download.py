@@ -9,6 +9,7 @@ import os
 import re
 import shutil
 import threading
+import warnings
 from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
@@ -46,7 +47,7 @@ def fetch(name: str, revision: str | None = None, *, newest: bool = False) -> Pa
             does not fit on the disk.
     """
     quiet()
-    if not newest and (here := _in_cache(name, revision)) is not None:
+    if not newest and (here := in_cache(name, revision)) is not None:
         return here
     watch = watcher()
     plan = _heeding(lambda: plan_download(name, revision), watch.check)
@@ -110,13 +111,16 @@ def check_room(plan: Plan) -> None:
 def quiet() -> None:
     """Keeps the hub's library from writing to the terminal: no bars, no warnings."""
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
-    from huggingface_hub.utils import logging
+    from huggingface_hub.utils import disable_progress_bars, logging
 
     logging.set_verbosity_error()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that a variable asks for bars: there is no place for them
+        disable_progress_bars()
 
 
-def _in_cache(name: str, revision: str | None) -> Path | None:
-    """The folder of a model that is whole in the cache."""
+def in_cache(name: str, revision: str | None) -> Path | None:
+    """The folder of a model that is whole in the cache; None where there is none. Never asks the network."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError
 
