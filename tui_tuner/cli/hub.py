@@ -55,7 +55,7 @@ def upload(
     debug: Debug = False,
 ) -> int:
     """Sends a model or an adapter to the Hub, with a card; shows first what that would be, and asks."""
-    from tui_tuner.cli.models import done
+    from tui_tuner.cli.modeloptions import done
     from tui_tuner.engine.hub_requests import UploadModel
 
     with opened(json=json, debug=debug) as output:

@@ -18,8 +18,9 @@ _ROOTS = "Users|home|root|private|tmp|var|Volumes|mnt|opt|data|workspace|content
 _PLACE = re.compile(rf"(?<![\w.:/])(?:~|/(?:{_ROOTS}))/[^\s`'\")\]|,;]+")
 _LICENCES = frozenset({
     "apache-2.0", "mit", "openrail", "openrail++", "bigscience-openrail-m", "creativeml-openrail-m",
-    "bigcode-openrail-m", "bsd", "bsd-2-clause", "bsd-3-clause", "cc", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0",
-    "cc-by-nc-nd-4.0", "cc-by-nc-sa-4.0", "gpl", "gpl-2.0", "gpl-3.0", "agpl-3.0", "lgpl", "lgpl-3.0", "mpl-2.0",
+    "bigcode-openrail-m", "bsd", "bsd-2-clause", "bsd-3-clause", "cc", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0",
+    "cc-by-nc-4.0", "cc-by-nc-nd-4.0", "cc-by-nc-sa-4.0",
+    "gpl", "gpl-2.0", "gpl-3.0", "agpl-3.0", "lgpl", "lgpl-3.0", "mpl-2.0",
     "llama2", "llama3", "llama3.1", "llama3.2", "llama3.3", "llama4", "gemma", "apple-amlr", "unlicense", "other",
 })  # fmt: skip
 """Names that the Hub knows; others are "other"."""

@@ -117,8 +117,8 @@ def remote_code(folder: Path, config: dict[str, Any]) -> RemoteCode | None:
             raise _elsewhere(folder, name)
         entries.append(("config.json: model_file", name))
     tokenizer = _tokenizer_config(folder)
-    for file, document in (("config.json", config), ("tokenizer_config.json", tokenizer)):
-        entries += [(f"{file}: {key}", reference) for key, reference in _auto_map(document.get("auto_map"))]
+    for where, document in (("config.json", config), ("tokenizer_config.json", tokenizer)):
+        entries += [(f"{where}: {key}", reference) for key, reference in _auto_map(document.get("auto_map"))]
     if not entries:
         return None
     for _, reference in entries:
