@@ -10,11 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tui_tuner.engine.hub_requests import HubRequest, UploadModel
+from tui_tuner.engine.hub_requests import Code, HubRequest, ReadCode, UploadModel
 from tui_tuner.engine.protocol import JobHandle
 from tui_tuner.engine.work import Work
+from tui_tuner.models.folder import locate, read_model_config
 from tui_tuner.models.hub import Plan, Watch, fetch, plan_download, watching
 from tui_tuner.models.hub.download import check_room
+from tui_tuner.models.trust import remote_code
 from tui_tuner.runs.control import JobControl
 
 _DOWNLOADED = "downloaded"
@@ -56,8 +58,8 @@ def logged(emit: Callable[..., object], check: Callable[[], None]) -> Watch:
     return Watch(begin, tell, check)
 
 
-def answer_about_hub(request: HubRequest, control: JobControl) -> dict[str, Any]:
-    """The document of a request.
+def answer_about_hub(request: HubRequest, control: JobControl) -> Any:
+    """The document of a request, or the code of a model.
 
     Raises:
         StopRequested: when asked to stop; what has come stays, and the next attempt goes on from there.
@@ -67,6 +69,10 @@ def answer_about_hub(request: HubRequest, control: JobControl) -> dict[str, Any]
         from tui_tuner.engine.uploading import upload_model
 
         return upload_model(request, control)
+    if isinstance(request, ReadCode):
+        folder = locate(request.model)
+        code = remote_code(folder, read_model_config(folder))
+        return None if code is None else Code(code.name, code.meaning(), code.consent)
     if request.only_plan:
         plan = plan_download(request.name, request.revision or None)
         check_room(plan)

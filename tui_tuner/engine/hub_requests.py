@@ -57,4 +57,25 @@ class UploadModel:
         return f"upload {self.what}"
 
 
-HubRequest = DownloadModel | UploadModel
+@dataclass(frozen=True)
+class ReadCode:
+    """Which code a model brings along. Result: `Code`, or None for none."""
+
+    model: str
+    lane: ClassVar[Literal["mlx", "side", "data", "net"]] = "side"
+
+    @property
+    def title(self) -> str:
+        return f"read the code of {self.model}"
+
+
+@dataclass(frozen=True)
+class Code:
+    """Code that a model brings: what it is called, what it would do, and the text that allows exactly this code."""
+
+    name: str
+    meaning: str
+    consent: str
+
+
+HubRequest = DownloadModel | UploadModel | ReadCode

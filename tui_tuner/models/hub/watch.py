@@ -115,5 +115,6 @@ def size(amount: float) -> str:
     """Bytes as people write them."""
     for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if amount >= factor:
-            return f"{amount / factor:.2f} {unit}" if unit == "GB" else f"{amount / factor:.1f} {unit}"
+            digits = 2 if unit == "GB" else 0 if amount >= 100 * factor else 1
+            return f"{amount / factor:.{digits}f} {unit}"
     return f"{amount:.0f} bytes"

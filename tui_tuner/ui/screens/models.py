@@ -18,7 +18,8 @@ from tui_tuner.engine.model_requests import AskDevice, InspectModel, ListModels
 from tui_tuner.engine.results import ListedModel, ModelDetails
 from tui_tuner.paths import EMBEDDED, resolve_data, resolve_model
 from tui_tuner.ui.actions import bindings
-from tui_tuner.ui.screens.modelwork import ModelWorkScreen, callable_by
+from tui_tuner.ui.screens.hubwork import HubWorkScreen
+from tui_tuner.ui.screens.modelwork import callable_by
 from tui_tuner.ui.text import clip, visible
 from tui_tuner.ui.widgets import models_facts as facts_of
 from tui_tuner.ui.widgets.config_subject import Subject, Subjects
@@ -29,11 +30,14 @@ from tui_tuner.ui.widgets.data_zoom import unzoom, zoom
 from tui_tuner.ui.widgets.models_list import Row, drawn, header, rows_of
 
 
-class ModelsScreen(ModelWorkScreen):
+class ModelsScreen(HubWorkScreen):
     """Lists the models, and shows the one that is selected."""
 
     MODE = "models"
-    EMPTY = "There is no model on this machine.\n\nPut one into the folder of models, or name one in a preset."
+    EMPTY = (
+        "There is no model on this machine.\n\nPress g to download one, put one into the folder of models, "
+        "or name one in a preset."
+    )
     INTRO = (
         "Every model of this machine, and those that presets and runs name. Run and train say whether it fits: ✓ fits, "
         "▲ tight, ✗ too large for the memory there is. A filled circle marks the experiment's or the run's. Tab goes "

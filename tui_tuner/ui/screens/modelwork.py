@@ -23,7 +23,7 @@ from tui_tuner.ui.format import size
 from tui_tuner.ui.leaving import Question
 from tui_tuner.ui.screens.base import WorkbenchScreen
 from tui_tuner.ui.text import visible
-from tui_tuner.ui.widgets.models_jobs import Job, ModelWork, done_of, sentence_of
+from tui_tuner.ui.widgets.models_jobs import Job, ModelWork, done_of, is_question, stopped_of
 
 if TYPE_CHECKING:
     from tui_tuner.runs.folder import RunFolder
@@ -94,13 +94,14 @@ class ModelWorkScreen(WorkbenchScreen):
             if handle.error is not None:
                 self.tuner.report(handle.error)
             elif handle.status is JobStatus.STOPPED:
-                self.tuner.notice(f"{sentence_of(handle)}: stopped. Nothing was written.")
-            else:
+                self.tuner.notice(stopped_of(handle))
+            elif not is_question(handle):
                 self.tuner.notice(done_of(handle))
         self.draw_work()
         good = [handle for handle in over if handle.status is JobStatus.DONE]
-        if good:
+        if any(not is_question(handle) for handle in good):
             self.listed_anew()
+        if good:
             self._show_results(good)
         if over:
             self.refresh_bars()

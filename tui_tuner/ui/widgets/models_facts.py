@@ -42,7 +42,7 @@ def unknown(model: ListedModel, problem: str, width: int) -> Content:
     if problem or model.problem:
         head = notice("✗", problem or model.problem, "bold $text-error", width)
     elif model.source == "absent":
-        text = f"It is not on this machine. A run downloads it, and so does tui-tuner inspect {model.path}"
+        text = "It is not on this machine. g downloads it, and so does a run that names it."
         head = notice("▲", text, "bold $text-warning", width)
     else:
         head = Content.styled("◌ reading the model's configuration …", "$text-muted")

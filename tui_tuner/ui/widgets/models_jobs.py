@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_tuner.engine.hub_requests import DownloadModel, ReadCode, UploadModel
 from tui_tuner.engine.model_requests import ConvertModel, DeleteCached, ExportAdapter, FuseAdapter
 from tui_tuner.engine.protocol import JobStatus
+from tui_tuner.ui.text import clip
 
 if TYPE_CHECKING:
     from tui_tuner.engine.protocol import Engine, JobHandle
 
-Job = ConvertModel | FuseAdapter | ExportAdapter | DeleteCached
+Job = ConvertModel | FuseAdapter | ExportAdapter | DeleteCached | DownloadModel | UploadModel | ReadCode
 
 
 class ModelWork:
@@ -63,10 +65,13 @@ class ModelWork:
         if handle.control.stop_requested:
             return "Stopping …"
         name = sentence_of(handle)
+        if isinstance(handle.request, DownloadModel):  # the owner has no room in a line of 80 cells
+            name = f"Downloading {clip(handle.request.name.rpartition('/')[2], 24)}"
         if handle.status is not JobStatus.RUNNING:
             return f"{name}: waits until {before.title} has ended" if before is not None else f"{name}: waits"
         work = getattr(handle.request, "progress", None)
-        done = f"{work.what} {work.told()}" if work is not None and work.total else "loading"
+        what = "" if work is None or work.what == "downloaded" else f"{work.what} "
+        done = f"{what}{work.told()}" if work is not None and work.total else "loading"
         more = f", {len(going) - 1} more to come" if len(going) > 1 else ""
         return f"{name}: {done}{more}"
 
@@ -83,7 +88,28 @@ def sentence_of(handle: JobHandle) -> str:
         return f"Exporting {request.target.name}"
     if isinstance(request, DeleteCached):
         return f"Deleting {request.name}"
+    if isinstance(request, DownloadModel):
+        return f"Downloading {request.name}"
+    if isinstance(request, UploadModel):
+        return f"Looking at {request.repository}" if request.only_plan else f"Uploading into {request.repository}"
+    if isinstance(request, ReadCode):
+        return "Reading the model's code"
     return handle.title
+
+
+def is_question(handle: JobHandle) -> bool:
+    """Whether a job only found something out, which a dialog tells."""
+    request = handle.request
+    return isinstance(request, ReadCode) or (isinstance(request, UploadModel) and request.only_plan)
+
+
+def stopped_of(handle: JobHandle) -> str:
+    """What a stop has left, as a sentence."""
+    if isinstance(handle.request, DownloadModel):
+        return f"{sentence_of(handle)}: stopped. What has come is kept, and the next attempt goes on from there."
+    if isinstance(handle.request, UploadModel):
+        return f"{sentence_of(handle)}: stopped. The repository is as it was."
+    return f"{sentence_of(handle)}: stopped. Nothing was written."
 
 
 def done_of(handle: JobHandle) -> str:
@@ -95,5 +121,7 @@ def done_of(handle: JobHandle) -> str:
         return f"{request.name} is deleted; that freed {size(result)}."
     if isinstance(request, FuseAdapter) and request.target is None:
         return "All ways to merge were tried."
+    if isinstance(request, UploadModel) and isinstance(result, dict):
+        return f"{sentence_of(handle)}: done. It is at {result['url']}"
     path = result.get("path", "") if isinstance(result, dict) else ""
     return f"{sentence_of(handle)}: done. It is {path}"
