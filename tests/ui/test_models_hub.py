@@ -210,30 +210,12 @@ async def refused(pilot: Pilot[Any]) -> None:
     await until(pilot, lambda: "is gated" in shown(pilot.app))
 
 
-async def going(pilot: Pilot[Any]) -> None:
-    await dialog(pilot)
-    await pilot.press("enter")
-    engine = pilot.app.engine  # type: ignore[attr-defined]
-    await until(pilot, lambda: not asked(engine, DownloadModel)[-1].only_plan)
-    work = asked(engine, DownloadModel)[-1].progress
-    work.moved("downloaded", 0, 2_260_000_000, now=0.0)
-    work.moved("downloaded", 226_000_000, 2_260_000_000, now=2.0)
-    await until(pilot, lambda: "18 s left" in shown(pilot.app))
-
-
-async def confirm(pilot: Pilot[Any]) -> None:
-    pilot.app.push_screen(UploadConfirm(UPLOAD))
-    await until(pilot, lambda: "will be replaced" in shown(pilot.app))
-
-
 async def code(pilot: Pilot[Any]) -> None:
     pilot.app.push_screen(TrustDialog(CODE, "/models/acme-model"))
     await until(pilot, lambda: "Run the code of acme-model?" in shown(pilot.app))
 
 
-POSES: dict[str, Callable[[Pilot[Any]], Awaitable[None]]] = {
-    "forecast": dialog, "refused": refused, "downloading": going, "upload": confirm, "trust": code,
-}  # fmt: skip
+POSES: dict[str, Callable[[Pilot[Any]], Awaitable[None]]] = {"forecast": dialog, "refused": refused, "trust": code}
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")

@@ -210,7 +210,7 @@ class UploadConfirm(_Dialog):
     def on_mount(self) -> None:
         self.query_one(Input).focus()
         if self._found["replaces"]:
-            self.say(f"{len(self._found['replaces'])} files that are there will be replaced, marked with ▲.", "▲")
+            self.say(f"What is marked with ▲ will be replaced: {len(self._found['replaces'])} in all.", "▲")
 
     def _head(self) -> Content:
         found = self._found
