@@ -129,6 +129,23 @@ def test_code_from_elsewhere_is_never_run(entry: dict[str, object], model: Path)
     assert caught.value.code == "model-outside"
 
 
+@pytest.mark.parametrize("reference", ["modeling_own.Own", "owner/other--modeling_own.Own"])
+def test_code_that_stayed_on_the_hub_is_no_reason_to_refuse_a_model(
+    reference: str, model: Path, tmp_path: Path
+) -> None:
+    """As with Phi-3: its configuration names code for other programs, which no download brings."""
+    snapshot = tmp_path / "models--owner--own" / "snapshots" / "0123"
+    shutil.copytree(model, snapshot)
+    edit(snapshot / "config.json", auto_map={"AutoModelForCausalLM": reference})
+    assert remote_code(snapshot, json.loads((snapshot / "config.json").read_text())) is None
+    load_base(snapshot)
+    if "--" not in reference:  # the same with the file beside it is refused
+        (snapshot / "modeling_own.py").write_text("")
+        with pytest.raises(TunerError) as caught:
+            check_folder(snapshot)
+        assert caught.value.code == "model-remote-code"
+
+
 def link_out(folder: Path) -> None:
     shutil.move(folder / "tokenizer.json", folder.parent / "tokenizer.json")
     (folder / "tokenizer.json").symlink_to("../tokenizer.json")

@@ -139,6 +139,16 @@ def remote_code(folder: Path, config: dict[str, Any]) -> RemoteCode | None:
     )
 
 
+def _left_behind(folder: Path, reference: str) -> bool:
+    """Whether code for other programs stayed on the Hub: downloads bring none, and without its file it cannot run.
+
+    Many well-known models name such code (Phi-3 does), and need none of it in mlx-lm.
+    """
+    return (
+        bool(repository_of(folder)) and not (folder / f"{reference.rpartition('--')[2].partition('.')[0]}.py").exists()
+    )
+
+
 def _tokenizer_config(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / "tokenizer_config.json").read_bytes())
