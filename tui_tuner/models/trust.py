@@ -118,7 +118,8 @@ def remote_code(folder: Path, config: dict[str, Any]) -> RemoteCode | None:
         entries.append(("config.json: model_file", name))
     tokenizer = _tokenizer_config(folder)
     for where, document in (("config.json", config), ("tokenizer_config.json", tokenizer)):
-        entries += [(f"{where}: {key}", reference) for key, reference in _auto_map(document.get("auto_map"))]
+        named = [(f"{where}: {key}", reference) for key, reference in _auto_map(document.get("auto_map"))]
+        entries += [entry for entry in named if not _left_behind(folder, entry[1])]
     if not entries:
         return None
     for _, reference in entries:
