@@ -215,7 +215,25 @@ async def code(pilot: Pilot[Any]) -> None:
     await until(pilot, lambda: "Run the code of acme-model?" in shown(pilot.app))
 
 
-POSES: dict[str, Callable[[Pilot[Any]], Awaitable[None]]] = {"forecast": dialog, "refused": refused, "trust": code}
+async def going(pilot: Pilot[Any]) -> None:
+    await dialog(pilot)
+    await pilot.press("enter")
+    await until(pilot, lambda: isinstance(pilot.app.screen, ModelsScreen))
+    app: Any = pilot.app
+    wish = asked(app.engine, DownloadModel)[-1]
+    wish.progress.moved("downloaded", 0, 2_260_000_000, now=0.0)
+    wish.progress.moved("downloaded", 226_000_000, 2_260_000_000, now=2.0)
+    await until(pilot, lambda: "113 MB/s" in shown(app))
+
+
+async def upload(pilot: Pilot[Any]) -> None:
+    pilot.app.push_screen(UploadConfirm(UPLOAD))
+    await until(pilot, lambda: "Upload into ada/players?" in shown(pilot.app))
+
+
+POSES: dict[str, Callable[[Pilot[Any]], Awaitable[None]]] = {
+    "forecast": dialog, "refused": refused, "trust": code, "downloading": going, "upload": upload,
+}  # fmt: skip
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")
@@ -228,6 +246,8 @@ def test_picture(
         await open_mode(pilot, "models")
         await until(pilot, lambda: "phi3-tiny" in shown(pilot.app))
         await POSES[pose](pilot)
+        # A dialog can be drawn before what lies under it.
+        await until(pilot, lambda: "5 Benchmark" in shown(pilot.app))
         for field in pilot.app.screen.query(Input):
             field.cursor_blink = False
         await pilot.pause()
