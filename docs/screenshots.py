@@ -263,9 +263,9 @@ async def data(runs: Path, run: RunFolder) -> None:
 async def config(runs: Path, run: RunFolder) -> None:
     async with opened(runs) as (app, pilot):
         app.go("config")
-        await shows(app, pilot, "config.toml", "seed")
-        await pilot.press("slash", *"learning", "enter", "escape", "down", "up")
-        await settled(app, pilot)
+        await shows(app, pilot, "As TOML", "estimated")
+        await pilot.press("slash", *"adapter.rank", "enter", "escape", "right")
+        await shows(app, pilot, "trainable parameters", "differ from the default", "estimated")
         save(app, "config")
 
 

@@ -256,6 +256,24 @@ async def test_the_text_of_a_preset_keeps_its_remarks(drive: Drive, tmp_path: Pa
         assert preset.read_text(encoding="utf-8") == _WRITTEN
 
 
+async def test_the_selected_key_stays_in_sight_in_the_text_when_it_is_changed(drive: Drive) -> None:
+    async with drive(size=(160, 40)) as (app, pilot):
+        app.load_preset("quickstart")
+        await open_mode(pilot, "config")
+        editor = app.screen.query_one(TomlEditor)
+        await to_key(pilot, "train.save_every")
+        await pilot.press("right")
+        await until(pilot, lambda: now(app).train.save_every != app.state.origin.train.save_every)  # type: ignore[union-attr]
+
+        def in_sight() -> bool:
+            line = editor.text.split("\n").index(f"save_every = {now(app).train.save_every}")
+            top = int(editor.scroll_offset.y)
+            return top <= line < top + editor.scrollable_content_region.height
+
+        await until(pilot, in_sight)
+        assert editor.scroll_offset.y > 0
+
+
 async def test_what_is_typed_into_the_text_counts_as_soon_as_it_is_right(drive: Drive, tmp_path: Path) -> None:
     preset = tmp_path / "mine.toml"
     preset.write_text(_WRITTEN, encoding="utf-8")

@@ -99,6 +99,9 @@ class TextWorkScreen(FormWorkScreen):
         editor.border_title = "config.toml of the run" if editor.read_only else "As TOML"
         editor.show(self.document.text)
         self.mark_file()
+        line = self.document.line_of(self.selected.key) if self.selected is not None else None
+        if line is not None and not editor.has_focus:
+            self.call_after_refresh(editor.reveal, line)
 
     def mark_file(self) -> None:
         """Marks the selected key and wrong lines in the text, and says below what is wrong."""
