@@ -10,10 +10,12 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder
 from tui_tuner.runs.lock import holder
+from tui_tuner.runs.queue import FOLDER, runner_place
 
 _LOOK = 0.05
 
@@ -56,4 +58,37 @@ def continue_in_background(folder: RunFolder, timeout: float = 30.0) -> int:
         code="handover-failed",
         where=str(folder.log),
         fix="look there, and at `tui-tuner runs`",
+    )
+
+
+def work_off_in_background(runs_dir: Path, timeout: float = 30.0) -> int:
+    """Starts `tui-tuner queue run` in a process of its own and waits until it works; returns its process id.
+
+    Raises:
+        TunerError: it ended before it began.
+    """
+    log = runs_dir / FOLDER / "runner.log"
+    with log.open("ab") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "tui_tuner", "queue", "run", "--runs-dir", str(runs_dir)],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            cwd=os.sep,
+            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+        )
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline and process.poll() is None:
+        owner = holder(runner_place())
+        if owner is not None and owner.pid == process.pid:
+            return process.pid
+        time.sleep(_LOOK)
+    if process.poll() == 0:
+        return process.pid
+    raise TunerError(
+        "the background process did not take the queue over",
+        code="handover-failed",
+        where=str(log),
+        fix="look there, then `tui-tuner queue run`",
     )

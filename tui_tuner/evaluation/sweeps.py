@@ -94,6 +94,14 @@ def sweep_document(folders: Sequence[RunFolder], *, seed: int = 0, judged: bool 
     }
 
 
+def sweep_markdown(document: Mapping[str, Any]) -> str:
+    """The document as Markdown: the table as a block that keeps its columns, then a sentence for each comparison."""
+    lines = sweep_lines(document)
+    table, rest = lines[: len(document["runs"]) + 1], lines[len(document["runs"]) + 1 :]
+    about = f"ranked by {document['metric']}, {'highest' if document['higher_is_better'] else 'lowest'} first"
+    return "\n".join([f"# {document['sweep']}: {about}", "", *(f"| {line}" for line in table), "", *rest])
+
+
 def sweep_lines(document: Mapping[str, Any]) -> list[str]:
     """The document as lines for people: the table, and what the best is against each other one."""
     runs = document["runs"]

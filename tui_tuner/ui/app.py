@@ -19,6 +19,7 @@ from tui_tuner.ui.jobs import Jobs
 from tui_tuner.ui.leaving import leave, obey_signals
 from tui_tuner.ui.messages import EngineChanged, ExperimentChanged, RunChanged, RunSelected
 from tui_tuner.ui.pace import Pace
+from tui_tuner.ui.queueing import LOOK, QueueDesk
 from tui_tuner.ui.shell import ShellApp
 from tui_tuner.ui.state import ChatTarget, WorkbenchState
 from tui_tuner.ui.status import ACTIVE
@@ -58,6 +59,7 @@ class TunerApp(ShellApp):
         stopping: whether the app is waiting for the engine to come to an end.
         clock: seconds since the epoch; tests freeze it.
         pace: how often a run that goes on is drawn.
+        desk: the queue, and the app's part in working it off.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class TunerApp(ShellApp):
         self._unsubscribe: Callable[[], None] = lambda: None
         self._forget_signals: Callable[[], None] = lambda: None
         self.pace = Pace()
+        self.desk = QueueDesk(self)
         self._beats = 0
         self._news = False
         self._last_seen: tuple[Follower | None, RunState] = (None, RunState.QUEUED)
@@ -104,6 +107,7 @@ class TunerApp(ShellApp):
         self.engine.start()
         self._forget_signals = obey_signals(self)
         self.set_interval(BEAT, self.beat)
+        self.set_interval(LOOK, self.desk.look)
         try:
             if preset is not None:
                 self.load_preset(preset, self.state.overrides)
@@ -302,6 +306,10 @@ class TunerApp(ShellApp):
 
     def action_start_run(self) -> None:
         self.start_run()
+
+    def action_enqueue(self) -> None:
+        """Puts a run of the experiment at the end of the queue."""
+        self.desk.enqueue()
 
     async def action_back(self) -> None:
         from tui_tuner.ui.screens.base import WorkbenchScreen

@@ -22,6 +22,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.ui.text import clip_middle, inert
 
 if TYPE_CHECKING:
+    from tui_tuner.engine.protocol import JobHandle
     from tui_tuner.ui.app import TunerApp
 
 IDLE_TIMEOUT = 3.0
@@ -85,17 +86,22 @@ class Question(ModalScreen[str]):
         self.dismiss(self._choices[-1][0])
 
 
-def choices(going: int = 1) -> list[Choice]:
-    """The answers to "a run is going: what now?", given how many. The last one must be the harmless one.
+def choices(going: int = 1, queued: int = 0) -> list[Choice]:
+    """The answers to "a run is going: what now?", given how many, and how many more wait in the queue.
 
-    Only a single run can be handed over: two in the background would fight for the one accelerator.
+    The last one must be the harmless one. Only a single run can be handed over: two in the background would fight for
+    the one accelerator.
     """
     background = Choice(
         "background", "Keep training in the background", "Leaves, and a process of its own goes on exactly.", _hand_over
     )
+    work_off = Choice(
+        "queue", "Keep training, and the queue after it", "Leaves; this run and those queued go on.", _work_off
+    )
     return [
         Choice("stop", "Stop and save", "Ends after the current step; you can resume it exactly.", _stop_and_leave),
         *([background] if going == 1 else []),
+        *([work_off] if going == 1 and queued else []),
         Choice("stay", "Stay", "Keeps the app open and the run going.", lambda app: None),
     ]
 
@@ -121,7 +127,7 @@ def leave(app: TunerApp) -> None:
     if not getattr(app.settings, "confirm_quit", True):
         _stop_and_leave(app)
         return
-    answers = choices(len(going))
+    answers = choices(len(going), _queued_after(app, going[0]))
 
     def act(answer: str | None) -> None:
         for choice in answers:
@@ -156,6 +162,31 @@ def _hand_over(app: TunerApp) -> None:
     _shut_down(app, app.stop_timeout, afterwards=start)
 
 
+def _queued_after(app: TunerApp, handle: JobHandle) -> int:
+    """How many runs wait in the queue besides the one that is going."""
+    name = handle.request.folder.name  # type: ignore[union-attr]
+    return sum(entry.run != name for entry in app.desk.seen.entries)
+
+
+def _work_off(app: TunerApp) -> None:
+    """Stops and saves, starts a process that goes on with the run and then with the queue, and leaves."""
+    folder = app.jobs.runs()[0].request.folder  # type: ignore[union-attr]
+
+    def start() -> str:
+        from tui_tuner.engine.handover import work_off_in_background
+        from tui_tuner.runs.folder import RunFolder
+
+        queue = app.desk.queue
+        queue.add(RunFolder.open(folder))
+        queue.give(folder.name, None)
+        queue.move(folder.name, "top")
+        app.desk.let_go()
+        number = work_off_in_background(app.runs_dir)
+        return f"{folder.name} and the queue go on in the background (process {number}).\n  tui-tuner queue"
+
+    _shut_down(app, app.stop_timeout, afterwards=start)
+
+
 def _shut_down(app: TunerApp, timeout: float, afterwards: Callable[[], str] | None = None) -> None:
     """Stops everything, says so, and leaves as soon as it has ended; after `timeout` seconds in any case.
 
@@ -165,7 +196,7 @@ def _shut_down(app: TunerApp, timeout: float, afterwards: Callable[[], str] | No
     app.stopping = True
     for handle in app.jobs.engine.handles():
         if not handle.status.ended:
-            handle.control.stop()
+            handle.control.stop("shutdown")
     app.tell("engine")
 
     async def end() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -15,7 +15,7 @@ from textual.widgets.option_list import Option
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.screens.base import WorkbenchScreen
-from tui_tuner.ui.status import RUN_STATES
+from tui_tuner.ui.status import ACTIVE, RUN_STATES
 from tui_tuner.ui.text import clip, clip_middle, inert, visible
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 RECENT = 8
 """How many runs are listed; the runs screen has all of them."""
+QUEUED = 4
+"""How many runs of the queue are listed."""
 QUICKSTART = "quickstart"
 
 
@@ -111,11 +113,16 @@ class HomeScreen(WorkbenchScreen):
         self._read_last = (presets, runs)
         experiment = self.tuner.state.experiment
         ready = None if experiment is None else (experiment.run.name, experiment.train.iters)
-        version = (ready, [p.name for p in presets], [(r.run, r.state, r.step) for r in runs[:RECENT]], self.size.width)
+        desk = self.tuner.desk
+        queued = (desk.seen, desk.waits, [(r.run, r.state, r.step) for r in runs if desk.seen.place(r.run)])
+        recent = [(r.run, r.state, r.step) for r in runs[:RECENT]]
+        version = (ready, [p.name for p in presets], recent, queued, self.size.width)
         if version == self._shown:
             return
         self._shown = version
         groups = [("Start", self._starts())]
+        if waiting := self._queue_entries({run.run: run for run in runs}):
+            groups.append((f"Queue: {desk.told()}", waiting))
         if presets:
             groups.append(("Presets", {f"preset:{p.name}": self._preset_entry(p) for p in presets}))
         if runs:
@@ -165,6 +172,21 @@ class HomeScreen(WorkbenchScreen):
             "new": Entry("New experiment", "your own model and data", _NEW, self._new),
         }
 
+    def _queue_entries(self, runs: dict[str, RunSummary]) -> dict[str, Entry]:
+        """The first runs of the queue: what runs, and what comes next."""
+        desk = self.tuner.desk
+        entries = {}
+        for place, entry in enumerate(desk.seen.entries[:QUEUED], 1):
+            run = runs.get(entry.run)
+            if run is not None:
+                shown = self._run_entry(run)
+                going = run.state in ACTIVE[1:]
+                word = f"{run.state.value} · {fmt.percent(run.step, run.steps)}" if going else f"waits at place {place}"
+                keys = "p goes on with the queue" if desk.seen.paused or desk.asks else "p pauses the queue"
+                detail = Content("\n").join([shown.detail, Content.styled(f"{keys}; 7 has the rest.", "$text-primary")])
+                entries[f"queue:{run.run}"] = replace(shown, about=word, detail=detail)
+        return entries
+
     def _preset_entry(self, preset: Preset) -> Entry:
         detail = Content("\n\n").join(
             [inert(preset.title, "bold"), inert(preset.description, lines=True), inert(str(preset.path), "$text-muted"),
@@ -196,6 +218,17 @@ class HomeScreen(WorkbenchScreen):
         entry = self._entries.get(event.option_id or "")
         if entry is not None:
             entry.act()
+
+    def action_queue(self) -> None:
+        self.tuner.desk.toggle()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        desk = self.tuner.desk
+        return bool(desk.seen.entries) or desk.seen.paused if action == "queue" else True
+
+    def on_engine_changed(self) -> None:
+        self._fill(*self._read_last)
+        self._load()
 
     def action_quickstart(self) -> None:
         """Loads the embedded experiment and starts it."""

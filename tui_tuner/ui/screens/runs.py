@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -14,12 +17,13 @@ from tui_tuner.ui import format as fmt
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.reading import RESUMABLE
 from tui_tuner.ui.screens.base import WorkbenchScreen
-from tui_tuner.ui.status import RUN_STATES
+from tui_tuner.ui.status import ACTIVE, RUN_STATES
 from tui_tuner.ui.text import clip, clip_middle, inert
 
 if TYPE_CHECKING:
     from tui_tuner.runs.catalogue import RunSummary
     from tui_tuner.runs.folder import RunFolder
+    from tui_tuner.runs.queue import RunQueue
 
 _COLUMNS = (("state", "State", 13), ("run", "Run", 28), ("steps", "Steps", 15), ("best", "Val. loss", 9),
             ("created", "Created", 12), ("verdict", "Verdict", 20), ("model", "Model", 24))  # fmt: skip
@@ -85,6 +89,7 @@ class RunsScreen(WorkbenchScreen):
         self._show(list(self._runs.values()), cursor)
 
     def on_engine_changed(self) -> None:
+        self._show(list(self._runs.values()))
         self._look()
 
     # -- reading ------------------------------------------------------------------------------------------------
@@ -135,7 +140,7 @@ class RunsScreen(WorkbenchScreen):
         steps = f"{run.step:,}/{run.steps:,}" if run.steps else fmt.DASH
         widths = {str(column.key.value): column.width for column in self._table.ordered_columns}
         return {
-            "state": Content.styled(f"{sign} {run.state.value}", style),
+            "state": Content.styled(f"{sign} {self._word(run)}", style),
             "run": inert(clip_middle(run.run, widths.get("run", 30))),
             "steps": Content(f"{steps:>9}{fmt.percent(run.step, run.steps):>6}" if run.steps else steps.rjust(9)),
             "best": Content(fmt.number(run.best).rjust(7)),
@@ -143,6 +148,11 @@ class RunsScreen(WorkbenchScreen):
             "created": Content(fmt.ago(run.created)),
             "model": inert(clip_middle(run.model, 24), "$text-muted"),
         }
+
+    def _word(self, run: RunSummary) -> str:
+        """The state, and of one that waits in the queue its place."""
+        place = self.tuner.desk.seen.place(run.run)
+        return f"queued {place}" if place is not None and run.state is RunState.QUEUED else run.state.value
 
     # -- the run under the cursor -------------------------------------------------------------------------------
 
@@ -168,7 +178,7 @@ class RunsScreen(WorkbenchScreen):
         if run is not None:
             detail = self.query_one("#detail", Static)
             width = detail.content_size.width or self.size.width - _MARGINS
-            todo = _NEXT.get(run.state, "")
+            todo = self._todo(run)
             name = clip_middle(run.run, max(_COLUMNS[1][2], width - len(todo) - 2))
             first = clip(f"{name}  {todo}", width)
             detail.update(
@@ -179,10 +189,31 @@ class RunsScreen(WorkbenchScreen):
             )  # fmt: skip
         self.refresh_bars()
 
+    def _todo(self, run: RunSummary) -> str:
+        """What can be done with a run, in a clause."""
+        desk = self.tuner.desk
+        place = desk.seen.place(run.run)
+        if place is None:
+            return _NEXT.get(run.state, "")
+        if run.state in ACTIVE[1:]:
+            return f"{_NEXT[run.state]} · {desk.told()}"
+        waits = "p goes on with the queue" if desk.seen.paused or desk.asks else "- + move it · x takes it out"
+        return f"place {place} of {desk.told()} · {waits}"
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         run = self._current if self.is_mounted else None
         if action == "resume":
             return run is not None and run.state in RESUMABLE
+        desk = self.tuner.desk
+        queued = run is not None and desk.seen.place(run.run) is not None
+        if action == "queue":
+            return bool(desk.seen.entries) or desk.seen.paused
+        if action in ("sooner", "later", "remove"):
+            return queued and run is not None and run.state not in (RunState.RUNNING, RunState.PAUSED)
+        if action == "enqueue":
+            return run is not None and not queued and run.state in (*RESUMABLE, RunState.QUEUED)
+        if action == "sweep":
+            return run is not None and bool(run.sweep)
         if action in ("open", "benchmark", "chat", "reuse"):
             return run is not None
         return True
@@ -213,6 +244,38 @@ class RunsScreen(WorkbenchScreen):
         if folder is not None:
             self.tuner.resume_run(folder)
 
+    def action_queue(self) -> None:
+        self.tuner.desk.toggle()
+
+    def action_sooner(self) -> None:
+        self._in_queue(lambda queue, run: queue.move(run, "up"))
+
+    def action_later(self) -> None:
+        self._in_queue(lambda queue, run: queue.move(run, "down"))
+
+    def action_remove(self) -> None:
+        """Takes the run out of the queue, and says where its folder is when it never began."""
+        self._in_queue(lambda queue, run: queue.remove(run))
+
+    def action_enqueue(self) -> None:
+        folder = self._folder()
+        if folder is not None:
+            self.tuner.desk.change(lambda queue: queue.add(folder))
+
+    def _in_queue(self, act: Callable[[RunQueue, str], object]) -> None:
+        run = self._current
+        if run is not None:
+            self.tuner.desk.change(lambda queue: act(queue, run.run))
+            self._look()
+
+    def action_sweep(self) -> None:
+        """Shows the sweep of the run under the cursor; its figures are computed in a thread."""
+        from tui_tuner.ui.reportview import ReportView
+
+        run = self._current
+        if run is not None and run.sweep:
+            self.app.push_screen(ReportView(partial(_sweep_text, run.sweep, self.tuner.runs_dir)))
+
     def action_reuse(self) -> None:
         """Makes the run's configuration the experiment to edit and start."""
         from tui_tuner.config.toml import load_experiment
@@ -223,8 +286,15 @@ class RunsScreen(WorkbenchScreen):
             self.tuner.go("config")
 
 
+def _sweep_text(sweep: str, runs_dir: Path) -> tuple[str, str]:
+    """The comparison of a sweep's runs as Markdown, and the sweep's id."""
+    from tui_tuner.evaluation.sweeps import find_sweep, sweep_document, sweep_markdown
+
+    return sweep_markdown(sweep_document(find_sweep(sweep, runs_dir))), sweep
+
+
 _NEXT = {
-    RunState.QUEUED: "waits for its turn",
+    RunState.QUEUED: "was set up and never started · a puts it into the queue",
     RunState.RUNNING: "enter watches it",
     RunState.PAUSED: "enter opens it, space there goes on",
     RunState.STOPPED: "r resumes it exactly where it was stopped",

@@ -1,0 +1,168 @@
+"""The app as one of those who work the queue off: it begins the next run when its engine is idle, and says what waits.
+
+Files are looked at in a thread. It must never begin a run while another runner of this machine works, nor go on by
+itself with a run that was killed: that may have happened for a reason, and the person is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui_tuner.errors import TunerError
+from tui_tuner.runs.queue import FILE, FOLDER, Queue, RunQueue
+
+if TYPE_CHECKING:
+    from tui_tuner.engine.protocol import JobHandle
+    from tui_tuner.runs.folder import RunFolder
+    from tui_tuner.runs.lock import RunLock
+    from tui_tuner.ui.app import TunerApp
+
+LOOK = 1.0
+"""Seconds between looks at the queue."""
+
+
+class QueueDesk:
+    """What the app knows of the queue, and its part in working it off.
+
+    Attributes:
+        seen: the queue as it was last read.
+        waits: why the next run does not begin, as a clause; empty when nothing keeps it.
+    """
+
+    def __init__(self, app: TunerApp) -> None:
+        self._app = app
+        self.queue = RunQueue(app.runs_dir)
+        self.seen = Queue()
+        self.waits = ""
+        self._asked = False
+        self._busy = False
+        self._trouble = ""
+        self._lock: RunLock | None = None
+        self._handle: JobHandle | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether the queue waits for a person's word to go on with a run that was killed."""
+        return self.waits.endswith("ended without saying so")
+
+    def look(self) -> None:
+        """Looks at the queue in a thread, and begins the next run when it may."""
+        there = (self._app.runs_dir / FOLDER / FILE).exists() or self._handle is not None
+        if self._busy or self._app.stopping or not (there or self.seen.entries):
+            return
+        self._busy = True
+        self._app.run_worker(self._work, thread=True, exit_on_error=False, group="queue")
+
+    def _work(self) -> None:
+        """In the thread: settle what has ended, take what comes next, and read the queue."""
+        folder, waits = None, ""
+        try:
+            self._settle()
+            if self._handle is None and not self._app.stopping:
+                folder, waits = self._take()
+            seen = self.queue.read()
+            self._trouble = ""
+        except Exception as error:
+            # What is wrong with the queue's file is told once, not once a second.
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                self._app.call_later(self._app.report, error)
+            seen = self.seen
+        self._app.call_later(self._show, seen, waits, folder)
+
+    def _settle(self) -> None:
+        """Gives up a run whose job has ended; the queue's file says whether it is still wanted."""
+        handle = self._handle
+        if handle is None or not handle.status.ended:
+            return
+        folder: Path = handle.request.folder  # type: ignore[union-attr]
+        if handle.status.value == "failed":
+            self.queue.drop(folder.name)  # also one that failed before it could write so
+        else:
+            self.queue.give(folder.name, None)
+        self._handle = None
+        self._free()
+
+    def _take(self) -> tuple[RunFolder | None, str]:
+        from tui_tuner.runs.lock import process
+        from tui_tuner.runs.queue import runner_lock
+
+        if not self.queue.read().entries or self._app.jobs.runs() or self._app.engine.active("mlx") is not None:
+            return None, ""
+        lock = runner_lock()
+        try:
+            lock.acquire()
+        except TunerError as error:
+            if error.code != "run-locked":
+                raise
+            return None, "another process works the queue off"
+        self._lock = lock
+        turn = self.queue.take(process(), killed=self._asked)
+        if turn.folder is None:
+            self._free()
+        return turn.folder, turn.waits
+
+    def let_go(self) -> None:
+        """Lets another process work the queue off."""
+        self._handle = None
+        self._free()
+
+    def _free(self) -> None:
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _show(self, seen: Queue, waits: str, folder: RunFolder | None) -> None:
+        """On the event loop: begins the run that was taken, and tells the screens."""
+        self._busy = False
+        changed = (seen, waits) != (self.seen, self.waits)
+        self.seen, self.waits = seen, waits
+        if folder is not None:
+            self._begin(folder)
+        if changed:
+            self._app.tell("engine")
+
+    def _begin(self, folder: RunFolder) -> None:
+        self._asked = False
+        if self._app.stopping:
+            return  # it stays at the top of the queue
+        self._handle = self._app.jobs.submit(folder)
+        follower = self._app.state.follower
+        if follower is None or not follower.active:
+            self._app.select_run(folder)
+        self._app.notice(f"The queue begins {folder.name} (4 shows it).")
+
+    # -- what a person does ---------------------------------------------------------------------------------------
+    def toggle(self) -> None:
+        """Pauses the queue, or lets it go on; also with a run that was killed."""
+        if self.asks and not self.seen.paused:
+            self._asked = True
+            self._app.notice("The queue goes on.")
+        else:
+            self.change(lambda queue: queue.pause(not self.seen.paused))
+            word = "goes on" if not self.seen.paused else "is paused: what runs goes on, nothing more begins"
+            self._app.notice(f"The queue {word}.")
+        self.look()
+
+    def change(self, act: Callable[[RunQueue], object]) -> None:
+        """Does something with the queue at once, and reads it again. Raises `TunerError`."""
+        act(self.queue)
+        self.seen = self.queue.read()
+        self._app.tell("engine")
+
+    def enqueue(self) -> None:
+        """Makes a run of the experiment that is set up and puts it at the end. Raises as `jobs.make`."""
+        folder = self._app.jobs.make(self._app.state, self._app.runs_dir)
+        self.change(lambda queue: queue.add(folder))
+        at = self.seen.place(folder.name)
+        self._app.notice(f"{folder.name} is queued at place {at} (7 shows the queue).")
+
+    def told(self) -> str:
+        """The queue in a clause, such as `3 queued, paused`; empty when nothing is queued."""
+        count = len(self.seen.entries)
+        if not count:
+            return ""
+        state = "paused" if self.seen.paused else self.waits
+        return f"{count} queued, {state}" if state else f"{count} queued"
