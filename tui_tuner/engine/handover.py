@@ -15,7 +15,8 @@ from pathlib import Path
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder
 from tui_tuner.runs.lock import holder
-from tui_tuner.runs.queue import FOLDER, runner_place
+from tui_tuner.runs.folder import QUEUE_FOLDER
+from tui_tuner.runs.queue import runner_place
 
 _LOOK = 0.05
 
@@ -67,7 +68,7 @@ def work_off_in_background(runs_dir: Path, timeout: float = 30.0) -> int:
     Raises:
         TunerError: it ended before it began.
     """
-    log = runs_dir / FOLDER / "runner.log"
+    log = runs_dir / QUEUE_FOLDER / "runner.log"
     with log.open("ab") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "tui_tuner", "queue", "run", "--runs-dir", str(runs_dir)],

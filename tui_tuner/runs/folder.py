@@ -20,6 +20,9 @@ from ..errors import TunerError
 from ..paths import safe_name
 from .files import sync_folder, write_failure
 
+QUEUE_FOLDER: Final = ".queue"
+"""Beside the runs: what `runs.queue` keeps."""
+QUEUE_FILE: Final = "queue.json"
 _SUBFOLDERS: Final = ("data", "adapters", "state", "evaluation", "chats")
 _MARKS: Final = ("events.jsonl", "meta.json", "config.toml")
 _STAMP: Final = re.compile(r"-(\d{8}-\d{6})(?:-\d+)?$")

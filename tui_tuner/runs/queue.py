@@ -21,12 +21,10 @@ from ..paths import config_dir
 from .catalogue import RunSummary, list_runs, summarise
 from .columns import number
 from .files import read_json, write_failure, write_json
-from .folder import RunFolder
+from .folder import QUEUE_FILE, QUEUE_FOLDER, RunFolder
 from .lock import Holder, RunLock, guarded, holder, lives
 from .state import RunState
 
-FOLDER: Final = ".queue"
-FILE: Final = "queue.json"
 REMOVED: Final = "removed"
 _VERSION: Final = 1
 _REMEMBERED: Final = 50
@@ -108,8 +106,8 @@ class RunQueue:
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = Path(runs_dir).absolute()
-        self.folder = self.runs_dir / FOLDER
-        self.file = self.folder / FILE
+        self.folder = self.runs_dir / QUEUE_FOLDER
+        self.file = self.folder / QUEUE_FILE
 
     def read(self) -> Queue:
         """The queue as it stands, without what has ended since somebody last changed it.

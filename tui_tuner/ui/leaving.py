@@ -165,7 +165,7 @@ def _hand_over(app: TunerApp) -> None:
 def _queued_after(app: TunerApp, handle: JobHandle) -> int:
     """How many runs wait in the queue besides the one that is going."""
     name = handle.request.folder.name  # type: ignore[union-attr]
-    return sum(entry.run != name for entry in app.desk.seen.entries)
+    return sum(entry.run != name for entry in app.desk.entries)
 
 
 def _work_off(app: TunerApp) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_tuner.errors import TunerError
-from tui_tuner.runs.queue import FILE, FOLDER, Queue, RunQueue
+from tui_tuner.runs.folder import QUEUE_FILE, QUEUE_FOLDER
 
 if TYPE_CHECKING:
     from tui_tuner.engine.protocol import JobHandle
     from tui_tuner.runs.folder import RunFolder
     from tui_tuner.runs.lock import RunLock
+    from tui_tuner.runs.queue import Entry, Queue, RunQueue
     from tui_tuner.ui.app import TunerApp
 
 LOOK = 1.0
@@ -26,15 +27,15 @@ LOOK = 1.0
 class QueueDesk:
     """What the app knows of the queue, and its part in working it off.
 
+    Nothing of it is imported before there is a queue, for the sake of the first frame.
+
     Attributes:
-        seen: the queue as it was last read.
         waits: why the next run does not begin, as a clause; empty when nothing keeps it.
     """
 
     def __init__(self, app: TunerApp) -> None:
         self._app = app
-        self.queue = RunQueue(app.runs_dir)
-        self.seen = Queue()
+        self._seen: Queue | None = None
         self.waits = ""
         self._asked = False
         self._busy = False
@@ -43,14 +44,35 @@ class QueueDesk:
         self._handle: JobHandle | None = None
 
     @property
+    def queue(self) -> RunQueue:
+        """The queue of the folder of runs."""
+        from tui_tuner.runs.queue import RunQueue
+
+        return RunQueue(self._app.runs_dir)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """What is queued, as it was last read."""
+        return self._seen.entries if self._seen is not None else ()
+
+    @property
+    def paused(self) -> bool:
+        """Whether the queue is paused, as it was last read."""
+        return self._seen is not None and self._seen.paused
+
+    def place(self, run: str) -> int | None:
+        """Where a run stands in the queue, from 1; None when it is not in it."""
+        return self._seen.place(run) if self._seen is not None else None
+
+    @property
     def asks(self) -> bool:
         """Whether the queue waits for a person's word to go on with a run that was killed."""
         return self.waits.endswith("ended without saying so")
 
     def look(self) -> None:
         """Looks at the queue in a thread, and begins the next run when it may."""
-        there = (self._app.runs_dir / FOLDER / FILE).exists() or self._handle is not None
-        if self._busy or self._app.stopping or not (there or self.seen.entries):
+        there = (self._app.runs_dir / QUEUE_FOLDER / QUEUE_FILE).exists() or self._handle is not None
+        if self._busy or self._app.stopping or not (there or self.entries):
             return
         self._busy = True
         self._app.run_worker(self._work, thread=True, exit_on_error=False, group="queue")
@@ -58,6 +80,7 @@ class QueueDesk:
     def _work(self) -> None:
         """In the thread: settle what has ended, take what comes next, and read the queue."""
         folder, waits = None, ""
+        seen: Queue | None
         try:
             self._settle()
             if self._handle is None and not self._app.stopping:
@@ -69,7 +92,7 @@ class QueueDesk:
             if str(error) != self._trouble:
                 self._trouble = str(error)
                 self._app.call_later(self._app.report, error)
-            seen = self.seen
+            seen = self._seen
         self._app.call_later(self._show, seen, waits, folder)
 
     def _settle(self) -> None:
@@ -114,11 +137,11 @@ class QueueDesk:
             self._lock.release()
             self._lock = None
 
-    def _show(self, seen: Queue, waits: str, folder: RunFolder | None) -> None:
+    def _show(self, seen: Queue | None, waits: str, folder: RunFolder | None) -> None:
         """On the event loop: begins the run that was taken, and tells the screens."""
         self._busy = False
-        changed = (seen, waits) != (self.seen, self.waits)
-        self.seen, self.waits = seen, waits
+        changed = (seen, waits) != (self._seen, self.waits)
+        self._seen, self.waits = seen, waits
         if folder is not None:
             self._begin(folder)
         if changed:
@@ -137,32 +160,32 @@ class QueueDesk:
     # -- what a person does ---------------------------------------------------------------------------------------
     def toggle(self) -> None:
         """Pauses the queue, or lets it go on; also with a run that was killed."""
-        if self.asks and not self.seen.paused:
+        if self.asks and not self.paused:
             self._asked = True
             self._app.notice("The queue goes on.")
         else:
-            self.change(lambda queue: queue.pause(not self.seen.paused))
-            word = "goes on" if not self.seen.paused else "is paused: what runs goes on, nothing more begins"
+            self.change(lambda queue: queue.pause(not self.paused))
+            word = "goes on" if not self.paused else "is paused: what runs goes on, nothing more begins"
             self._app.notice(f"The queue {word}.")
         self.look()
 
     def change(self, act: Callable[[RunQueue], object]) -> None:
         """Does something with the queue at once, and reads it again. Raises `TunerError`."""
         act(self.queue)
-        self.seen = self.queue.read()
+        self._seen = self.queue.read()
         self._app.tell("engine")
 
     def enqueue(self) -> None:
         """Makes a run of the experiment that is set up and puts it at the end. Raises as `jobs.make`."""
         folder = self._app.jobs.make(self._app.state, self._app.runs_dir)
         self.change(lambda queue: queue.add(folder))
-        at = self.seen.place(folder.name)
+        at = self.place(folder.name)
         self._app.notice(f"{folder.name} is queued at place {at} (7 shows the queue).")
 
     def told(self) -> str:
         """The queue in a clause, such as `3 queued, paused`; empty when nothing is queued."""
-        count = len(self.seen.entries)
+        count = len(self.entries)
         if not count:
             return ""
-        state = "paused" if self.seen.paused else self.waits
+        state = "paused" if self.paused else self.waits
         return f"{count} queued, {state}" if state else f"{count} queued"

@@ -114,7 +114,7 @@ class HomeScreen(WorkbenchScreen):
         experiment = self.tuner.state.experiment
         ready = None if experiment is None else (experiment.run.name, experiment.train.iters)
         desk = self.tuner.desk
-        queued = (desk.seen, desk.waits, [(r.run, r.state, r.step) for r in runs if desk.seen.place(r.run)])
+        queued = (desk.entries, desk.paused, desk.waits, [(r.run, r.state, r.step) for r in runs if desk.place(r.run)])
         recent = [(r.run, r.state, r.step) for r in runs[:RECENT]]
         version = (ready, [p.name for p in presets], recent, queued, self.size.width)
         if version == self._shown:
@@ -176,13 +176,13 @@ class HomeScreen(WorkbenchScreen):
         """The first runs of the queue: what runs, and what comes next."""
         desk = self.tuner.desk
         entries = {}
-        for place, entry in enumerate(desk.seen.entries[:QUEUED], 1):
+        for place, entry in enumerate(desk.entries[:QUEUED], 1):
             run = runs.get(entry.run)
             if run is not None:
                 shown = self._run_entry(run)
                 going = run.state in ACTIVE[1:]
                 word = f"{run.state.value} · {fmt.percent(run.step, run.steps)}" if going else f"waits at place {place}"
-                keys = "p goes on with the queue" if desk.seen.paused or desk.asks else "p pauses the queue"
+                keys = "p goes on with the queue" if desk.paused or desk.asks else "p pauses the queue"
                 detail = Content("\n").join([shown.detail, Content.styled(f"{keys}; 7 has the rest.", "$text-primary")])
                 entries[f"queue:{run.run}"] = replace(shown, about=word, detail=detail)
         return entries
@@ -224,7 +224,7 @@ class HomeScreen(WorkbenchScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         desk = self.tuner.desk
-        return bool(desk.seen.entries) or desk.seen.paused if action == "queue" else True
+        return bool(desk.entries) or desk.paused if action == "queue" else True
 
     def on_engine_changed(self) -> None:
         self._fill(*self._read_last)

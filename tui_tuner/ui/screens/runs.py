@@ -151,7 +151,7 @@ class RunsScreen(WorkbenchScreen):
 
     def _word(self, run: RunSummary) -> str:
         """The state, and of one that waits in the queue its place."""
-        place = self.tuner.desk.seen.place(run.run)
+        place = self.tuner.desk.place(run.run)
         return f"queued {place}" if place is not None and run.state is RunState.QUEUED else run.state.value
 
     # -- the run under the cursor -------------------------------------------------------------------------------
@@ -192,12 +192,12 @@ class RunsScreen(WorkbenchScreen):
     def _todo(self, run: RunSummary) -> str:
         """What can be done with a run, in a clause."""
         desk = self.tuner.desk
-        place = desk.seen.place(run.run)
+        place = desk.place(run.run)
         if place is None:
             return _NEXT.get(run.state, "")
         if run.state in ACTIVE[1:]:
             return f"{_NEXT[run.state]} · {desk.told()}"
-        waits = "p goes on with the queue" if desk.seen.paused or desk.asks else "- + move it · x takes it out"
+        waits = "p goes on with the queue" if desk.paused or desk.asks else "- + move it · x takes it out"
         return f"place {place} of {desk.told()} · {waits}"
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
@@ -205,9 +205,9 @@ class RunsScreen(WorkbenchScreen):
         if action == "resume":
             return run is not None and run.state in RESUMABLE
         desk = self.tuner.desk
-        queued = run is not None and desk.seen.place(run.run) is not None
+        queued = run is not None and desk.place(run.run) is not None
         if action == "queue":
-            return bool(desk.seen.entries) or desk.seen.paused
+            return bool(desk.entries) or desk.paused
         if action in ("sooner", "later", "remove"):
             return queued and run is not None and run.state not in (RunState.RUNNING, RunState.PAUSED)
         if action == "enqueue":
