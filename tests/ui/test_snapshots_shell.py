@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from tests.ui.fakes import START, FakeEngine, RunBuilder
 from tests.ui.looking import shown, until
 from tui_tuner.engine.requests import RunExperiment
+from tui_tuner.runs.queue import RunQueue
 from tui_tuner.ui.app import TunerApp
 
 pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")
@@ -127,3 +128,30 @@ def test_help(snap_compare: Snap, place: Path, engine: FakeEngine) -> None:
     app = app_on(place, engine, builder.now + 1)
     prepare = showing(builder, "train", "step 60: validation loss 0.466", "question_mark")
     assert snap_compare(app, terminal_size=(120, 40), run_before=prepare)
+
+
+def queued(place: Path) -> None:
+    """A paused queue of three runs, behind one that has finished."""
+    RunBuilder(place, "quickstart", "20251008-101112").prepared().train(1, 120).evaluated().finish()
+    queue = RunQueue(place)
+    for name, stamp in (
+        ("facts-01", "20251009-101112"),
+        ("facts-02", "20251009-101113"),
+        ("recipes", "20251009-101114"),
+    ):
+        queue.add(RunBuilder(place, name, stamp).folder)
+    queue.pause(True)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_home_with_a_queue(snap_compare: Snap, place: Path, engine: FakeEngine, size: tuple[int, int]) -> None:
+    queued(place)
+    prepare = showing(None, "home", "3 QUEUED, PAUSED", "down down")
+    assert snap_compare(app_on(place, engine, START), terminal_size=size, run_before=prepare)
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_runs_with_a_queue(snap_compare: Snap, place: Path, engine: FakeEngine, size: tuple[int, int]) -> None:
+    queued(place)
+    prepare = showing(None, "runs", "place 3 of 3 in the queue, paused")
+    assert snap_compare(app_on(place, engine, START), terminal_size=size, run_before=prepare)

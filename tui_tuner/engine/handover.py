@@ -14,8 +14,8 @@ from pathlib import Path
 
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder
-from tui_tuner.runs.lock import holder
 from tui_tuner.runs.folder import QUEUE_FOLDER
+from tui_tuner.runs.lock import holder
 from tui_tuner.runs.queue import runner_place
 
 _LOOK = 0.05

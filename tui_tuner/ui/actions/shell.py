@@ -45,7 +45,7 @@ APP_ACTIONS: list[Action] = [
 SHELL_ACTIONS: list[Action] = [
     Action("home.quickstart", "q", "quickstart", "Quickstart",
            "Runs the whole loop on the embedded tiny model.", "Start", _HOME, footer=True),
-    Action("home.queue", "p", "queue", "Pause queue",
+    Action("home.queue", "p", "queue", "Queue on/off",
            "Pauses the queue, so that nothing more begins; the same key goes on.", "Queue", _HOME, footer=True),
     Action("train.pause", "space,p", "pause", "Pause",
            "Pauses between two steps; the same key goes on.", "Run", _TRAIN, footer=True),
@@ -84,7 +84,7 @@ SHELL_ACTIONS: list[Action] = [
     Action("runs.chat", "c", "chat", "Chat", "Talks to the run's result.", "Run", _RUNS, footer=True),
     Action("runs.reuse", "u", "reuse", "Use config",
            "Loads the run's configuration as the experiment to edit and start.", "Run", _RUNS, footer=True),
-    Action("runs.queue", "p", "queue", "Pause queue",
+    Action("runs.queue", "p", "queue", "Queue on/off",
            "Pauses the queue, so that nothing more begins; the same key goes on.", "Queue", _RUNS, footer=True),
     Action("runs.sooner", "minus,left_square_bracket", "sooner", "Sooner", "Moves the run up in the queue.", "Queue",
            _RUNS, footer=True),

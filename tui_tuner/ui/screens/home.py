@@ -121,12 +121,13 @@ class HomeScreen(WorkbenchScreen):
             return
         self._shown = version
         groups = [("Start", self._starts())]
-        if waiting := self._queue_entries({run.run: run for run in runs}):
+        waiting = self._queue_entries({run.run: run for run in runs})
+        if waiting:
             groups.append((f"Queue: {desk.told()}", waiting))
         if presets:
             groups.append(("Presets", {f"preset:{p.name}": self._preset_entry(p) for p in presets}))
-        if runs:
-            groups.append(("Recent runs", {f"run:{r.run}": self._run_entry(r) for r in runs[:RECENT]}))
+        if others := [run for run in runs if f"queue:{run.run}" not in waiting][:RECENT]:
+            groups.append(("Recent runs", {f"run:{run.run}": self._run_entry(run) for run in others}))
         self._entries = {key: entry for _, entries in groups for key, entry in entries.items()}
         options: list[Option | None] = []
         label_width = min(34, max(len(visible(e.label)) for e in self._entries.values()))

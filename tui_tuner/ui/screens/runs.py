@@ -197,8 +197,10 @@ class RunsScreen(WorkbenchScreen):
             return _NEXT.get(run.state, "")
         if run.state in ACTIVE[1:]:
             return f"{_NEXT[run.state]} · {desk.told()}"
-        waits = "p goes on with the queue" if desk.paused or desk.asks else "- + move it · x takes it out"
-        return f"place {place} of {desk.told()} · {waits}"
+        at = f"place {place} of {len(desk.entries)} in the queue"
+        if desk.paused or desk.asks:
+            return f"{at}, {'paused' if desk.paused else 'which asks'} · p goes on"
+        return f"{at} · - + move it · x takes it out"
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         run = self._current if self.is_mounted else None
@@ -214,6 +216,8 @@ class RunsScreen(WorkbenchScreen):
             return run is not None and not queued and run.state in (*RESUMABLE, RunState.QUEUED)
         if action == "sweep":
             return run is not None and bool(run.sweep)
+        if action in ("benchmark", "chat") and queued and run is not None and run.state is RunState.QUEUED:
+            return False  # there is no result yet, and the keys of the queue want the room
         if action in ("open", "benchmark", "chat", "reuse"):
             return run is not None
         return True
