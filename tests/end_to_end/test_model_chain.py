@@ -101,7 +101,7 @@ def trained(tuner: Tuner, here: Path, model: str, rows: Path, method: str) -> Pa
     return Path(document["run"])
 
 
-CHAINS = [("llama", "lora", 4), ("qwen3", "dora", 4), ("gemma2", "full", 0), (EMBEDDED, "lora", 4)]
+CHAINS = [("llama", "lora", 4), ("qwen3", "dora", 4), ("gemma2", "full", 0)]
 """A representative part of the matrix, one of each method, and a quantized and an unquantized base."""
 EVERY_CHAIN = [
     (name, method, bits)

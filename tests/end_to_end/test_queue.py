@@ -139,7 +139,7 @@ def test_wrong_usage_is_one_sentence(tuner: Tuner, arguments: list[str], what: s
     assert what in said.err and said.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.slow)])
 def test_the_runner_is_killed_again_and_again_and_no_run_is_lost_or_begun_twice(
     here: Path, workshop: Path, tuner: Tuner, seed: int
 ) -> None:

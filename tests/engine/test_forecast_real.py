@@ -75,7 +75,7 @@ def trained_peak(folder: RunFolder) -> int:
     [
         ("llama", {}, {}),
         ("phi3", {"targets": ["attention"], "layers": 2}, {"mode": "stock"}),
-        ("qwen2", {"rank": 16}, {"grad_checkpoint": True, "grad_accumulation": 2}),
+        pytest.param("qwen2", {"rank": 16}, {"grad_checkpoint": True, "grad_accumulation": 2}, marks=pytest.mark.slow),
         ("llama", {"method": "full"}, {"optimizer": "adamw"}),
     ],
 )

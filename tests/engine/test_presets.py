@@ -37,14 +37,17 @@ def test_every_recipe_is_there_and_says_what_it_is_for() -> None:
             assert heading in found[name].description, name
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", [RECIPES[1], *(pytest.param(name, marks=pytest.mark.slow) for name in RECIPES[::2])])
 def test_what_is_missing_is_named_model_and_data(name: str) -> None:
-    found = errors(name)
+    """In a process of its own: the Hub's library reads what it may do but once."""
+    running = process("check", name, "--json", cwd=ROOT)
+    out, told = running.communicate()
+    assert running.returncode == 1, told
+    found = [one["message"] for one in json.loads(out)["problems"] if one["severity"] == "error"]
     experiment, _ = load_preset(str(ROOT / "presets" / f"{name}.toml"))
     assert len(found) == 2, found
-    told = " ".join(found.values())
-    assert experiment.model.path in told
-    assert experiment.data.source.removeprefix("hf:") in told
+    assert experiment.model.path in " ".join(found)
+    assert experiment.data.source.removeprefix("hf:") in " ".join(found)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -58,7 +58,12 @@ def stock(config: Path, place: Path) -> RunView:
     return view
 
 
-@pytest.mark.parametrize("name", CASES)
+QUICK = list(CASES)[:1] + [name for name in CASES if name.startswith("dora")][:1]
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
+)
 def test_stock_mlx_lm_trains_to_the_same_losses(name: str, new_run: Callable[..., RunFolder], tmp_path: Path) -> None:
     import mlx.core as mx
 

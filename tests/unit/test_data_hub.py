@@ -126,6 +126,7 @@ def test_sets_on_the_hub(tmp_path: Path) -> None:
     assert one[0] == easy[0]
 
 
+@pytest.mark.slow  # the library tries again for half a minute
 def test_an_unreachable_hub_is_one_sentence(tmp_path: Path) -> None:
     (found,) = tried(tmp_path, "http://127.0.0.1:9", [{"source": "org/rows"}])
     assert found[0] == "data-unreachable"
