@@ -223,7 +223,7 @@ def at_random(seed: int, new_run: Callable[..., RunFolder]) -> None:
         raise
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_interruptions_at_random_moments(seed: int, new_run: Callable[..., RunFolder]) -> None:
     at_random(seed, new_run)
 
