@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from tests.support.models import make_model, make_rows, make_tokenizer
+from tui_tuner.chat.sampling import Sampling
+from tui_tuner.chat.voices import Voice
 from tui_tuner.config import Experiment, anchored
 from tui_tuner.data.chatforms import NAMES, RECORDED, suggestion, template_text
 from tui_tuner.data.formprobe import CALLS, form_of, put_template
@@ -319,13 +321,13 @@ def test_a_run_trains_answers_and_chats_in_one_form(
         template.write_text(GOOD)  # what a run trained with holds, whatever becomes of the file
         words = [{"role": "user", "content": "what is the fox?"}]
         model = str(folder_of("plain"))
-        tuned = ended(engine.submit(ChatTurn(model, run.adapters, words, 3)))
+        tuned = ended(engine.submit(ChatTurn(Voice(model, run.adapters), words, Sampling(max_tokens=3))))
         own = load_tokenizer(folder_of("plain"), text)
         length = len(own.apply_chat_template(words, add_generation_prompt=True))
         assert tuned.result.prompt_tokens == length
-        base = ended(engine.submit(ChatTurn(model, None, words, 3, chat_template="alpaca")))
+        base = ended(engine.submit(ChatTurn(Voice(model, template="alpaca"), words, Sampling(max_tokens=3))))
         assert base.result.prompt_tokens > length
-        lost = ended(engine.submit(ChatTurn(model, None, words, 3)))
+        lost = ended(engine.submit(ChatTurn(Voice(model), words, Sampling(max_tokens=3))))
         assert lost.error is not None and lost.error.code == "no-chat-template"
     finally:
         assert engine.shutdown(60)

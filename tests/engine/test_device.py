@@ -10,6 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tui_tuner.chat.sampling import Sampling
+from tui_tuner.chat.voices import Voice
 from tui_tuner.engine.adviser import Adviser
 from tui_tuner.engine.requests import ChatTurn
 from tui_tuner.models import device as device_module
@@ -167,7 +169,7 @@ def test_a_chat_is_wired_too(tiny_model: Path, monkeypatch: pytest.MonkeyPatch) 
     from tui_tuner.engine.worker import _Performer
 
     device = Device(monkeypatch, MAC)
-    turn = ChatTurn(str(tiny_model), None, [{"role": "user", "content": "what"}], max_tokens=2)
+    turn = ChatTurn(Voice(str(tiny_model)), [{"role": "user", "content": "what"}], Sampling(max_tokens=2))
     reply = _Performer(DataDesk())(JobHandle(1, turn))
     assert reply.tokens <= 2
     assert device.calls[0] == ("wired", 16 * GB)

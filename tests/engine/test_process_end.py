@@ -22,6 +22,8 @@ pytestmark = pytest.mark.mlx
 TRAIN_AND_CHAT = """
 import sys
 from pathlib import Path
+from tui_tuner.chat.sampling import Sampling
+from tui_tuner.chat.voices import Voice
 from tui_tuner.config import load_experiment
 from tui_tuner.engine.requests import ChatTurn, PreviewData, RunExperiment
 from tui_tuner.engine.worker import LocalEngine
@@ -32,7 +34,8 @@ engine.start()
 look = engine.submit(PreviewData(load_experiment(Path(sys.argv[1]) / "config.toml")))
 assert look.finished.wait(300) and look.error is None, look.error
 run = engine.submit(RunExperiment(Path(sys.argv[1])))
-talk = engine.submit(ChatTurn(sys.argv[2], Path(sys.argv[1]) / "adapters", [{"role": "user", "content": "who?"}], 8))
+voice = Voice(sys.argv[2], Path(sys.argv[1]) / "adapters")
+talk = engine.submit(ChatTurn(voice, [{"role": "user", "content": "who?"}], Sampling(max_tokens=8)))
 assert run.finished.wait(300) and talk.finished.wait(300)
 assert run.error is None and talk.error is None, (run.error, talk.error)
 assert engine.shutdown(60)

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from tests.support.exactness import Watch, events, run_watched, same, weights
+from tui_tuner.chat.sampling import Sampling
+from tui_tuner.chat.voices import Voice
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.protocol import JobStatus
 from tui_tuner.engine.requests import ChatTurn, RunExperiment
@@ -294,7 +296,9 @@ def test_one_can_chat_with_the_model_while_it_trains(
         if type == "train" and fields["step"] == 4:
             for adapter in (None, visited.adapters):
                 turn = ChatTurn(
-                    str(tiny_model), adapter, [{"role": "user", "content": "who?"}], max_tokens=5, temperature=1.0
+                    Voice(str(tiny_model), adapter),
+                    [{"role": "user", "content": "who?"}],
+                    Sampling(max_tokens=5, temperature=1.0),
                 )
                 chats.append(engine.submit(turn))
         return event

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tui_tuner.chat.sampling import Sampling
+from tui_tuner.chat.voices import Voice
 from tui_tuner.config import Experiment
 from tui_tuner.engine import worker
 from tui_tuner.engine.protocol import JobHandle, JobStatus
@@ -146,7 +148,7 @@ def test_a_failing_job_leaves_the_worker_alive_and_the_terminal_alone(
 def test_a_queued_job_that_is_stopped_ends_at_once(tasks: None, engine: LocalEngine) -> None:
     first: Any = Task()
     running = engine.submit(first)
-    turn = ChatTurn("model", None, [])
+    turn = ChatTurn(Voice("model"), [])
     queued, last = engine.submit(turn), engine.submit(open_task())
     assert first.begun.wait(PATIENCE)
     queued.control.stop()
@@ -242,7 +244,7 @@ def test_an_engine_that_never_began_shuts_down() -> None:
 
 def chat(model: Path, adapter: Path | None = None, **options: Any) -> ChatTurn:
     options.setdefault("max_tokens", 8)
-    return ChatTurn(str(model), adapter, [{"role": "user", "content": "what is the fox?"}], **options)
+    return ChatTurn(Voice(str(model), adapter), [{"role": "user", "content": "what is the fox?"}], Sampling(**options))
 
 
 @pytest.mark.mlx
@@ -287,11 +289,11 @@ def test_a_chat_that_is_stopped_keeps_what_it_said(engine: LocalEngine, tiny_mod
 def test_a_chat_never_outgrows_the_context(engine: LocalEngine, tiny_model: Path) -> None:
     """The tiny model's context holds 512 tokens."""
     words = " ".join(["fox"] * 480)
-    long = ChatTurn(str(tiny_model), None, [{"role": "user", "content": words}], max_tokens=400)
+    long = ChatTurn(Voice(str(tiny_model)), [{"role": "user", "content": words}], Sampling(max_tokens=400))
     handle = engine.submit(long)
     assert ended(handle) is JobStatus.DONE
     assert handle.result.prompt_tokens + handle.result.tokens <= 512
-    too_long = ChatTurn(str(tiny_model), None, [{"role": "user", "content": words * 3}])
+    too_long = ChatTurn(Voice(str(tiny_model)), [{"role": "user", "content": words * 3}])
     refused = engine.submit(too_long)
     assert ended(refused) is JobStatus.FAILED
     assert refused.error is not None and refused.error.code == "context-full"

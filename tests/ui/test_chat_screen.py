@@ -26,6 +26,8 @@ from tests.ui.workshop import (
     with_adapter,
     with_config,
 )
+from tui_tuner.chat.conversation import AnswerState
+from tui_tuner.chat.voices import Voice
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import ChatTurn, RunExperiment
 from tui_tuner.engine.results import ChatReply
@@ -33,7 +35,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.paths import resolve_model
 from tui_tuner.ui.app import TunerApp
 from tui_tuner.ui.widgets.chat_input import ChatInput
-from tui_tuner.ui.widgets.chat_session import AnswerState, ChatSession, Voice
+from tui_tuner.ui.widgets.chat_session import ChatSession
 
 __all__ = ["place"]
 
@@ -84,7 +86,7 @@ def test_a_failed_answer_keeps_its_text_and_is_not_remembered() -> None:
     engine.end(turns(engine)[0], error=TunerError("out of memory", fix="ask for less"))
     session.poll()
     assert (answer.state, answer.text, answer.problem) == (AnswerState.FAILED, "half", "out of memory; ask for less.")
-    assert len(session.messages(BASE, "two")) == 1
+    assert len(session.conversation.messages(BASE, "two")) == 1
 
 
 def test_nothing_is_asked_twice_at_a_time_nor_without_words() -> None:
@@ -124,7 +126,7 @@ async def test_an_answer_streams_and_ends_with_its_figures(drive: Drive, engine:
         await pilot.press(*"Who won?", "enter")
         handle = turns(engine)[0]
         request = handle.request
-        assert request.model == resolve_model("embedded:phi3-tiny", None) and request.adapter is None
+        assert request.voice.model == resolve_model("embedded:phi3-tiny", None) and request.voice.adapter is None
         assert request.messages == [{"role": "user", "content": "Who won?"}]
         assert field(app).text == ""
         await until(pilot, lambda: "reading the prompt" in shown(app))
@@ -206,14 +208,14 @@ async def test_base_adapter_and_both(drive: Drive, engine: FakeEngine, build: Bu
     async with drive() as (app, pilot):
         await open_mode(pilot, "chat", run=run)
         await pilot.press("a", "enter")
-        assert turns(engine)[0].request.adapter == run.folder.adapters
+        assert turns(engine)[0].request.voice.adapter == run.folder.adapters
         engine.end(turns(engine)[0], reply("tuned"))
         await pilot.press("ctrl+t", "b", "enter")
-        assert turns(engine)[1].request.adapter is None
+        assert turns(engine)[1].request.voice.adapter is None
         engine.end(turns(engine)[1], reply("plain"))
         await until(pilot, lambda: "plain" in shown(app))
         await pilot.press("ctrl+o", "c", "enter")
-        assert [handle.request.adapter for handle in turns(engine)[2:]] == [None, run.folder.adapters]
+        assert [handle.request.voice.adapter for handle in turns(engine)[2:]] == [None, run.folder.adapters]
         engine.end(turns(engine)[2], reply("plain again"))
         engine.end(turns(engine)[3], reply("tuned again"))
         await until(pilot, lambda: "plain again" in shown(app) and "tuned again" in shown(app))

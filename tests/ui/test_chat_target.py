@@ -15,7 +15,7 @@ from tui_tuner.ui.state import ChatTarget
 
 def asked(engine: FakeEngine) -> list[tuple[str, Path | None]]:
     requests = [handle.request for handle in engine.handles()]
-    return [(request.model, request.adapter) for request in requests if isinstance(request, ChatTurn)]
+    return [(request.voice.model, request.voice.adapter) for request in requests if isinstance(request, ChatTurn)]
 
 
 async def test_it_opens_on_the_chat_and_asks_whom_it_was_told(drive: Drive, engine: FakeEngine) -> None:
@@ -48,7 +48,7 @@ async def test_it_asks_in_the_way_that_was_wanted(drive: Drive, engine: FakeEngi
         )
         await pilot.press(*"Hi", "enter")
         (request,) = [handle.request for handle in engine.handles()]
-        assert (request.max_tokens, request.temperature, request.seed) == (7, 0.5, 3)
+        assert (request.sampling.max_tokens, request.sampling.temperature, request.sampling.seed) == (7, 0.5, 3)
         assert request.messages == [{"role": "system", "content": "Be short."}, {"role": "user", "content": "Hi"}]
 
 

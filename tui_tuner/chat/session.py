@@ -9,24 +9,13 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
+from tui_tuner.chat.reply import ChatReply
+from tui_tuner.chat.sampling import Sampling
 from tui_tuner.data.examples import conversation_tokens
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.control import JobControl
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A finished or stopped answer; `finish` is stop, length or stopped. Times in seconds."""
-
-    text: str
-    prompt_tokens: int
-    tokens: int
-    tokens_per_second: float
-    finish: str
-    time_to_first_token: float
 
 
 def answer(
@@ -34,16 +23,11 @@ def answer(
     tokenizer: Any,
     messages: list[dict[str, str]],
     *,
-    max_tokens: int,
-    temperature: float,
-    seed: int,
+    sampling: Sampling,
     write: Callable[[str], None],
     control: JobControl,
-) -> Reply:
+) -> ChatReply:
     """Streams the assistant's turn into `write`; a stop keeps what was said.
-
-    Args:
-        temperature: 0 is greedy; otherwise tokens are sampled with a generator seeded by `seed`.
 
     Raises:
         TunerError: when the template refuses the conversation or it is longer than the model's context.
@@ -54,11 +38,13 @@ def answer(
 
     started = time.perf_counter()
     prompt = conversation_tokens(messages, tokenizer)
-    max_tokens = min(max_tokens, _room(model, len(prompt)))
-    mx.random.seed(seed)
+    max_tokens = min(sampling.max_tokens, _room(model, len(prompt)))
+    mx.random.seed(sampling.seed)
     parts: list[str] = []
     count, rate, first, finish = 0, 0.0, 0.0, "stop"
-    stream = stream_generate(model, tokenizer, prompt, max_tokens=max_tokens, sampler=make_sampler(temp=temperature))
+    stream = stream_generate(
+        model, tokenizer, prompt, max_tokens=max_tokens, sampler=make_sampler(temp=sampling.temperature)
+    )
     with contextlib.closing(stream):
         for response in stream:
             if not count:
@@ -75,7 +61,7 @@ def answer(
             if control.stop_requested:
                 finish = "stopped"
                 break
-    return Reply("".join(parts), len(prompt), count, rate, finish, first)
+    return ChatReply("".join(parts), len(prompt), count, rate, finish, first)
 
 
 def _room(model: Any, prompt: int) -> int:

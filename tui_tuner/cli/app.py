@@ -271,17 +271,15 @@ def chat(
         return _open_chat(ChatTarget(model, adapter, system or "", max_tokens, temperature, seed, chat_template), json)
     text = sys.stdin.read() if prompt == "-" else prompt
     messages = ([{"role": "system", "content": system}] if system else []) + [{"role": "user", "content": text}]
+    from tui_tuner.chat.sampling import Sampling
+    from tui_tuner.chat.voices import Voice
     from tui_tuner.cli.headless import perform
     from tui_tuner.engine.requests import ChatTurn
 
     request = ChatTurn(
-        model,
-        adapter,
+        Voice(model, adapter, template=chat_template),
         messages,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        seed=seed,
-        chat_template=chat_template,
+        Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),
     )
     with opened(json=json, debug=debug) as output:
         show = (lambda: None) if json else _streaming(output, request.sink.take)

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from tui_tuner.chat.sampling import GREEDY, Sampling
+from tui_tuner.chat.voices import Voice
 from tui_tuner.engine.forecast_requests import ForecastQuestion, MeasureForecast
 from tui_tuner.engine.hub_requests import HubRequest
 from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
@@ -180,21 +182,14 @@ class ChatTurn:
     """One answer to a conversation, streamed into `sink`. Result: `ChatReply`.
 
     Attributes:
-        model: a model folder or hub name, as in the configuration.
-        adapter: an adapter folder, or None for the base alone.
+        voice: who answers.
         messages: the conversation so far, the last one the user's: dicts of `role` and `content`.
-        temperature: 0 is greedy.
-        chat_template: as `model.chat_template` has it; a template that lies beside the adapter comes before it.
     """
 
-    model: str
-    adapter: Path | None
+    voice: Voice
     messages: list[dict[str, str]]
-    max_tokens: int = 256
-    temperature: float = 0.0
-    seed: int = 0
+    sampling: Sampling = GREEDY
     sink: TokenSink = field(default_factory=TokenSink)
-    chat_template: str = "auto"
     lane: ClassVar[Lane] = "mlx"
 
     @property

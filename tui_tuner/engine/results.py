@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from tui_tuner.chat.reply import ChatReply
 from tui_tuner.data.preview import DataPreview, PreviewRow
 from tui_tuner.models.facts import ListedModel, ModelFacts, Offers
 from tui_tuner.models.inspect import Inspection
@@ -37,38 +38,6 @@ class ModelDetails:
     inspection: Inspection
     variants: list[dict[str, Any]]
     offers: Offers
-
-
-@dataclass(frozen=True)
-class ChatReply:
-    """One finished (or stopped) answer.
-
-    Attributes:
-        text: the answer as decoded so far, without the stop token.
-        prompt_tokens: tokens of the rendered conversation.
-        tokens: tokens generated, the stop token not counted.
-        tokens_per_second: generation speed without the prompt's processing.
-        finish: why it ended: `stop` (the model ended its turn), `length` (the token cap), `stopped` (asked to stop).
-        time_to_first_token: seconds from the request's start in the worker to the first token.
-    """
-
-    text: str
-    prompt_tokens: int
-    tokens: int
-    tokens_per_second: float
-    finish: str
-    time_to_first_token: float
-
-    def as_json(self) -> dict[str, Any]:
-        """The document that `chat --prompt --json` prints."""
-        return {
-            "text": self.text,
-            "prompt_tokens": self.prompt_tokens,
-            "tokens": self.tokens,
-            "tokens_per_second": self.tokens_per_second,
-            "finish": self.finish,
-            "time_to_first_token": self.time_to_first_token,
-        }
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,7 @@ class LocalEngine:
             if not isinstance(request, ChatTurn):
                 return
         try:
-            same = locate(request.model) == live.base.path
+            same = locate(request.voice.model) == live.base.path
         except TunerError:
             same = False
         if same:
@@ -351,9 +351,11 @@ class _Performer:
         from tui_tuner.engine.chat_form import form_of_chat
         from tui_tuner.models.device import working_memory
 
-        base = self._models().base(request.model, template=form_of_chat(request.chat_template, request.adapter))
+        base = self._models().base(
+            request.voice.model, template=form_of_chat(request.voice.template, request.voice.adapter)
+        )
         with working_memory():
-            return _answer(handle, request, base, self._models().with_adapter(base, request.adapter))
+            return _answer(handle, request, base, self._models().with_adapter(base, request.voice.adapter))
 
 
 def _tree(live: Any, adapter: Path | None) -> Any:
@@ -372,28 +374,18 @@ def _guest(handle: JobHandle, request: ChatTurn, live: Any) -> ChatReply:
     from tui_tuner.engine.chat_form import form_of_chat
     from tui_tuner.models.load import in_form
 
-    base = in_form(live.base, form_of_chat(request.chat_template, request.adapter))
-    return _answer(handle, request, base, _tree(live, request.adapter))
+    base = in_form(live.base, form_of_chat(request.voice.template, request.voice.adapter))
+    return _answer(handle, request, base, _tree(live, request.voice.adapter))
 
 
 def _answer(handle: JobHandle, request: ChatTurn, base: Any, model: Any) -> ChatReply:
     from tui_tuner.chat.session import answer
 
-    reply = answer(
+    return answer(
         model,
         base.tokenizer,
         request.messages,
-        max_tokens=request.max_tokens,
-        temperature=request.temperature,
-        seed=request.seed,
+        sampling=request.sampling,
         write=request.sink.write,
         control=handle.control,
-    )
-    return ChatReply(
-        reply.text,
-        reply.prompt_tokens,
-        reply.tokens,
-        reply.tokens_per_second,
-        reply.finish,
-        reply.time_to_first_token,
     )

@@ -12,6 +12,8 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static, TextArea
 
+from tui_tuner.chat.sampling import MAX_TOKENS, Sampling
+from tui_tuner.chat.voices import Voice
 from tui_tuner.config.reading import CHAT_TEMPLATES
 from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.errors import TunerError
@@ -24,14 +26,12 @@ from tui_tuner.ui.state import ChatTarget
 from tui_tuner.ui.text import clip, clip_middle, visible
 from tui_tuner.ui.widgets.chat_input import ChatInput
 from tui_tuner.ui.widgets.chat_log import ChatLog
-from tui_tuner.ui.widgets.chat_session import ChatSession, Voice
+from tui_tuner.ui.widgets.chat_session import ChatSession
 from tui_tuner.ui.widgets.config_subject import Subject, Subjects
 from tui_tuner.ui.widgets.data_pane import lines, wrap
 
 RATE = 15.0
 """Looks into the sink per second while an answer is on its way."""
-
-MAX_TOKENS = 256
 
 
 class ChatScreen(WorkbenchScreen):
@@ -94,9 +94,8 @@ class ChatScreen(WorkbenchScreen):
             tokens = self._subject.experiment.evaluation.max_tokens if self._subject is not None else 0
             target = ChatTarget("", max_tokens=max(MAX_TOKENS, tokens))
         self._session.system = target.system
-        exchange = self._session.ask(
-            event.text, voices, max_tokens=target.max_tokens, temperature=target.temperature, seed=target.seed
-        )
+        sampling = Sampling(temperature=target.temperature, max_tokens=target.max_tokens, seed=target.seed)
+        exchange = self._session.ask(event.text, voices, sampling)
         self._input.text = ""
         self.query_one(ChatLog).add(exchange, self._waiting)
         if self._timer is not None:

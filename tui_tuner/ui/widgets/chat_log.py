@@ -12,10 +12,10 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_tuner.engine.results import ChatReply
+from tui_tuner.chat.conversation import Answer, AnswerState, Exchange
+from tui_tuner.chat.reply import ChatReply
 from tui_tuner.ui.format import count
 from tui_tuner.ui.text import visible
-from tui_tuner.ui.widgets.chat_session import Answer, AnswerState, Exchange
 
 
 def figures(reply: ChatReply) -> str:

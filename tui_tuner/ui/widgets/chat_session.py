@@ -6,68 +6,16 @@ stopped or failed keeps its text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
-from pathlib import Path
+import time
+from dataclasses import dataclass
 
+from tui_tuner.chat.conversation import Answer, AnswerState, Conversation, Exchange
+from tui_tuner.chat.sampling import Sampling
+from tui_tuner.chat.voices import Voice
 from tui_tuner.engine.protocol import Engine, JobHandle, JobStatus
 from tui_tuner.engine.requests import ChatTurn
 from tui_tuner.engine.results import ChatReply, TokenSink
 from tui_tuner.errors import TunerError
-
-
-class AnswerState(StrEnum):
-    """How far an answer is."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    DONE = "done"
-    STOPPED = "stopped"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Voice:
-    """Who answers: a model, alone or with an adapter.
-
-    Attributes:
-        model: the model's folder or hub name.
-        adapter: the adapter's folder, or None for the base.
-        label: what the answer is headed by.
-        template: as `model.chat_template` has it.
-    """
-
-    model: str
-    adapter: Path | None
-    label: str
-    template: str = "auto"
-
-    @property
-    def name(self) -> str:
-        return "base" if self.adapter is None else "adapter"
-
-
-@dataclass(eq=False)
-class Answer:
-    """One answer, as far as it has come."""
-
-    voice: Voice
-    text: str = ""
-    state: AnswerState = AnswerState.WAITING
-    reply: ChatReply | None = None
-    problem: str = ""
-
-    @property
-    def ended(self) -> bool:
-        return self.state in (AnswerState.DONE, AnswerState.STOPPED, AnswerState.FAILED)
-
-
-@dataclass(eq=False)
-class Exchange:
-    """A question and the answers to it, one per voice asked."""
-
-    question: str
-    answers: list[Answer] = field(default_factory=list)
 
 
 @dataclass
@@ -78,42 +26,35 @@ class _Pending:
 
 
 class ChatSession:
-    """A conversation with one or two voices.
+    """A conversation with one or more voices.
 
     Args:
         engine: answers `ChatTurn` requests.
 
     Attributes:
-        exchanges: what was said, oldest first.
-        memory: whether a voice is told what it was asked and answered before.
+        conversation: what was said.
+        memory: whether a voice is told what was asked and answered before.
         system: a system message before what a voice is sent; empty for none.
     """
 
     def __init__(self, engine: Engine, *, memory: bool = True) -> None:
-        self.exchanges: list[Exchange] = []
+        self.conversation = Conversation()
         self.memory = memory
         self.system = ""
         self._engine = engine
         self._pending: list[_Pending] = []
 
     @property
+    def exchanges(self) -> list[Exchange]:
+        """What was said on the present branch, oldest first."""
+        return self.conversation.path()
+
+    @property
     def busy(self) -> bool:
         """Whether an answer is still to come."""
         return bool(self._pending)
 
-    def messages(self, voice: Voice, question: str) -> list[dict[str, str]]:
-        """What `voice` is sent: with memory, its own earlier questions and answers too (those that have words)."""
-        out: list[dict[str, str]] = [{"role": "system", "content": self.system}] if self.system else []
-        for exchange in self.exchanges if self.memory else []:
-            for answer in exchange.answers:
-                if answer.voice == voice and answer.text.strip() and answer.state is not AnswerState.FAILED:
-                    out.append({"role": "user", "content": exchange.question})
-                    out.append({"role": "assistant", "content": answer.text})
-        return [*out, {"role": "user", "content": question}]
-
-    def ask(
-        self, question: str, voices: list[Voice], *, max_tokens: int = 256, temperature: float = 0.0, seed: int = 0
-    ) -> Exchange:
+    def ask(self, question: str, voices: list[Voice], sampling: Sampling | None = None) -> Exchange:
         """Asks every voice in turn; the answers come by polling.
 
         Raises:
@@ -123,25 +64,23 @@ class ChatSession:
             raise TunerError("an answer is still on its way", code="chat-busy", fix="wait for it or stop it")
         if not question.strip():
             raise TunerError("there is no question", code="no-question", fix="type one first")
-        exchange = Exchange(question)
-        turns = [
-            ChatTurn(
-                voice.model,
-                voice.adapter,
-                self.messages(voice, question),
-                max_tokens,
-                temperature,
-                seed,
-                TokenSink(),
-                voice.template,
+        talk, sampling = self.conversation, sampling or Sampling()
+        sent = [talk.messages(voice, question, system=self.system, memory=self.memory) for voice in voices]
+        exchange = talk.add(
+            Exchange(
+                talk.next_number,
+                talk.at,
+                question,
+                [Answer(voice) for voice in voices],
+                self.system,
+                sampling,
+                self.memory,
+                asked=time.time(),
             )
-            for voice in voices
-        ]
-        for voice, turn in zip(voices, turns, strict=True):
-            answer = Answer(voice)
-            exchange.answers.append(answer)
+        )
+        for answer, messages in zip(exchange.answers, sent, strict=True):
+            turn = ChatTurn(answer.voice, messages, sampling)
             self._pending.append(_Pending(answer, self._engine.submit(turn), turn.sink))
-        self.exchanges.append(exchange)
         return exchange
 
     def poll(self) -> list[Answer]:
@@ -170,7 +109,7 @@ class ChatSession:
         """Stops, and forgets everything."""
         self.stop()
         self._pending.clear()
-        self.exchanges.clear()
+        self.conversation = Conversation()
 
     @staticmethod
     def _settle(pending: _Pending) -> None:
