@@ -112,9 +112,9 @@ def test_too_few_rows_to_divide_are_looked_at_all_the_same(tmp_path: Path) -> No
 def test_a_preflight_names_what_would_fail(tmp_path: Path) -> None:
     good = experiment(jsonl(tmp_path / "rows.jsonl", rows(60)))
     fine = preflight(good)
-    assert fine.ok and fine.disk is not None and fine.disk > 0
+    assert fine.ok and fine.forecast is not None and fine.forecast.disk.total > 0
     forecast = fine.as_json()["forecast"]
-    assert forecast["disk"] == fine.disk
+    assert forecast["disk"] == fine.forecast.disk.total
     assert fine.data is not None
     tokens = fine.data.tokens
     assert (forecast["steps"], forecast["epochs"]) == (100, 100 / tokens["steps_per_epoch"])

@@ -203,8 +203,11 @@ def test_check_tells_of_memory_and_time(
 ) -> None:
     preset = new_run(**sections(tiny_model, tiny_rows)).config
     forecast = tuner("check", preset, "--json").document["forecast"]
-    assert forecast["peak_memory"] > 0 and forecast["seconds"] > 0 and forecast["disk"] > 0
+    assert forecast["peak_memory"] > 0 and forecast["seconds"] > 0
+    assert forecast["disk"] == tuner("forecast", preset, "--json").document["disk"] > 0
     assert forecast["seconds_low"] < forecast["seconds"] < forecast["seconds_high"] and forecast["fits"] == "fits"
     monkeypatch.setattr("tui_tuner.engine.forecasting.usable_memory", lambda: 100_000)
     found = tuner("check", preset, "--json").document
-    assert found["ok"] and "does-not-fit" in [problem["code"] for problem in found["problems"]]
+    assert found["ok"]
+    (told,) = (problem for problem in found["problems"] if problem["code"] == "does-not-fit")
+    assert "a job can have 0.1 MB" in told["message"] and "--fit" in told["fix"]

@@ -33,7 +33,7 @@ from tui_tuner.models.quantize import Plan, apply, changes
 from tui_tuner.models.scheme import scheme_of
 from tui_tuner.models.staging import claimed
 from tui_tuner.models.variants import Variant, known_variants, remember
-from tui_tuner.models.write import check_space, check_target, write_model
+from tui_tuner.models.write import check_own_code, check_space, check_target, write_model
 from tui_tuner.runs.control import JobControl
 
 _SEED = 0
@@ -69,6 +69,7 @@ def _planned(request: ConvertModel) -> tuple[Path | None, Path, Any, Plan]:
     )
     folder = locate(request.model)
     config = check_folder(folder)
+    check_own_code(folder, config)  # now, and not when hours of work are to be written
     target = None if request.target is None else check_target(request.target, force=request.force, source=folder)
     tree = skeleton(folder)
     made = plan_learned(tree, config, scheme)

@@ -19,6 +19,7 @@ from tui_tuner.data.chatforms import template_text
 from tui_tuner.data.draft import draft
 from tui_tuner.data.examples import Example, prompt_tokens, tokenise
 from tui_tuner.data.prepare import Row, prepared_of, row_kind
+from tui_tuner.engine.consent import allow_code
 from tui_tuner.engine.forecast_requests import ForecastQuestion, MeasureForecast
 from tui_tuner.engine.forecasting import answer_forecast, answers_besides, shape_for
 from tui_tuner.engine.modelshelves import usable_memory
@@ -85,6 +86,7 @@ def measure_forecast(request: MeasureForecast, control: JobControl, shelf: Model
     """
     ready()  # before anything touches mlx, which keeps the BLAS it finds first
     experiment, base = request.experiment, request.base
+    allow_code(experiment)
     shape, tell = shape_for(experiment, base), request.progress
     tell("reading the rows", 0, 1)
     with working_memory():

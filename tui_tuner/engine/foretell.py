@@ -20,7 +20,7 @@ from tui_tuner.models.shape import shape_of
 from tui_tuner.runs.control import JobControl
 from tui_tuner.runs.progress import Emit
 from tui_tuner.training.forecast.cost import training_work
-from tui_tuner.training.forecast.forecast import Forecast, forecast_run, gigabytes
+from tui_tuner.training.forecast.forecast import HOW_TO_FIT, Forecast, forecast_run
 from tui_tuner.training.forecast.speed import measured_speed
 from tui_tuner.training.forecast.workload import lengths_from, workload
 from tui_tuner.training.parts import Order
@@ -55,7 +55,7 @@ def foretell(
     if found is None:
         return
     if found.fits == "too large":
-        emit("log", level="warning", text=too_large(found))
+        emit("log", level="warning", text=f"{found.too_large()}; {HOW_TO_FIT}")
     if found.span is not None and found.span.seconds >= LONG:
         emit(
             "forecast",
@@ -67,14 +67,6 @@ def foretell(
             disk=found.disk.total,
             measured=found.measured,
         )
-
-
-def too_large(found: Forecast) -> str:
-    """A warning about memory, in a sentence."""
-    return (
-        f"it will take about {gigabytes(found.peak)} of memory and a job can have {gigabytes(found.usable)} on this "
-        "machine, so that it may fail or swap; `tui-tuner forecast PRESET --fit` shows what makes it fit"
-    )
 
 
 def _forecast(

@@ -164,6 +164,7 @@ class _Pipeline:
         note_ranks(self._folder, self._place.size, self._place.backend)
         with self._stage("check"):
             self._ranks = connect(self._place)
+            allow_code(experiment)  # before anything looks into the model's folder
             experiment = self._with_fewer_bits(experiment)
             base, untrained = self._check(experiment, begun=snapshot is not None)
         with self._stage("data"):
@@ -227,7 +228,6 @@ class _Pipeline:
         Returns:
             The base, and the model that training begins with.
         """
-        allow_code(experiment)
         with watching(logged(self._emit, self._control.check)):
             place = locate(experiment.model.path, read_base(self._folder))
         self._emit("log", level="info", text=f"mlx computes on {backend()}")

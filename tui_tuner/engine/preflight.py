@@ -23,7 +23,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.models.adapters import Attached, attach
 from tui_tuner.models.folder import locate
 from tui_tuner.models.load import skeleton
-from tui_tuner.training.forecast.forecast import Forecast, gigabytes
+from tui_tuner.training.forecast.forecast import HOW_TO_FIT, Forecast
 
 
 @dataclass
@@ -35,14 +35,12 @@ class Preflight:
         data: the data set, None when it could not be read.
         training: what follows from rows and settings alone: `steps`, `epochs`, `tokens` that the loss looks at in all
             of them, `padding` (share of what is computed), `truncated` rows; empty when the data could not be read.
-        disk: bytes that the run will write at most, for its checkpoints; None when the model could not be read.
-        forecast: memory and time in closed form; None when the model could not be read.
+        forecast: memory, time and disk in closed form; None when the model could not be read.
     """
 
     problems: list[Problem] = field(default_factory=list)
     data: DataFacts | None = None
     training: dict[str, Any] = field(default_factory=dict)
-    disk: int | None = None
     forecast: Forecast | None = None
 
     @property
@@ -55,7 +53,7 @@ class Preflight:
         return {
             "ok": self.ok,
             "problems": [problem.as_json() for problem in self.problems],
-            "forecast": {**_expected(self.forecast), **self.training, "disk": self.disk},
+            "forecast": {**_expected(self.forecast), **self.training},
         }
 
 
@@ -65,7 +63,7 @@ def preflight(
     """Looks whether an experiment can run. Nothing in here raises for what a person can mend."""
     found, attached = Preflight(), None
     try:
-        found.disk, attached = _model(experiment, base)
+        attached = _attached(experiment, base)
     except TunerError as error:
         found.problems.append(as_problem(error))
     try:
@@ -81,12 +79,22 @@ def preflight(
     for hint in advise(experiment, known(experiment, attached, found.data)):
         if not (hint.code == "masking-texts" and "mask-text" in told):
             found.problems.append(Problem(hint.code, hint.severity, 1, hint.text, hint.fix))
-    if found.disk is not None:
-        found.forecast = closed_form(experiment, base, found.data)
-        if found.forecast.fits == "too large":
-            fix = "tui-tuner forecast PRESET --fit shows what makes it fit"
-            found.problems.append(Problem("does-not-fit", "warning", 1, _too_large(found.forecast), fix))
+    if attached is not None:
+        found.forecast = _forecast(experiment, base, found)
     return found
+
+
+def _forecast(experiment: Experiment, base: Path | None, found: Preflight) -> Forecast | None:
+    """The closed form; what it has to object is put to the problems, and so is why there is none."""
+    try:
+        told = closed_form(experiment, base, found.data)
+    except TunerError as error:
+        if not any(error.code == problem.code for problem in found.problems):
+            found.problems.append(as_problem(error))
+        return None
+    if told.fits == "too large":
+        found.problems.append(Problem("does-not-fit", "warning", 1, told.too_large(), HOW_TO_FIT))
+    return told
 
 
 def known(experiment: Experiment, attached: Attached | None, data: DataFacts | None) -> Known:
@@ -118,14 +126,9 @@ def _source(experiment: Experiment, base: Path | None) -> list[Problem]:
     return []
 
 
-def _too_large(found: Forecast) -> str:
-    needed, usable = gigabytes(found.peak), gigabytes(found.usable)
-    return f"the run takes about {needed} of memory, and a job can have {usable} on this machine"
-
-
 def _expected(found: Forecast | None) -> dict[str, Any]:
-    """What the document of `check` tells of memory and time."""
-    names = ("peak_memory", "usable_memory", "fits", "seconds", "seconds_low", "seconds_high", "measured")
+    """What the document of `check` tells of memory, time and disk."""
+    names = ("peak_memory", "usable_memory", "fits", "seconds", "seconds_low", "seconds_high", "measured", "disk")
     told = found.as_json() if found is not None else {}
     return {name: told.get(name) for name in names}
 
@@ -158,20 +161,16 @@ def as_problem(error: TunerError) -> Problem:
     return Problem(error.code, "error", 1, message, error.fix)
 
 
-def _model(experiment: Experiment, base: Path | None) -> tuple[int, Attached]:
-    """Bytes of what will be kept, checkpoints and a quantized base, and what the adapter would train.
+def _attached(experiment: Experiment, base: Path | None) -> Attached:
+    """What the adapter would train.
 
     Raises:
-        TunerError: the model's folder is faulty, its architecture unknown, or the adapter does not fit.
+        TunerError: the model's folder is faulty, its architecture unknown, it cannot be quantized as asked, or the
+            adapter does not fit.
     """
     allow_code(experiment)
-    tree = skeleton(locate(experiment.model.path, base))
-    quantized = planned(tree, experiment).bytes_after if experiment.model.bits else 0
-    attached = attach(tree, experiment.adapter)
-    from mlx.utils import tree_flatten
-
-    trained = sum(int(array.nbytes) for _, array in tree_flatten(tree.trainable_parameters()))
-    train = experiment.train
-    states = {"sgd": 1, "adafactor": 1, "muon": 1}.get(train.optimizer, 2)
-    # Each checkpoint holds the weights twice (for stock tools and for resuming), and the optimizer's state.
-    return quantized + (train.keep_checkpoints + 1) * trained * (2 + states), attached
+    source = locate(experiment.model.path, base)
+    tree = skeleton(source)
+    if experiment.model.bits:
+        planned(source, tree, experiment)
+    return attach(tree, experiment.adapter)

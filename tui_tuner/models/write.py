@@ -80,6 +80,22 @@ def check_space(target: Path, size: int) -> None:
         )
 
 
+def check_own_code(source: Path, config: dict[str, Any]) -> None:
+    """Refuses a model whose copy would need code of its own, which is never copied.
+
+    Raises:
+        TunerError: code "model-remote-code".
+    """
+    code = remote_code(source, config)
+    if code is not None and (code.of_model or code.of_tokenizer):
+        raise TunerError(
+            "a model that needs code of its own is not written anew: the copy would not load without it",
+            code="model-remote-code",
+            where=str(source),
+            fix="take a model of an architecture that mlx-lm knows",
+        )
+
+
 def write_model(
     target: Path,
     source: Path,
@@ -107,13 +123,7 @@ def write_model(
     from mlx_lm.utils import save_config, save_model
 
     target = check_target(target, force=force, source=source)
-    if (code := remote_code(source, config)) is not None and (code.of_model or code.of_tokenizer):
-        raise TunerError(
-            "a model that needs code of its own is not written anew: the copy would not load without it",
-            code="model-remote-code",
-            where=str(source),
-            fix="take a model of an architecture that mlx-lm knows",
-        )
+    check_own_code(source, config)
     with beside(target) as folder:
         try:
             save_model(folder, model)

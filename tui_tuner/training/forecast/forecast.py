@@ -25,6 +25,7 @@ from tui_tuner.training.forecast.cost import (
 from tui_tuner.training.forecast.speed import Speed
 from tui_tuner.training.forecast.workload import RowLengths, Workload, largest, longest_rows, workload
 
+HOW_TO_FIT = "`tui-tuner forecast PRESET --fit` shows what makes it fit"
 _TEXT_BYTES = 4.2
 """Bytes of text that a token stands for, with the JSON around it."""
 _STATES = {"sgd": 1, "adafactor": 1, "muon": 1}
@@ -111,6 +112,13 @@ class Forecast:
     def fits(self) -> Fit | None:
         """Whether it finds room on this machine."""
         return fit(self.peak, self.usable)
+
+    def too_large(self) -> str:
+        """What to expect of a run that does not find room, in a sentence."""
+        return (
+            f"it will take about {gigabytes(self.peak)} of memory and a job can have {gigabytes(self.usable)} on this "
+            "machine, so that it may fail or swap"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """The document of `tui-tuner forecast --json`."""
