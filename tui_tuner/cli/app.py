@@ -20,6 +20,7 @@ from tui_tuner.cli import (
     forecasting,
     hub,
     interchanging,
+    listing,
     models,
     probing,
     queueing,
@@ -215,32 +216,10 @@ app.command()(queueing.queue)
 app.command()(queueing.sweep)
 app.command(hidden=True)(queueing.work)
 app.command()(attach)
-
-
-@app.command()
-def runs(runs_dir: RunsDir = None, json: Json = False, debug: Debug = False) -> int:
-    """Lists runs and their state, newest first."""
-    from tui_tuner.paths import runs_dir as runs_place
-    from tui_tuner.runs.catalogue import list_runs
-
-    with opened(json=json, debug=debug) as output:
-        place = runs_place(runs_dir)
-        summaries = list_runs(place)
-        if json:
-            keys = ("run", "name", "state", "step", "steps", "created", "model", "best", "verdict", "problem", "ranks")
-            output.document([{key: getattr(summary, key) for key in keys} for summary in summaries])
-            return 0
-        if not summaries:
-            output.say(f"no runs yet in {place}; `tui-tuner quickstart` makes the first")
-        width = max((len(s.run) for s in summaries), default=0)
-        for summary in summaries:
-            best = "" if summary.best is None else f"  best validation loss {summary.best:.4f}"
-            steps = f"{summary.step}/{summary.steps}"
-            ranks = f"  {summary.ranks} ranks" if summary.ranks > 1 else ""
-            verdict = summary.problem or summary.verdict or ""
-            line = f"{summary.run.ljust(width)}  {summary.state:<11}  {steps:>11}{ranks}{best}  {verdict}"
-            output.say(line.rstrip())
-    return 0
+app.command()(listing.runs)
+app.command()(listing.label)
+app.command()(listing.delete)
+app.command()(listing.restore)
 
 
 @app.command()

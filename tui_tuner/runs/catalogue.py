@@ -10,23 +10,26 @@ import difflib
 import os
 import threading
 import tomllib
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
 from ..errors import TunerError
-from .columns import count, number
+from .columns import count, means, number
 from .events import EventTail
 from .files import read_json
 from .folder import RunFolder, stamp_of, stem_of
+from .labels import LABELS, NOTHING, Labels, labels_of
 from .lock import holder
 from .state import RunState
 from .view import RunView
 
 LAST: Final = "last"
 """What stands for the newest run wherever a run is asked for."""
+_CURVE: Final = 24
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class RunSummary:
         ended: when it last said that it had ended, in seconds since the epoch; None while it has not.
         reason: what it gave as the reason; empty while it has not.
         sweep: the sweep that it belongs to; empty when it belongs to none.
+        labels: what a person noted of it.
+        settings: what its configuration says, by full key such as `train.learning_rate`.
+        duration: seconds at work, 0 before it began.
+        curve: its training loss from the first step to the last in at most 24 means; NaN where nothing was reported.
     """
 
     run: str
@@ -65,6 +72,10 @@ class RunSummary:
     ended: float | None = None
     reason: str = ""
     sweep: str = ""
+    labels: Labels = NOTHING
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    duration: float = 0.0
+    curve: tuple[float, ...] = ()
 
 
 def summarise(folder: RunFolder) -> RunSummary:
@@ -146,14 +157,14 @@ class _Reading:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
+        self._files = (folder.events, folder.config, folder.meta, folder.path / LABELS)
         self._signature: tuple[Any, ...] | None = None
         self._following: tuple[EventTail, RunView] | None = None
         self._if_alive: RunSummary | None = None
         self._if_not: RunSummary | None = None
 
     def summary(self, alive: bool) -> RunSummary:
-        folder = self._folder
-        signature = tuple(_signature_of(path) for path in (folder.events, folder.config, folder.meta))
+        signature = tuple(_signature_of(path) for path in self._files)
         if signature != self._signature or self._if_alive is None or self._if_not is None:
             self._if_alive, self._if_not = self._read()
             self._signature = signature
@@ -199,6 +210,10 @@ def _describe(folder: RunFolder, view: RunView, damaged: int) -> RunSummary:
         ended=number((view.finished or {}).get("t")),
         reason=str((view.finished or {}).get("reason") or ""),
         sweep=sweep if isinstance(sweep, str) else "",
+        labels=labels_of(folder.path),
+        settings={f"{section}.{key}": value for section, table in config.items() for key, value in table.items()},
+        duration=view.elapsed,
+        curve=means(view.train.column("loss"), _CURVE),
     )
 
 

@@ -142,3 +142,16 @@ def count(value: Any) -> int:
     """`value` as a count; 0 when it is none."""
     result = number(value)
     return max(0, int(result)) if result is not None else 0
+
+
+def means(values: NDArray[np.float64], most: int) -> tuple[float, ...]:
+    """A column in at most so many pieces of like length, each its mean; NaN where a piece has no numbers.
+
+    Args:
+        values: shape (rows,).
+    """
+    out = []
+    for piece in np.array_split(values, min(most, len(values))) if len(values) else []:
+        finite = piece[np.isfinite(piece)]
+        out.append(float(finite.mean()) if len(finite) else math.nan)
+    return tuple(out)

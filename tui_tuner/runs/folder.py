@@ -173,10 +173,22 @@ def _absolute(path: Path) -> Path:
     return path.resolve() if ".." in path.parts else path.absolute()
 
 
+def free_name(parent: Path, stem: str) -> Path:
+    """The first of `stem`, `stem-2`, `stem-3`, … that nothing in a folder is called by."""
+    number = 1
+    while os.path.lexists(place := _numbered(parent, stem, number)):
+        number += 1
+    return place
+
+
+def _numbered(parent: Path, stem: str, number: int) -> Path:
+    return parent / (stem if number == 1 else f"{stem}-{number}")
+
+
 def _move_to_free_name(building: Path, parent: Path, stem: str) -> Path:
     number = 1
     while True:
-        final = parent / (stem if number == 1 else f"{stem}-{number}")
+        final = _numbered(parent, stem, number)
         # A rename may replace an empty folder or a link, so what is there is looked at first; a folder that appears in
         # between is one of ours and never empty, and makes the rename fail.
         if not os.path.lexists(final):

@@ -47,8 +47,7 @@ class RunView:
         unknown: how many events were of a type that is not known here.
 
     Args:
-        curves: whether the training reports are kept in full; else only the steps they were made at, for a list of runs
-            that draws nothing.
+        curves: whether the training reports are kept in full; else only steps and losses, for a list of runs.
     """
 
     def __init__(self, *, curves: bool = True) -> None:
@@ -199,7 +198,7 @@ class RunView:
 
     # -- the fold -----------------------------------------------------------------------------------------------------
     def _forget_results(self) -> None:
-        self.train = Columns(EVENT_FIELDS["train"][1:]) if self._curves else Columns(closed=True)
+        self.train = Columns(EVENT_FIELDS["train"][1:]) if self._curves else Columns(("loss",), closed=True)
         self.validation = Columns(EVENT_FIELDS["validation"][1:])
         self.stages: dict[str, StageStatus] = {}
         self._samples = LatestEvents(_KEEP)
