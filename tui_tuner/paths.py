@@ -97,6 +97,15 @@ def runs_dir(override: Path | None = None) -> Path:
     return _work_dir("runs", override)
 
 
+def chats_dir(override: Path | None = None) -> Path:
+    """The folder of conversations that belong to no run, `chats` in the folder of runs; it need not exist.
+
+    Args:
+        override: where runs live, when it is not where `runs_dir` says.
+    """
+    return runs_dir(override) / "chats"
+
+
 def models_dir(override: Path | None = None) -> Path:
     """The folder that models are converted and fused into, absolute; it need not exist.
 

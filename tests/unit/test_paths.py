@@ -14,6 +14,7 @@ from tui_tuner import paths
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import (
     cache_dir,
+    chats_dir,
     config_dir,
     models_dir,
     package_dir,
@@ -154,3 +155,8 @@ def test_safe_names_are_safe(text: str) -> None:
 )
 def test_safe_names(text: str, name: str) -> None:
     assert safe_name(text) == name
+
+
+def test_chats_without_a_run_lie_beside_the_runs(home: Path, tmp_path: Path) -> None:
+    assert chats_dir() == runs_dir() / "chats"
+    assert chats_dir(tmp_path / "elsewhere") == tmp_path / "elsewhere" / "chats"
