@@ -327,7 +327,8 @@ def test_a_run_trains_answers_and_chats_in_one_form(
         assert tuned.result.prompt_tokens == length
         base = ended(engine.submit(ChatTurn(Voice(model, template="alpaca"), words, Sampling(max_tokens=3))))
         assert base.result.prompt_tokens > length
-        lost = ended(engine.submit(ChatTurn(Voice(model), words, Sampling(max_tokens=3))))
-        assert lost.error is not None and lost.error.code == "no-chat-template"
+        bare = ended(engine.submit(ChatTurn(Voice(model), words, Sampling(max_tokens=3))))
+        assert (bare.result.plain, tuned.result.plain, base.result.plain) == (True, False, False)
+        assert bare.result.prompt_tokens == len(own.encode(words[0]["content"]))
     finally:
         assert engine.shutdown(60)

@@ -39,9 +39,14 @@ def _conversation(row: Row) -> tuple[list[dict[str, Any]], Any]:
     return messages_of(row), row.get("tools")
 
 
+def has_template(tokenizer: Any) -> bool:
+    """Whether a tokenizer can render conversations."""
+    return getattr(tokenizer, "chat_template", None) is not None or getattr(tokenizer, "has_chat_template", False)
+
+
 def _apply(tokenizer: Any, messages: list[dict[str, Any]], tools: Any, **options: Any) -> Any:
     """The conversation as token ids, or with `tokenize=False` as text."""
-    if getattr(tokenizer, "chat_template", None) is None and not getattr(tokenizer, "has_chat_template", False):
+    if not has_template(tokenizer):
         raise TunerError(
             "the model's tokenizer has no chat template, so a conversation cannot be rendered",
             code="no-chat-template",
@@ -232,12 +237,24 @@ def opening_tokens(text: str, tokenizer: Any) -> list[int]:
     Raises:
         TunerError: when the template refuses it, or there are no tokens.
     """
-    if getattr(tokenizer, "has_chat_template", False) or getattr(tokenizer, "chat_template", None) is not None:
-        ids = conversation_tokens([{"role": "user", "content": text}], tokenizer)
-    else:
-        ids = list(tokenizer.encode(text))
-        if ids and ids[-1] == tokenizer.eos_token_id:
-            ids.pop()  # the text is not over
+    if has_template(tokenizer):
+        return _some(conversation_tokens([{"role": "user", "content": text}], tokenizer))
+    return plain_tokens(text, tokenizer)
+
+
+def plain_tokens(text: str, tokenizer: Any) -> list[int]:
+    """Token ids of a text that the model is to go on from, without a chat template.
+
+    Raises:
+        TunerError: there are none.
+    """
+    ids = list(tokenizer.encode(text))
+    if ids and ids[-1] == tokenizer.eos_token_id:
+        ids.pop()  # the text is not over
+    return _some(ids)
+
+
+def _some(ids: list[int]) -> list[int]:
     if not ids:
         raise TunerError("the model's tokenizer makes no tokens of it", code="no-prompt", fix="write another prompt")
     return ids

@@ -44,9 +44,14 @@ def record_form(folder: RunFolder, text: str) -> None:
 def form_of_chat(choice: str, adapter: Path | None) -> str:
     """The text of the template that a chat renders with: the adapter's own where it has one, else what is chosen.
 
+    Args:
+        adapter: its folder, or the weights file of a checkpoint in it.
+
     Raises:
         TunerError: there is no such template, or it cannot be read.
     """
-    if adapter is not None and (adapter / RECORDED).is_file():
-        return read_template(adapter / RECORDED)
+    if adapter is not None:
+        kept = (adapter.parent if adapter.is_file() else adapter) / RECORDED
+        if kept.is_file():
+            return read_template(kept)
     return template_text(choice)

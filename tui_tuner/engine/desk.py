@@ -15,7 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_tuner.engine.consent import allow_code
-from tui_tuner.engine.requests import DescribeSource, FindRows, LoadLibraries, PreviewData, Request, ScanData
+from tui_tuner.engine.requests import (
+    CountTokens,
+    DescribeSource,
+    FindRows,
+    LoadLibraries,
+    PreviewData,
+    Request,
+    ScanData,
+)
 
 if TYPE_CHECKING:
     from tui_tuner.config import DataSection
@@ -80,6 +88,10 @@ class DataClerk:
             from tui_tuner.data.sourcefacts import source_facts
 
             return source_facts(request.experiment.data, request.base)
+        if isinstance(request, CountTokens):
+            from tui_tuner.engine.chatting import count_tokens
+
+            return count_tokens(request, self._tokenizer)
         if isinstance(request, LoadLibraries):
             from tui_tuner.models.libraries import ready
 

@@ -6,12 +6,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from tui_tuner.chat.sampling import GREEDY, Sampling
-from tui_tuner.chat.voices import Voice
+from tui_tuner.engine.chat_requests import Chatting as Chatting
+from tui_tuner.engine.chat_requests import ChatTogether as ChatTogether
+from tui_tuner.engine.chat_requests import ChatTurn as ChatTurn
+from tui_tuner.engine.chat_requests import CountTokens as CountTokens
+from tui_tuner.engine.chat_requests import LookInside as LookInside
 from tui_tuner.engine.forecast_requests import ForecastQuestion, MeasureForecast
 from tui_tuner.engine.hub_requests import HubRequest
 from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
-from tui_tuner.engine.results import TokenSink
 
 if TYPE_CHECKING:
     from tui_tuner.config import Experiment
@@ -178,26 +180,6 @@ class TokenLosses:
 
 
 @dataclass(frozen=True)
-class ChatTurn:
-    """One answer to a conversation, streamed into `sink`. Result: `ChatReply`.
-
-    Attributes:
-        voice: who answers.
-        messages: the conversation so far, the last one the user's: dicts of `role` and `content`.
-    """
-
-    voice: Voice
-    messages: list[dict[str, str]]
-    sampling: Sampling = GREEDY
-    sink: TokenSink = field(default_factory=TokenSink)
-    lane: ClassVar[Lane] = "mlx"
-
-    @property
-    def title(self) -> str:
-        return "chat"
-
-
-@dataclass(frozen=True)
 class Benchmark:
     """Answers rows with a model and scores the answers. Result: the document that `tui-tuner evaluate --json` prints.
 
@@ -335,6 +317,9 @@ Request = (
     | ScanData
     | TokenLosses
     | ChatTurn
+    | ChatTogether
+    | LookInside
+    | CountTokens
     | Benchmark
     | RunBehaviour
     | RunCanaries

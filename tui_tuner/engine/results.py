@@ -6,6 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
+from tui_tuner.chat.inside import Inside
 from tui_tuner.chat.reply import ChatReply
 from tui_tuner.data.preview import DataPreview, PreviewRow
 from tui_tuner.models.facts import ListedModel, ModelFacts, Offers
@@ -13,7 +14,9 @@ from tui_tuner.models.inspect import Inspection
 
 __all__ = [
     "ChatReply",
+    "ContextUse",
     "DataPreview",
+    "Inside",
     "Inspection",
     "ListedModel",
     "ModelDetails",
@@ -38,6 +41,21 @@ class ModelDetails:
     inspection: Inspection
     variants: list[dict[str, Any]]
     offers: Offers
+
+
+@dataclass(frozen=True)
+class ContextUse:
+    """What a conversation takes of a model's context.
+
+    Attributes:
+        tokens: of the rendered conversation, ready to be answered.
+        context: how many the model's context holds; 0 where the model does not say.
+        plain: whether it was rendered without a chat template.
+    """
+
+    tokens: int
+    context: int
+    plain: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from tui_tuner.config import Experiment, load_experiment
 from tui_tuner.engine.chat_form import form_of_chat, form_of_run
@@ -16,7 +15,7 @@ from tui_tuner.engine.evaluate_stage import Subject
 from tui_tuner.engine.new_run import read_base
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.errors import TunerError
-from tui_tuner.models.adapters import WEIGHTS, attach, load_adapter
+from tui_tuner.models.adapters import attach
 from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.models.start import locate_start, start_from
 from tui_tuner.paths import EMBEDDED, find_local, is_repository_name
@@ -157,14 +156,7 @@ def subject_of(target: Target, shelf: ModelShelf, relative_to: Path | None = Non
             return untrained(target.run, target.experiment, base)
     else:
         base = shelf.base(target.model, relative_to, form_of_chat("auto", target.adapter))
-    return Subject(base, tree_with(base, target.adapter, shelf), target.adapter)
-
-
-def tree_with(base: Base, adapter: Path | None, shelf: ModelShelf) -> Any:
-    """The base's tree, or one on its arrays with the adapter of a folder or of a checkpoint's weights file."""
-    if adapter is None or adapter.is_dir() or adapter.name == WEIGHTS:
-        return shelf.with_adapter(base, adapter.parent if adapter is not None and adapter.is_file() else adapter)
-    return load_adapter(base, adapter.parent, adapter.name)
+    return Subject(base, shelf.with_adapter(base, target.adapter), target.adapter)
 
 
 def untrained(run: RunFolder, experiment: Experiment, base: Base) -> Subject:

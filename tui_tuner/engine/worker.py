@@ -14,7 +14,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from tui_tuner.engine.desk import DataClerk, DataDesk
@@ -24,7 +23,7 @@ from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import (
     Benchmark,
-    ChatTurn,
+    Chatting,
     Evaluating,
     JoinRun,
     Lane,
@@ -64,6 +63,7 @@ class LocalEngine:
         self._threads: list[threading.Thread] = []
         self._closing = False
         self._desk = DataDesk()
+        self._hosts: Any = None
 
     def start(self) -> None:
         """Starts the workers, once."""
@@ -161,27 +161,21 @@ class LocalEngine:
         Held under the lock. A guest whose host ends without having taken it in goes into the queue.
         """
         host = self._active.get("mlx")
-        fits = isinstance(handle.request, ChatTurn) and host is not None and isinstance(host.request, RunExperiment)
+        fits = isinstance(handle.request, Chatting) and host is not None and isinstance(host.request, RunExperiment)
         return host if fits else None
 
     def _serve(self, handle: JobHandle, live: Any) -> None:
         """Answers a guest with the model in training; one that asks for another model has to wait for the run's end."""
-        from tui_tuner.models.folder import locate
+        from tui_tuner.engine.chatting import same_base
 
         request = handle.request
         with self._lock:
             if handle not in self._guests:
                 return
-            if not isinstance(request, ChatTurn):
-                return
-        try:
-            same = locate(request.voice.model) == live.base.path
-        except TunerError:
-            same = False
-        if same:
+        if isinstance(request, Chatting) and same_base(request, live.base.path):
             with self._lock:
                 self._guests.remove(handle)
-            self._do("guest", handle, lambda _: _guest(handle, request, live))
+            self._do("guest", handle, lambda _: self._hosts.entertain(handle, request, live))
 
     def _dismiss_guests(self) -> None:
         """Queues the guests that the run which just ended did not take in. Held under the lock."""
@@ -211,6 +205,8 @@ class LocalEngine:
 
     def _work(self, lane: Lane) -> None:
         perform = _Performer(self._desk)
+        if lane == "mlx":
+            self._hosts = perform
         try:
             while (handle := self._next(lane)) is not None:
                 self._do(lane, handle, perform)
@@ -243,8 +239,9 @@ class LocalEngine:
             self._end(handle)
 
     def _end(self, handle: JobHandle) -> None:
-        if isinstance(handle.request, ChatTurn):
-            handle.request.sink.finish()
+        if isinstance(handle.request, Chatting):
+            for sink in handle.request.sinks:
+                sink.finish()
         handle.ended = time.time()
         handle.finished.set()
         self._changed()
@@ -252,6 +249,8 @@ class LocalEngine:
 
 def _was_stopped(result: Any) -> bool:
     """Whether a job came back early; one that was asked too late to stop has done all it was to do."""
+    if isinstance(result, list):
+        return any(_was_stopped(each) for each in result)
     if isinstance(result, ChatReply):
         return result.finish == "stopped"
     return isinstance(result, dict) and result.get("status") == "stopped"
@@ -290,8 +289,10 @@ class _Performer:
             from tui_tuner.runs.folder import RunFolder
 
             return join_run(RunFolder.open(request.folder), handle.control, self._models(), request.place)
-        if isinstance(request, ChatTurn):
-            return self._chat(handle, request)
+        if isinstance(request, Chatting):
+            from tui_tuner.engine.chatting import talk
+
+            return talk(request, handle.control, self._models(answering=True))
         if isinstance(request, TokenLosses):
             from tui_tuner.engine.row_losses import row_losses
 
@@ -340,52 +341,18 @@ class _Performer:
 
             mx.clear_streams()
 
-    def _models(self) -> Any:
+    def entertain(self, handle: JobHandle, request: Chatting, live: Any) -> Any:
+        """Does what a guest of a run asks for, between two of its steps."""
+        from tui_tuner.engine.chatting import talk
+
+        return talk(request, handle.control, self._models(), live)
+
+    def _models(self, *, answering: bool = False) -> Any:
+        """The models in memory; whoever does more than answer needs the memory that answers have left filled."""
         if self._shelf is None:
             from tui_tuner.engine.shelf import ModelShelf
 
             self._shelf = ModelShelf()
+        if not answering:
+            self._shelf.forget_prompts()
         return self._shelf
-
-    def _chat(self, handle: JobHandle, request: ChatTurn) -> ChatReply:
-        from tui_tuner.engine.chat_form import form_of_chat
-        from tui_tuner.models.device import working_memory
-
-        base = self._models().base(
-            request.voice.model, template=form_of_chat(request.voice.template, request.voice.adapter)
-        )
-        with working_memory():
-            return _answer(handle, request, base, self._models().with_adapter(base, request.voice.adapter))
-
-
-def _tree(live: Any, adapter: Path | None) -> Any:
-    """The module tree that answers between two steps: the base's, the one in training, or one of another adapter."""
-    if adapter is None:
-        return live.base.model
-    if adapter.resolve() == live.adapters.resolve():
-        return live.model
-    from tui_tuner.models.adapters import load_adapter
-
-    return load_adapter(live.base, adapter)
-
-
-def _guest(handle: JobHandle, request: ChatTurn, live: Any) -> ChatReply:
-    """An answer between two steps, in the form that its adapter or its asker has chosen."""
-    from tui_tuner.engine.chat_form import form_of_chat
-    from tui_tuner.models.load import in_form
-
-    base = in_form(live.base, form_of_chat(request.voice.template, request.voice.adapter))
-    return _answer(handle, request, base, _tree(live, request.voice.adapter))
-
-
-def _answer(handle: JobHandle, request: ChatTurn, base: Any, model: Any) -> ChatReply:
-    from tui_tuner.chat.session import answer
-
-    return answer(
-        model,
-        base.tokenizer,
-        request.messages,
-        sampling=request.sampling,
-        write=request.sink.write,
-        control=handle.control,
-    )

@@ -26,8 +26,7 @@ def describe_model(path: str, base: Path | None = None) -> ModelFacts:
     """
     folder = locate(path, base)
     config = read_model_config(folder)
-    nested = config.get("text_config")
-    text: dict[str, Any] = nested if isinstance(nested, dict) else config
+    text = _text_config(config)
     problems: list[str] = []
     tensors: dict[str, tuple[str, list[int]]] = {}
     size = 0
@@ -51,7 +50,7 @@ def describe_model(path: str, base: Path | None = None) -> ModelFacts:
         heads=heads,
         kv_heads=_int(text, "num_key_value_heads", "n_head_kv") or heads,
         vocabulary=_int(text, "vocab_size"),
-        context=_int(text, "max_position_embeddings", "n_positions", "max_seq_len"),
+        context=context_of(config),
         dtype=_common_dtype(tensors),
         quantization=_quantization_words(quantization),
         bytes=size,
@@ -60,6 +59,16 @@ def describe_model(path: str, base: Path | None = None) -> ModelFacts:
         problems=problems,
         tokens=tokens,
     )
+
+
+def context_of(config: dict[str, Any]) -> int:
+    """How many tokens the context of a model with this `config.json` holds; 0 where it does not say."""
+    return _int(_text_config(config), "max_position_embeddings", "n_positions", "max_seq_len")
+
+
+def _text_config(config: dict[str, Any]) -> dict[str, Any]:
+    nested = config.get("text_config")
+    return nested if isinstance(nested, dict) else config
 
 
 def _int(config: dict[str, Any], *names: str) -> int:
