@@ -210,4 +210,4 @@ def test_check_tells_of_memory_and_time(
     found = tuner("check", preset, "--json").document
     assert found["ok"]
     (told,) = (problem for problem in found["problems"] if problem["code"] == "does-not-fit")
-    assert "a job can have 0.1 MB" in told["message"] and "--fit" in told["fix"]
+    assert "a job can have 100 kB" in told["message"] and "--fit" in told["fix"]

@@ -106,7 +106,7 @@ def test_asked_for_in_vain_it_says_why(
 def test_more_than_fits_is_told(new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "_room", lambda ranks: (20_000, 0, Path("nowhere")))
     taken = new_run(**LAST_LAYER, train={"iters": 21, "reuse_frozen": True})
-    assert said(run(taken), "which is more than the 0.0 MB that there is room for")
+    assert said(run(taken), "which is more than the 20.0 kB that there is room for")
     plain = new_run(**LAST_LAYER, train={"iters": 21})
     run(plain)
     same(plain, taken)
@@ -162,7 +162,7 @@ def test_what_pays() -> None:
     assert offer.bytes == 204_800_000
     assert Work(6, 8).saved == pytest.approx((6 + 2 * 2 + 1) / (2 * 2 + 1))
     assert offer.speedup == pytest.approx(10 / (1 + 9 / 2.2))
-    assert offer.sentence == "about 2.0 times as fast over 10 epochs, for 0.2 GB that are kept"
+    assert offer.sentence == "about 2.0 times as fast over 10 epochs, for 205 MB that are kept"
     assert not worth_it(Work(6, 8), epochs=1, **size).worth
     assert not worth_it(Work(0, 8), epochs=10, **size).worth
     assert not worth_it(Work(1, 32), epochs=10, **size).worth

@@ -16,7 +16,7 @@ from tui_tuner.models.shape import ModelShape, shape_from
 from tui_tuner.training.batches import StockOrder
 from tui_tuner.training.fast.order import FastOrder
 from tui_tuner.training.forecast.fitting import Fitting, make_it_fit
-from tui_tuner.training.forecast.forecast import Forecast, duration, forecast_run
+from tui_tuner.training.forecast.forecast import Forecast, forecast_run
 from tui_tuner.training.forecast.speed import Speed, known_speed, learn
 from tui_tuner.training.forecast.workload import RowLengths, lengths_from, workload
 
@@ -197,7 +197,3 @@ def test_when_nothing_fits_the_nearest_is_told(shape: ModelShape) -> None:
 def test_whole_weights_are_not_quantized(shape: ModelShape) -> None:
     _, found = fitting(shape, 0.2, "adapter.method=full")
     assert not any(change.bits for change in found.changes)
-
-
-def test_durations_in_words() -> None:
-    assert [duration(each) for each in (0.2, 40, 720, 12_000)] == ["0.2 s", "40 s", "12 min", "3 h 20 min"]

@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 import typer
 
-from tui_tuner.cli.modeloptions import Data, Force, Model, Rows, To, done, megabytes
+from tui_tuner import units
+from tui_tuner.cli.modeloptions import Data, Force, Model, Rows, To, done
 from tui_tuner.cli.options import Debug, Json, Trust
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -95,7 +96,7 @@ def _learned(method: str, *own: Any) -> Learned | None:
 def _say(found: dict[str, Any], output: Output) -> None:
     """A document for a person."""
     output.say(
-        f"{found['scheme']}: {megabytes(found['bytes_before'])} → {megabytes(found['bytes'])}, "
+        f"{found['scheme']}: {units.size(found['bytes_before'], fine=True)} → {units.size(found['bytes'], fine=True)}, "
         f"{found['bits_per_weight']:.2f} bits a weight"
     )
     for note in found["notes"]:
@@ -123,8 +124,8 @@ def _variants(variants: list[dict[str, Any]], output: Output) -> None:
         if one["perplexity"] is not None:
             moved = f"{one['perplexity_before']:.4f} → {one['perplexity']:.4f}"
             worth = f"  perplexity {moved}  KL {one['kl']:.2g}  same token {one['top1']:.1%}"
-        memory = f"  {megabytes(one['memory'])} to answer" if one["memory"] else ""
+        memory = f"  {units.size(one['memory'], fine=True)} to answer" if one["memory"] else ""
         output.say(
-            f"  {megabytes(one['bytes']):>10}  {one['bits_per_weight']:5.2f} bits{worth}  "
+            f"  {units.size(one['bytes'], fine=True):>10}  {one['bits_per_weight']:5.2f} bits{worth}  "
             f"{one['tokens_per_second']:,.0f} tokens/s{memory}  {one['scheme']}  {one['path']}"
         )

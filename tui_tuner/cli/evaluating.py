@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tui_tuner import units
 from tui_tuner.cli.options import Debug, Json, Run, RunsDir, Set, Trust, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -66,36 +67,26 @@ def evaluate(
             return _tasks(
                 RunTasks(model, _names(tasks), adapter, limit, None, max_tokens, batch_size or 8, runs_dir), output
             )
-        host = find(into, runs_dir).path if into is not None else None
-        if label and host is None:
-            host = find(_run_part(model, runs_dir), runs_dir).path
         request = Benchmark(
-            model,
-            adapter,
-            data,
-            split,
-            _names(metrics),
-            max_tokens,
-            batch_size,
-            limit,
-            label,
-            host,
-            runs_dir,
-            tuple(overrides or ()),
-            raw_prompt,
-        )
+            model, adapter, data, split, _names(metrics), max_tokens, batch_size, limit, label,
+            _host(into, label, model, runs_dir), runs_dir, tuple(overrides or ()), raw_prompt,
+        )  # fmt: skip
         document = _done(request, output, request.progress, "rows answered")
         if json:
             output.document(document)
-            return 0
-        output.say(f"{document['n']} rows of {model}")
-        for name, metric in document["metrics"].items():
-            output.say(f"  {name:<18} {_interval(metric)}")
-        for name, part in document["splits"].items():
-            for metric, figures in part["metrics"].items():
-                output.say(f"  {name} ({part['n']}): {metric} {_interval(figures)}")
-        output.say(f"rows: {document['rows']}")
+        else:
+            _tell_scores(model, document, output)
     return 0
+
+
+def _tell_scores(model: str, document: dict[str, Any], output: Output) -> None:
+    output.say(f"{document['n']} rows of {model}")
+    for name, metric in document["metrics"].items():
+        output.say(f"  {name:<18} {units.interval(metric, 4)}")
+    for name, part in document["splits"].items():
+        for metric, figures in part["metrics"].items():
+            output.say(f"  {name} ({part['n']}): {metric} {units.interval(figures, 4)}")
+    output.say(f"rows: {document['rows']}")
 
 
 def checkpoints(
@@ -126,7 +117,7 @@ def checkpoints(
                 if step == point["step"]
             ]
             loss = "" if point["validation_loss"] is None else f"  validation loss {point['validation_loss']:.4f}"
-            told = f"{_interval(point) if document['n'] else ''}{loss}  {', '.join(marks)}"
+            told = f"{units.interval(point, 4) if document['n'] else ''}{loss}  {', '.join(marks)}"
             output.say(f"  step {point['step']:>6}  {told}".rstrip())
         if use:
             output.say(f"the run's adapter has the weights of step {document['used']}; the former ones are kept")
@@ -142,11 +133,9 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _tasks(request: RunTasks, output: Output) -> int:
-    from tui_tuner.cli.headless import perform
+    from tui_tuner.cli.headless import completed
 
-    document = perform(request)
-    if document is None:
-        raise TunerError("stopped before the tasks began", code="stopped")
+    document = completed(request, lambda: None, "stopped before the tasks began")
     if output.json:
         output.document(document)
         return 0
@@ -182,6 +171,17 @@ def _suite(suite: Suite, text: str, runs_dir: Path | None, output: Output) -> in
     return 0
 
 
+def _host(into: str | None, label: str, model: str, runs_dir: Path | None) -> Path | None:
+    """The folder of the run that keeps the result; None where none shall.
+
+    Raises:
+        TunerError: there is no such run, or a label without one.
+    """
+    if into is not None:
+        return find(into, runs_dir).path
+    return find(_run_part(model, runs_dir), runs_dir).path if label else None
+
+
 def _run_part(text: str, runs_dir: Path | None) -> str:
     """The run in "RUN" or "RUN:CHECKPOINT".
 
@@ -205,14 +205,10 @@ def _run_part(text: str, runs_dir: Path | None) -> str:
 
 def _done(request: Any, output: Output, progress: Progress, what: str) -> dict[str, Any]:
     """The result of a request, its progress told on the way."""
-    from tui_tuner.cli.headless import perform
+    from tui_tuner.cli.headless import completed
 
-    document = perform(request, _telling(output, progress, what))
-    if document is None:
-        raise TunerError(
-            "stopped before all rows were answered", code="stopped", fix="the same command goes on from there"
-        )
-    return dict(document)
+    fix = "the same command goes on from there"
+    return completed(request, _telling(output, progress, what), "stopped before all rows were answered", fix)
 
 
 def _telling(output: Output, progress: Progress, what: str) -> Callable[[], None]:
@@ -226,9 +222,3 @@ def _telling(output: Output, progress: Progress, what: str) -> Callable[[], None
             output.note(f"{progress.done} of {progress.total} {what}")
 
     return look
-
-
-def _interval(metric: dict[str, Any]) -> str:
-    if metric["low"] is None:
-        return f"{metric['value']:.4f}"
-    return f"{metric['value']:.4f}  ({metric['low']:.4f} to {metric['high']:.4f})"

@@ -9,11 +9,13 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from tui_tuner import units
 from tui_tuner.cli.output import Output
 from tui_tuner.cli.telling import Teller
 from tui_tuner.engine.protocol import JobHandle
 from tui_tuner.engine.requests import Request, RunExperiment
 from tui_tuner.engine.worker import LocalEngine
+from tui_tuner.errors import TunerError
 from tui_tuner.runs import Event, EventTail, RunFolder
 
 _LOOK = 0.25
@@ -74,6 +76,21 @@ def perform(
     return handle.result
 
 
+def completed(request: Request, look: Callable[[], Any], stopped: str, fix: str = "") -> dict[str, Any]:
+    """As `perform`, where a stop is a failure.
+
+    Args:
+        stopped: what is said then, and what to do about it.
+
+    Raises:
+        TunerError: the job failed, or was stopped.
+    """
+    document = perform(request, look)
+    if document is None:
+        raise TunerError(stopped, code="stopped", fix=fix)
+    return dict(document)
+
+
 @contextlib.contextmanager
 def stopping(stop: Callable[[str], None], at_once: Callable[[], None] = lambda: None) -> Iterator[None]:
     """While open, a first interrupt or termination calls `stop` with the signal's name; a second one ends the process.
@@ -109,12 +126,8 @@ def before_after_table(document: dict[str, Any]) -> str:
     rows = [("metric", "before", "after", "difference", "verdict")]
     for name, judged in document["verdict"].items():
         difference = f"{judged['difference']:+.3f} ({judged['low']:+.3f} to {judged['high']:+.3f})"
-        rows.append((name, _interval(before[name]), _interval(after[name]), difference, judged["verdict"]))
+        rows.append((name, units.interval(before[name]), units.interval(after[name]), difference, judged["verdict"]))
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     lines.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(["", *lines, ""])
-
-
-def _interval(metric: dict[str, float]) -> str:
-    return f"{metric['value']:.3f} ({metric['low']:.3f} to {metric['high']:.3f})"

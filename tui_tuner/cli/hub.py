@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tui_tuner import units
 from tui_tuner.cli.options import Debug, Json, RunsDir
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.engine.work import Work
@@ -36,7 +37,8 @@ def download(
         if json:
             output.document(found)
         elif plan:
-            told = f"of which {found['missing_files']} with {_size(found['missing_bytes'])} are to be fetched"
+            missing = units.size(found["missing_bytes"], fine=True)
+            told = f"of which {found['missing_files']} with {missing} are to be fetched"
             output.say(f"{name}: {found['files']} files, {told}")
         else:
             output.say(f"model {found['path']}")
@@ -82,10 +84,10 @@ def upload_lines(found: dict[str, Any]) -> list[str]:
     seen = "private" if found["private"] else "public"
     told = f"the {seen} repository {found['repository']}"
     there = "which is there already" if found["exists"] else "which will be made"
-    lines = [f"{len(found['files'])} files, {_size(found['bytes'])}, into {told}, {there}:"]
+    lines = [f"{len(found['files'])} files, {units.size(found['bytes'], fine=True)}, into {told}, {there}:"]
     for one in found["files"]:
         over = "  replaces the one there" if one["path"] in found["replaces"] else ""
-        lines.append(f"  {_size(one['bytes']):>10}  {one['path']}{over}")
+        lines.append(f"  {units.size(one['bytes'], fine=True):>10}  {one['path']}{over}")
     return [*lines, "the card, README.md:", *(f"  | {line}" for line in found["card"].splitlines())]
 
 
@@ -157,9 +159,3 @@ def fetching(output: Output) -> Iterator[None]:
 
     with watching(Watch(inner.begin, tell, inner.check)):
         yield
-
-
-def _size(amount: int) -> str:
-    from tui_tuner.models.hub.watch import size
-
-    return size(amount)

@@ -1,4 +1,4 @@
-"""What the commands about models share: options, sizes in words, and a job whose progress is told."""
+"""What the commands about models share: options, and a job whose progress is told."""
 
 from __future__ import annotations
 
@@ -8,18 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from tui_tuner.cli.output import Output
-from tui_tuner.errors import TunerError
 
 Model = Annotated[str, typer.Argument(help="Model folder, hub name, or embedded:phi3-tiny.")]
 To = Annotated[Path | None, typer.Option("--to", help="The folder to be made; without it nothing is written.")]
 Data = Annotated[str, typer.Option("--data", help="Source of the rows to measure on, best your own.")]
 Rows = Annotated[int, typer.Option("--rows", min=0, help="At most so many rows.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a model that is there.")]
-
-
-def megabytes(size: int) -> str:
-    """Bytes in MB or GB."""
-    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.1f} MB"
 
 
 def done(request: Any, output: Output, stopped: str = "stopped; nothing was written") -> dict[str, Any]:
@@ -31,11 +25,7 @@ def done(request: Any, output: Output, stopped: str = "stopped; nothing was writ
     Raises:
         TunerError: it failed, or was stopped.
     """
-    from tui_tuner.cli.headless import perform
+    from tui_tuner.cli.headless import completed
     from tui_tuner.cli.hub import telling
 
-    look = telling(request.progress, output)
-    found = perform(request, look)
-    if found is None:
-        raise TunerError(stopped, code="stopped")
-    return dict(found)
+    return completed(request, telling(request.progress, output), stopped)

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from tui_tuner import units
 from tui_tuner.cli.hub import fetching
-from tui_tuner.cli.modeloptions import Data, Force, Model, Rows, To, done, megabytes
+from tui_tuner.cli.modeloptions import Data, Force, Model, Rows, To, done
 from tui_tuner.cli.options import Debug, Json, RunsDir, Trust
 from tui_tuner.cli.output import opened
 
@@ -26,10 +27,10 @@ def models(runs_dir: RunsDir = None, json: Json = False, debug: Debug = False) -
         for model in found:
             told = model.as_json(usable)
             bits = f"{model.bits:.1f}" if model.bits else "–"
-            size = megabytes(model.bytes) if model.bytes else "–"
+            size = units.size(model.bytes, fine=True) if model.bytes else "–"
             fits = [_FITS[told["fits"].get(use)] for use in ("run", "train")]
             output.say(f"{model.path:<44}{size:>9}{bits:>6}  {fits[0]:<12}{fits[1]:<12}{_remark(model)}".rstrip())
-        output.say(f"A job can have {megabytes(usable)} of memory on this machine.")
+        output.say(f"A job can have {units.size(usable, fine=True)} of memory on this machine.")
     return 0
 
 
@@ -90,8 +91,9 @@ def fuse(
         for one in found["ways"]:
             kept = "–" if one["kept"] is None else f"{100 * one['kept']:.2f} %"
             sign = "✓" if one["holds"] else "✗"
+            size = units.size(one["bytes"], fine=True)
             output.say(
-                f"  {sign} {one['way']:<12} {megabytes(one['bytes']):>10}  kept {kept:>9}  KL {one['kl']:.2g}  "
+                f"  {sign} {one['way']:<12} {size:>10}  kept {kept:>9}  KL {one['kl']:.2g}  "
                 f"same token {one['top1_agreement']:.1%}  loss {one['loss']['fused']:.4f}  "
                 f"answers {one['exact']['same']}/{one['exact']['of']}  {one['text']}"
             )

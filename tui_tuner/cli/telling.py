@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tui_tuner import units
 from tui_tuner.runs import Event, RunView
 from tui_tuner.runs.columns import number
 
@@ -85,8 +86,8 @@ def _forecast(event: Event) -> str:
     if seconds is None or low is None or high is None or memory is None:
         return ""
     how = "measured" if event.get("measured") is True else "estimated"
-    minutes = f"{seconds / 60:.0f} min ({low / 60:.0f} to {high / 60:.0f})"
-    return f"  it will take about {minutes} and {memory / 1e9:.1f} GB of memory, {how}"
+    time = f"{units.duration(seconds)} ({units.duration(low)} to {units.duration(high)})"
+    return f"  it will take about {time} and {units.size(memory)} of memory, {how}"
 
 
 def figure(value: object) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tui_tuner import units
 from tui_tuner.config import Experiment, TrainSection
 from tui_tuner.data.chatforms import template_text
 from tui_tuner.data.draft import draft
@@ -42,7 +43,7 @@ from tui_tuner.training.fast.frozen import frozen_loss
 from tui_tuner.training.fast.loss import fast_loss
 from tui_tuner.training.forecast.cost import forward_work, step_work
 from tui_tuner.training.forecast.fitting import Fitting
-from tui_tuner.training.forecast.forecast import Forecast, forecast_run, gigabytes, with_steps
+from tui_tuner.training.forecast.forecast import Forecast, forecast_run, with_steps
 from tui_tuner.training.forecast.speed import learn, measured_speed
 from tui_tuner.training.forecast.workload import lengths_from
 from tui_tuner.training.guard import Guard
@@ -142,8 +143,8 @@ def measure(
     """
     if plain.usable and plain.memory.peak > plain.usable:
         raise TunerError(
-            f"a step would take about {gigabytes(plain.memory.peak)} and a job can have {gigabytes(plain.usable)}, so "
-            "none is tried",
+            f"a step would take about {units.size(plain.memory.peak)} and a job can have {units.size(plain.usable)}, "
+            "so none is tried",
             code="does-not-fit",
             fix="see what makes it fit: tui-tuner forecast PRESET --fit",
         )

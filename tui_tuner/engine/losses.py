@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tui_tuner import units
 from tui_tuner.config import AdapterSection, TrainSection
 from tui_tuner.engine.new_run import model_fingerprint
 from tui_tuner.engine.shelf import file_stamp
@@ -96,7 +97,7 @@ class LossChoice:
             self._log("warning", reason)
             return chosen
         offer = self._forecast(loss, order, sample, memory + disk)
-        place = f"up to {memory / 1e9:.1f} GB in memory, then up to {disk / 1e9:.1f} GB in {folder}"
+        place = f"up to {units.size(memory)} in memory, then up to {units.size(disk)} in {folder}"
         text = f"what the lower {chosen.depth} of {len(self._model.layers)} layers compute is kept, {place}"
         self._log("info", f"{text}: {'' if offer.worth else 'this brings little, as '}{offer.sentence}")
         return chosen

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from tui_tuner import units
 from tui_tuner.config import Experiment
 from tui_tuner.engine.new_run import model_fingerprint
 from tui_tuner.errors import TunerError
@@ -128,7 +129,7 @@ def _make(
     tree = skeleton(source)
     made = planned(source, tree, experiment)
     check_space(place, made.bytes_after)
-    sizes = f"{made.bytes_before / 1e9:.2f} GB → {made.bytes_after / 1e9:.2f} GB"
+    sizes = f"{units.size(made.bytes_before, fine=True)} → {units.size(made.bytes_after, fine=True)}"
     say(f"quantizing {experiment.model.path} to {experiment.model.bits} bits, {sizes}, into {place}")
     for note in made.notes:
         say(note)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+from tui_tuner import units
+
 
 class Work:
     """What a job does, and parts done and in all. Written by the worker, read by whoever shows it.
@@ -48,23 +50,11 @@ class Work:
             return ""
         if not self.bytes:
             return f"{self.done:,} of {self.total:,}"
-        told = f"{_size(self.done)} of {_size(self.total)}"
+        told = f"{units.size(self.done, fine=True)} of {units.size(self.total, fine=True)}"
         if self.rate <= 0:
             return told
         left = (self.total - self.done) / self.rate
-        return f"{told}, {_size(self.rate)}/s, {_time(left)} left"
+        return f"{told}, {units.size(self.rate, fine=True)}/s, {units.duration(left)} left"
 
 
 _WINDOW = 5.0  # seconds that a rate is taken over
-
-
-def _size(amount: float) -> str:
-    from tui_tuner.models.hub.watch import size
-
-    return size(amount)
-
-
-def _time(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

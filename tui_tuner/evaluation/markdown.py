@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tui_tuner import units
 from tui_tuner.evaluation.curves import spark
 from tui_tuner.evaluation.metrics import METRICS
 
@@ -64,7 +65,7 @@ def _verdict(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple
         told = judged.get(name) or {}
         counts = " / ".join(str(told.get(key, "–")) for key in ("wins", "ties", "losses")) if told else "–"
         rows.append([
-            name, _interval(metrics[0].get(name)), _interval(metrics[1].get(name)), _difference(told),
+            name, units.interval(metrics[0].get(name)), units.interval(metrics[1].get(name)), _difference(told),
             _p(told.get("p")), counts, _number(told.get("effect"), 2), _number(told.get("rows_to_settle") or None, 0),
             str(told.get("verdict") or "–"),
         ])  # fmt: skip
@@ -79,7 +80,7 @@ def _results(results: Mapping[str, Any]) -> list[str]:
     names = list(dict.fromkeys(name for result in results.values() for name in result["metrics"]))
     rows = [
         [label, result["model"] or "–", str(result["n"] or "–"),
-         *(_interval(result["metrics"].get(name)) for name in names)]
+         *(units.interval(result["metrics"].get(name)) for name in names)]
         for label, result in results.items()
     ]  # fmt: skip
     return ["## All results", "", *_table(["result", "model", "rows", *names], rows), ""]
@@ -97,8 +98,8 @@ def _splits(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple[
         metrics = [one.get("metrics") or {} for one in (first, second)]
         for name in dict.fromkeys([*metrics[0], *metrics[1]]):
             rows.append([
-                split, str(second.get("n") or first.get("n") or "–"), name, _interval(metrics[0].get(name)),
-                _interval(metrics[1].get(name)), _difference(told.get(name) or {}),
+                split, str(second.get("n") or first.get("n") or "–"), name, units.interval(metrics[0].get(name)),
+                units.interval(metrics[1].get(name)), _difference(told.get(name) or {}),
                 str((told.get(name) or {}).get("verdict") or "–"),
             ])  # fmt: skip
     titles = ["part", "rows", "metric", *sides, "difference", "verdict"]
@@ -142,7 +143,7 @@ def _checkpoints(document: Mapping[str, Any]) -> list[str]:
     for point in points:
         best = "best" if point.get("step") == document.get("best_step") else ""
         rows.append([
-            str(point.get("step")), _interval(point), _number(point.get("validation_loss"), 4),
+            str(point.get("step")), units.interval(point), _number(point.get("validation_loss"), 4),
             _bar(point.get("value"), low, high), best,
         ])  # fmt: skip
     metric = str(document.get("metric") or "metric")
@@ -201,14 +202,6 @@ def _samples(document: Mapping[str, Any], sides: tuple[str, str]) -> list[str]:
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     lines = [titles, ["---"] * len(titles), *rows]
     return ["| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines]
-
-
-def _interval(figures: Mapping[str, Any] | None) -> str:
-    if not figures or not isinstance(figures.get("value"), (int, float)):
-        return "–"
-    low, high = figures.get("low"), figures.get("high")
-    between = "" if low is None or high is None else f" ({_number(low, 3)} to {_number(high, 3)})"
-    return f"{_number(figures['value'], 3)}{between}"
 
 
 def _difference(told: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePath
 from typing import Any
 
+from tui_tuner import units
 from tui_tuner.models.hub.cache import repository_of
 from tui_tuner.paths import EMBEDDED, is_repository_name
 
@@ -122,7 +123,7 @@ def fused_card(
         mark = " **(this one)**" if way["way"] == chosen["way"] else ""
         kept = "nothing to keep" if way["kept"] is None else f"{100 * way['kept']:.2f} %"
         lines.append(
-            f"| {way['way']}{mark} | {way['bytes'] / 1e6:,.1f} MB | {kept} | {way['kl']:.3g} | "
+            f"| {way['way']}{mark} | {units.size(way['bytes'], fine=True)} | {kept} | {way['kl']:.3g} | "
             f"{100 * way['top1_agreement']:.2f} % | {way['loss']['fused']:.4f} |"
         )
     losses = chosen["loss"]
@@ -148,20 +149,13 @@ def run_story(facts: Mapping[str, Any]) -> list[str]:
     lines += ["| metric | before | after | difference | verdict |", "|---|---|---|---|---|"]
     for metric in facts["verdict"] or facts["after"]:
         judged = facts["verdict"].get(metric, {})
-        cells = [_interval(facts["before"].get(metric)), _interval(facts["after"].get(metric)), _difference(judged)]
+        cells = [*(units.interval(facts[when].get(metric)) for when in ("before", "after")), _difference(judged)]
         lines.append(f"| {_cell(metric)} | {' | '.join(cells)} | {_cell(judged.get('verdict', '–'))} |")
     return [*lines, "", "Intervals are 95 %; before is the base, after the base with what was trained.", ""]
 
 
 def _cell(text: object) -> str:
     return " ".join(str(text).replace("|", "\\|").split())
-
-
-def _interval(figure: Mapping[str, Any] | None) -> str:
-    if not figure or figure.get("value") is None:
-        return "–"
-    low, high = figure.get("low"), figure.get("high")
-    return f"{figure['value']:.3f}" + (f" ({low:.3f} to {high:.3f})" if low is not None and high is not None else "")
 
 
 def _difference(judged: Mapping[str, Any]) -> str:

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import psutil
 
+from tui_tuner import units
+
 _NEAR = 0.9  # of what can be in use at a time, as in mlx-lm: a job needs memory for more than the weights
 _MEBIBYTE = 1 << 20
 _GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
@@ -123,13 +125,13 @@ def too_large(weights: int, memory: DeviceMemory) -> str:
     """
     if weights <= _NEAR * memory.usable:
         return ""
-    have = f"The model's weights take {weights / 1e9:.1f} GB"
+    have = f"The model's weights take {units.size(weights)}"
     smaller = "take a smaller model or one of fewer bits"
     if not memory.working_set:
-        all_there_is = f"{memory.total / 1e9:.1f} GB of memory there are"
+        all_there_is = f"{units.size(memory.total)} of memory there are"
         return f"{have} of the {all_there_is}, so that most of the time may go to swapping: {smaller}."
     text = (
-        f"{have}, and macOS lets the graphics card have {memory.working_set / 1e9:.1f} GB at hand at a time, so that "
+        f"{have}, and macOS lets the graphics card have {units.size(memory.working_set)} at hand at a time, so that "
         f"every step may wait for memory: {smaller}"
     )
     if weights > _NEAR * memory.total:
@@ -137,6 +139,6 @@ def too_large(weights: int, memory: DeviceMemory) -> str:
     # Between the model and all there is; the rest is for the system and what else is open.
     more = (weights + memory.total) // 2 // _MEBIBYTE
     return (
-        f"{text}, or let it have more of the machine's {memory.total / 1e9:.1f} GB until the next restart: "
+        f"{text}, or let it have more of the machine's {units.size(memory.total)} until the next restart: "
         f"sudo sysctl iogpu.wired_limit_mb={more}"
     )

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from tui_tuner import units
 from tui_tuner.errors import TunerError
 from tui_tuner.models.describe import describe_model, unpacked_shape, within_layer
 from tui_tuner.models.facts import ModelFacts
@@ -99,13 +100,13 @@ class Inspection:
             f"  architecture   {facts.architecture}, {facts.parameters:,} parameters, {facts.layers} layers",
             f"  sizes          hidden {facts.hidden:,}, heads {facts.heads} ({facts.kv_heads} for keys and values), "
             f"vocabulary {facts.vocabulary:,}, context {facts.context:,}",
-            f"  weights        {facts.bytes / 1e6:,.1f} MB, {facts.dtype}, quantization: {facts.quantization}",
+            f"  weights        {units.size(facts.bytes, fine=True)}, {facts.dtype}, quantization: {facts.quantization}",
         ]
         told += [f"                 {count} modules {way}" for way, count in self.quantized.items()]
         if self.tied is not None:
             told.append(f"  head           {'shares the embedding' if self.tied else 'has weights of its own'}")
         uses = {"run": "to run", "train": "to train with adapters"}
-        needs = [f"{_gigabytes(self.memory[use])} {words}" for use, words in uses.items() if use in self.memory]
+        needs = [f"{units.size(self.memory[use])} {words}" for use, words in uses.items() if use in self.memory]
         told += [f"  memory         about {', '.join(needs)}"] if needs else []
         told.append(f"  licence        {self.licence or 'not stated'}")
         told += [f"  {role:<14} {text}" for role, text in facts.tokens.items()]
@@ -232,7 +233,3 @@ def licence_of(folder: Path, config: dict[str, Any]) -> str:
             if line.startswith("license:"):
                 return line.partition(":")[2].strip()
     return next((name for name in _LICENCES if (folder / name).is_file()), "")
-
-
-def _gigabytes(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.0f} MB"

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tui_tuner import units
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.models.quantize import quantization_config
 from tui_tuner.models.staging import beside, take_place
@@ -73,7 +74,7 @@ def check_space(target: Path, size: int) -> None:
     free = shutil.disk_usage(place).free
     if free < size + _SPARE:
         raise TunerError(
-            f"the disk has {free / 1e9:.1f} GB left, and the model takes {size / 1e9:.1f} GB",
+            f"the disk has {units.size(free)} left, and the model takes {units.size(size)}",
             code="no-space",
             where=str(place),
             fix="make room, or name a folder on another disk",

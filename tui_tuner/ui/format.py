@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import time
 
+from tui_tuner import units
+
 DASH = "–"
 
 
@@ -75,12 +77,7 @@ def size(count: float | None) -> str:
     """Bytes with a decimal unit, as systems and model cards count: `1.9 GB`."""
     if count is None or _missing(count):
         return DASH
-    value = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if abs(value) < 999.5:
-            return f"{value:.0f} {unit}" if unit == "B" or abs(value) >= 99.95 else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+    return units.size(count)
 
 
 def number(value: float | None, digits: int = 4) -> str:

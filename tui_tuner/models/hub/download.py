@@ -15,11 +15,12 @@ from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
+from tui_tuner import units
 from tui_tuner.errors import TunerError
 from tui_tuner.models.hub.cache import cache_folder, is_whole, storage
 from tui_tuner.models.hub.failures import hub_failures
 from tui_tuner.models.hub.transfer import part_of, transfer
-from tui_tuner.models.hub.watch import Plan, RemoteFile, Watch, size, watcher
+from tui_tuner.models.hub.watch import Plan, RemoteFile, Watch, watcher
 
 _NEEDED = ["*.json", "model*.safetensors", "*.jinja", "tokenizer.model", "*.tiktoken", "*.txt"]
 """What mlx-lm takes of a model, too: a folder that it has downloaded has all of these."""
@@ -94,7 +95,7 @@ def check_room(plan: Plan) -> None:
     free = shutil.disk_usage(home).free
     if plan.missing and free < plan.to_come + _SPARE:
         raise TunerError(
-            f"the disk has {size(free)} left, and {size(plan.to_come)} of {plan.name} are to be downloaded",
+            f"the disk has {units.size(free)} left, and {units.size(plan.to_come)} of {plan.name} are to be downloaded",
             code="no-space",
             where=str(place),
             fix="make room, or set HF_HOME to a folder on another disk",

@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from tui_tuner import units
+
 
 @dataclass(frozen=True)
 class RemoteFile:
@@ -66,10 +68,10 @@ class Plan:
     def sentence(self) -> str:
         """What would be fetched, for a person."""
         if not self.missing:
-            return f"{self.name} is whole in the Hub's cache: {count(len(self.files))}, {size(self.bytes)}."
-        known = f" of {size(self.bytes)}" if self.to_come != self.bytes else ""
+            return f"{self.name} is whole in the Hub's cache: {count(len(self.files))}, {units.size(self.bytes)}."
+        known = f" of {units.size(self.bytes)}" if self.to_come != self.bytes else ""
         rest = "; the rest is in the cache" if known else ""
-        return f"{self.name}: {count(len(self.missing))}, {size(self.to_come)}{known} to download{rest}."
+        return f"{self.name}: {count(len(self.missing))}, {units.size(self.to_come)}{known} to download{rest}."
 
 
 @dataclass(frozen=True)
@@ -109,12 +111,3 @@ def watcher() -> Watch:
 
 def count(files: int) -> str:
     return f"{files:,} file{'' if files == 1 else 's'}"
-
-
-def size(amount: float) -> str:
-    """Bytes as people write them."""
-    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if amount >= factor:
-            digits = 2 if unit == "GB" else 0 if amount >= 100 * factor else 1
-            return f"{amount / factor:.{digits}f} {unit}"
-    return f"{amount:.0f} bytes"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from tui_tuner import units
 from tui_tuner.errors import TunerError
 from tui_tuner.models.learned.methods import Learned, check_model, groups_for, refused
 from tui_tuner.models.quantize import Choice, Part, Plan, params_of, plan, quantizable
@@ -47,7 +48,7 @@ def plan_learned(model: Any, config: dict[str, Any], scheme: Scheme) -> Plan:
         made = _of_dynamic(made, model, scheme, learned)
     memory = made.bytes_before + _extra(model, made, learned)
     note = (
-        f"needs the unquantized model in memory, about {_size(memory)} in all; passes over up to {learned.rows:,} "
+        f"needs the unquantized model in memory, about {units.size(memory)} in all; passes over up to {learned.rows:,} "
         f"of your rows ({LONGEST} tokens each) {_DOING[learned.method]}"
     )
     return replace(made, notes=[note, *made.notes], memory=memory)
@@ -160,10 +161,6 @@ def _adjusted(model: Any, config: dict[str, Any], scheme: Scheme, learned: Learn
         return chosen
 
     return adjust
-
-
-def _size(amount: int) -> str:
-    return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.1f} MB"
 
 
 def _check_widths(made: Plan, scheme: Scheme, learned: Learned) -> None:

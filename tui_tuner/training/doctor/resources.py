@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from tui_tuner import units
 from tui_tuner.runs.columns import number
 
 from . import changes, words
@@ -108,7 +109,7 @@ def slowed_down(case: Case) -> Advice | None:
     if growth is not None:
         evidence["swap_growth"] = float(growth)
     if growth is not None and growth >= _SWAP:
-        text += f", and {words.gigabytes(growth)} went to swap since it began: memory is short."
+        text += f", and {units.size(growth)} went to swap since it began: memory is short."
         return Advice("slowed-down", "warning", text, changes.less_memory(case), evidence)
     text += ": the machine may be too hot or on battery, or another program is taking its share"
     text += "." if growth is not None else ", or memory is being swapped."
@@ -129,7 +130,7 @@ def memory_near_limit(case: Case) -> Advice | None:
     if share < _NEAR:
         return None
     text = (
-        f"Training has used up to {words.gigabytes(peak)} of the {words.gigabytes(limit)} that the machine can give "
+        f"Training has used up to {units.size(peak)} of the {units.size(limit)} that the machine can give "
         f"({words.percent(share)}): a longer batch may run out of memory."
     )
     severity: Severity = "error" if share >= _AT else "warning"

@@ -19,11 +19,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def gigabytes(size: float) -> str:
-    """Bytes as decimal gigabytes."""
-    return f"{size / 1e9:.1f} GB"
-
-
 def step(value: float) -> str:
     """A step with thousands separators."""
     return f"{value:,.0f}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from tui_tuner import units
 from tui_tuner.training.batches import Batch
 from tui_tuner.training.fast.frozen import frozen_layers
 from tui_tuner.training.fast.loss import FastLoss
@@ -71,9 +72,10 @@ def worth_it(work: Work, *, epochs: float, places: int, itemsize: int, budget: i
     if epochs <= 1:
         return Offer(False, 1.0, size, "each row is trained once, so nothing would be read back")
     speedup = epochs / (1.0 + (epochs - 1.0) / work.saved)
-    gain = f"about {speedup:.1f} times as fast over {epochs:.3g} epochs, for {_size(size)} that are kept"
+    gain = f"about {speedup:.1f} times as fast over {epochs:.3g} epochs, for {units.size(size)} that are kept"
     if size > budget:
-        return Offer(False, speedup, size, f"{gain}, which is more than the {_size(budget)} that there is room for")
+        room = units.size(budget)
+        return Offer(False, speedup, size, f"{gain}, which is more than the {room} that there is room for")
     return Offer(speedup >= _WORTH, speedup, size, gain)
 
 
@@ -104,7 +106,3 @@ def hidden_states(model: Any, loss: FastLoss, batch: Batch) -> tuple[int, int]:
     assert loss.split is not None
     below = loss.split.below(model, mx.array(batch.tokens[:1, :-1]), frozen_layers(model))
     return int(below.shape[-1]), int(below.shape[-1] * below.dtype.size)
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e9:.1f} GB" if count >= 5e7 else f"{count / 1e6:.1f} MB"

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from tui_tuner import units
 from tui_tuner.config import Experiment, with_overrides
 from tui_tuner.models.facts import NEAR
 from tui_tuner.models.memory import adapted
 from tui_tuner.models.shape import ModelShape
 from tui_tuner.training.forecast.cost import training_work
-from tui_tuner.training.forecast.forecast import Forecast, forecast_run, gigabytes
+from tui_tuner.training.forecast.forecast import Forecast, forecast_run
 from tui_tuner.training.forecast.speed import Speed
 from tui_tuner.training.forecast.workload import RowLengths, longest_rows, workload
 
@@ -86,8 +87,8 @@ class Fitting:
     def sentence(self) -> str:
         """What was found, in a sentence."""
         if self.fits and not self.changes:
-            return f"It fits as it is: {gigabytes(self.before.peak)} of {gigabytes(self.limit)}."
-        short = f"{gigabytes(self.before.peak)} → {gigabytes(self.after.peak)}, limit {gigabytes(self.limit)}"
+            return f"It fits as it is: {units.size(self.before.peak)} of {units.size(self.limit)}."
+        short = f"{units.size(self.before.peak)} → {units.size(self.after.peak)}, limit {units.size(self.limit)}"
         if self.fits:
             return f"With these changes it fits: {short}."
         return f"Nothing makes it fit; this is nearest: {short}. Take a smaller model."

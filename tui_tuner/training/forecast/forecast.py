@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from tui_tuner import units
 from tui_tuner.config import Experiment
 from tui_tuner.models.facts import Fit, fit
 from tui_tuner.models.memory import Adapted, BatchSize, Memory, adapted, generation_memory, training_memory
@@ -45,8 +46,8 @@ class Span:
     def text(self) -> str:
         """The span in a few words, such as `4 min (2 to 8)`."""
         if self.low == self.high:
-            return duration(self.seconds)
-        return f"{duration(self.seconds)} ({duration(self.low)} to {duration(self.high)})"
+            return units.duration(self.seconds)
+        return f"{units.duration(self.seconds)} ({units.duration(self.low)} to {units.duration(self.high)})"
 
 
 @dataclass(frozen=True)
@@ -116,8 +117,8 @@ class Forecast:
     def too_large(self) -> str:
         """What to expect of a run that does not find room, in a sentence."""
         return (
-            f"it will take about {gigabytes(self.peak)} of memory and a job can have {gigabytes(self.usable)} on this "
-            "machine, so that it may fail or swap"
+            f"it will take about {units.size(self.peak)} of memory and a job can have {units.size(self.usable)} on "
+            "this machine, so that it may fail or swap"
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -146,26 +147,26 @@ class Forecast:
         """The same for a person."""
         parts = self.memory
         how = "measured" if self.measured else "estimated"
-        told = [f"memory   {gigabytes(self.peak)} at the most, {how}{self._room()}"]
+        told = [f"memory   {units.size(self.peak)} at the most, {how}{self._room()}"]
         told += [
-            f"           weights {gigabytes(parts.weights)}, trained {gigabytes(parts.trained)}, "
-            f"optimizer {gigabytes(parts.optimizer)}",
-            f"           activations {gigabytes(parts.activations)}, for a moment {gigabytes(parts.working)} "
+            f"           weights {units.size(parts.weights)}, trained {units.size(parts.trained)}, "
+            f"optimizer {units.size(parts.optimizer)}",
+            f"           activations {units.size(parts.activations)}, for a moment {units.size(parts.working)} "
             f"(batch of {self.batch.rows} × {self.batch.width})",
         ]
         if self.answering:
-            told.append(f"           answering the test rows {gigabytes(self.answering)}")
+            told.append(f"           answering the test rows {units.size(self.answering)}")
         told.append(f"time     {self.span.text() if self.span else 'not measured on this device yet'}")
         if self.seconds:
-            stages = ", ".join(f"{name} {duration(value)}" for name, value in self.seconds.items() if value >= 0.5)
-            told += [f"           {stages}"] if stages else []
-        told.append(f"disk     {gigabytes(self.disk.total)}")
+            stages = [f"{name} {units.duration(value)}" for name, value in self.seconds.items() if value >= 0.5]
+            told += [f"           {', '.join(stages)}"] if stages else []
+        told.append(f"disk     {units.size(self.disk.total)}")
         told.append(f"steps    {self.steps:,}, {self.steps_per_epoch:,} an epoch")
         return told + [f"  note: {note}" for note in self.notes]
 
     def _room(self) -> str:
         words = {"fits": "which fits", "tight": "which is tight", "too large": "which does not fit"}
-        return f", {words[self.fits]} in {gigabytes(self.usable)}" if self.fits else ""
+        return f", {words[self.fits]} in {units.size(self.usable)}" if self.fits else ""
 
 
 def forecast_run(
@@ -276,16 +277,3 @@ def _time(
     trained = seconds["training"] + seconds["validation"] + seconds["traces"]
     span = Span(total, (trained + 2 * low) / speed.spread, (trained + 2 * high) * speed.spread)
     return seconds, span
-
-
-def gigabytes(size: float) -> str:
-    """Bytes in words."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e8 else f"{size / 1e6:.1f} MB"
-
-
-def duration(seconds: float) -> str:
-    """Seconds in words: `40 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s" if seconds >= 1 else f"{seconds:.1f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
