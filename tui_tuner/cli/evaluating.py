@@ -148,7 +148,7 @@ def _tasks(request: RunTasks, output: Output) -> int:
 
 def _suite(suite: Suite, text: str, runs_dir: Path | None, output: Output) -> int:
     from tui_tuner.engine.requests import RunBehaviour, RunCanaries
-    from tui_tuner.engine.subject import BASE, run_of
+    from tui_tuner.engine.voices import BASE, run_of
     from tui_tuner.paths import runs_dir as runs_place
 
     folder, which = run_of(text, runs_place(runs_dir))
@@ -188,7 +188,7 @@ def _run_part(text: str, runs_dir: Path | None) -> str:
     Raises:
         TunerError: the text names no run, so that a label would have no place.
     """
-    from tui_tuner.engine.subject import run_of
+    from tui_tuner.engine.voices import run_of
     from tui_tuner.paths import runs_dir as runs_place
 
     folder, _ = run_of(text, runs_place(runs_dir))

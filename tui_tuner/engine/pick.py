@@ -21,7 +21,8 @@ from tui_tuner.engine.evaluate_stage import LABELS, Examiner, Subject, TestRows,
 from tui_tuner.engine.evaluating import adding_to, printing_for
 from tui_tuner.engine.requests import PickCheckpoint
 from tui_tuner.engine.shelf import ModelShelf
-from tui_tuner.engine.subject import Target, checkpoint_of, checkpoints_of, subject_of
+from tui_tuner.engine.subject import Target, subject_of
+from tui_tuner.engine.voices import checkpoint_of, checkpoints_of
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.benchmark import BenchmarkResult
 from tui_tuner.evaluation.metrics import METRICS

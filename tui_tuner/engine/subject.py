@@ -14,6 +14,7 @@ from tui_tuner.engine.consent import allow_code
 from tui_tuner.engine.evaluate_stage import Subject
 from tui_tuner.engine.new_run import read_base
 from tui_tuner.engine.shelf import ModelShelf
+from tui_tuner.engine.voices import BASE, checkpoint_of, run_of
 from tui_tuner.errors import TunerError
 from tui_tuner.models.adapters import attach
 from tui_tuner.models.load import Base, fresh_tree
@@ -21,9 +22,6 @@ from tui_tuner.models.start import locate_start, start_from
 from tui_tuner.paths import EMBEDDED, find_local, is_repository_name
 from tui_tuner.runs import RunFolder
 from tui_tuner.runs.catalogue import find_run
-
-BASE = "base"
-_LAST, _BEST = "last", "best"
 
 
 @dataclass(frozen=True)
@@ -93,53 +91,6 @@ def adapted_target(text: str, adapter: Path | None, runs: Path, purpose: str) ->
         code="usage",
         where=text,
         fix="name a run, or give a model and --adapter",
-        usage=True,
-    )
-
-
-def run_of(text: str, runs: Path) -> tuple[RunFolder | None, str]:
-    """The run that a text names, and which of its checkpoints; None where it is a model."""
-    if text.startswith(EMBEDDED):
-        return None, ""
-    place = find_local(text, None)
-    if place is not None and (place / "config.json").is_file():
-        return None, ""
-    try:
-        return find_run(text, runs), ""
-    except TunerError as error:
-        head, colon, which = text.rpartition(":")
-        if colon and head:
-            return find_run(head, runs), which
-        if error.code != "run-not-found":
-            raise
-        return None, ""  # what it is, if anything, the model's loader says
-
-
-def checkpoints_of(run: RunFolder) -> dict[int, Path]:
-    """The weights files of a run's checkpoints, by step, in order."""
-    found = {int(path.name.partition("_")[0]): path for path in run.adapters.glob("[0-9]*_adapters.safetensors")}
-    return dict(sorted(found.items()))
-
-
-def checkpoint_of(run: RunFolder, which: str) -> Path:
-    """The weights file of a checkpoint by its step, "best" (by validation) or "last".
-
-    Raises:
-        TunerError: there is no such checkpoint; names those that there are.
-    """
-    steps = checkpoints_of(run)
-    if which == _BEST and (run.adapters / "best_adapters.safetensors").is_file():
-        return run.adapters / "best_adapters.safetensors"
-    if which == _LAST and steps:
-        return steps[max(steps)]
-    if which.isdecimal() and int(which) in steps:
-        return steps[int(which)]
-    there = ", ".join(map(str, steps)) or "none"
-    raise TunerError(
-        f'the run has no checkpoint "{which}"',
-        code="no-checkpoint",
-        where=run.name,
-        fix=f"its checkpoints are {there}" + (f", {_BEST} and {_LAST}" if steps else ""),
         usage=True,
     )
 
