@@ -58,7 +58,7 @@ async def test_escape_goes_home(drive: Drive) -> None:
 
 
 async def test_help_lists_the_keys_of_the_screen_and_closes(drive: Drive) -> None:
-    async with drive(size=(120, 60)) as (app, pilot):
+    async with drive(size=(120, 90)) as (app, pilot):
         await pilot.press("7", "question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpPanel))
         text = shown(app)

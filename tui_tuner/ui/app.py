@@ -225,6 +225,12 @@ class TunerApp(ShellApp):
         self.state.run, self.state.chat = folder, None
         self._follow(RunFollower(folder, self.jobs.of))
 
+    def leave_run(self) -> None:
+        """Looks at no run any more."""
+        self.state.run = self.state.follower = None
+        self._last_seen = (None, RunState.QUEUED)
+        self.post_message(RunSelected())
+
     def watch_log(self, path: Path) -> None:
         """Looks at the training log of another program instead of a run, and shows it; it can only be watched."""
         from tui_tuner.ui.logfollower import LogFollower

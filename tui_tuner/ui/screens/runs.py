@@ -1,56 +1,61 @@
-"""All runs as a table: state, progress, result. Enter opens one; single keys resume it, judge it or talk to it."""
+"""All runs as a table: found, sorted, grouped and marked; single keys open, resume, judge, note and compare them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable, Input, Static
 from textual.widgets.data_table import RowDoesNotExist
 
+from tui_tuner.errors import TunerError
 from tui_tuner.runs.state import RunState
-from tui_tuner.ui import format as fmt
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.reading import RESUMABLE
-from tui_tuner.ui.screens.base import WorkbenchScreen
-from tui_tuner.ui.status import ACTIVE, RUN_STATES
+from tui_tuner.ui.screens.runswork import RunsWorkScreen
+from tui_tuner.ui.status import ACTIVE
 from tui_tuner.ui.text import clip, clip_middle, inert
 
 if TYPE_CHECKING:
     from tui_tuner.runs.catalogue import RunSummary
-    from tui_tuner.runs.folder import RunFolder
-    from tui_tuner.runs.queue import RunQueue
+    from tui_tuner.ui.runslist import Line
 
-_COLUMNS = (("state", "State", 13), ("run", "Run", 28), ("steps", "Steps", 15), ("best", "Val. loss", 9),
-            ("created", "Created", 12), ("verdict", "Verdict", 20), ("model", "Model", 24))  # fmt: skip
+_NAME = 28
+"""Cells that the name of the run below the table has at least."""
 _MARGINS = 4
 """Cells beside the lines about the selected run."""
 
 
-class RunsScreen(WorkbenchScreen):
+class RunsScreen(RunsWorkScreen):
     """The table of runs; read anew once a second, in a thread."""
 
     MODE = "runs"
     BINDINGS = bindings("runs")
     CSS_PATH = "runs.tcss"
+    AUTO_FOCUS = "DataTable"
     EMPTY = (
         "No runs yet.\n\nPress 0 to go home and start the quickstart,\nor f5 to start the experiment that is set up."
     )
     INTRO = (
         "Every run of the runs folder, newest first. A run is a folder that holds everything about it; an interrupted "
-        "or stopped one goes on exactly where it was."
+        "or stopped one goes on exactly where it was. / finds runs by words and figures."
     )
 
     def __init__(self) -> None:
         super().__init__()
-        self._runs: dict[str, RunSummary] = {}
-        self._rows: dict[str, tuple[object, ...]] = {}
+        self._all: list[RunSummary] = []
+        self._lines: dict[str, Line] = {}
+        self._drawn: dict[str, tuple[object, ...]] = {}
+        self._query, self._sort = "", 0
+        self._folded: set[str] = set()
+        self._grouped = True
 
     def compose_body(self) -> ComposeResult:
+        yield Input(placeholder="state:finished lr>=1e-4 model:phi -tag:failed sort:best", id="find", compact=True)
+        yield Static(id="found", markup=False)
         table: DataTable[Content] = DataTable(id="runs", cursor_type="row", zebra_stripes=False)
         yield table
         yield Static(self.empty_text, id="empty", classes="empty")
@@ -59,7 +64,7 @@ class RunsScreen(WorkbenchScreen):
     def on_mount(self) -> None:
         self._table.focus()
         self._lay_out()
-        self._look()
+        self.look()
         self.set_interval(1.0, self._look)
 
     def on_resize(self) -> None:
@@ -71,28 +76,26 @@ class RunsScreen(WorkbenchScreen):
 
     def _lay_out(self) -> None:
         """Chooses the columns that fit, and fills them again."""
-        room = self.size.width - 4
-        columns = []
-        for key, label, width in _COLUMNS:
-            if room < width + 2:
-                continue
-            columns.append((key, label, width))
-            room -= width + 2
-        wide = min(12, room)
-        spare = {"run": wide, "verdict": room - wide}
+        from tui_tuner.ui.runslist import fitting
+
         table = self._table
         cursor = self._current_key()
         table.clear(columns=True)
-        for key, label, width in columns:
-            table.add_column(label, key=key, width=width + (spare.get(key, 0)))
-        self._rows.clear()
-        self._show(list(self._runs.values()), cursor)
+        for key, label, width in fitting(self.size.width - 4):
+            table.add_column(label, key=key, width=width)
+        self._drawn.clear()
+        self._show(self._all, cursor)
 
     def on_engine_changed(self) -> None:
-        self._show(list(self._runs.values()))
+        self._show(self._all)
         self._look()
 
     # -- reading ------------------------------------------------------------------------------------------------
+
+    def look(self) -> None:
+        """Shows what is known, and has the runs read anew."""
+        self._show(self._all)
+        self._look()
 
     def _look(self) -> None:
         if self.is_current and self.is_mounted:
@@ -109,25 +112,33 @@ class RunsScreen(WorkbenchScreen):
 
     def _show(self, runs: list[RunSummary], cursor: str | None = None) -> None:
         """Brings the table up to date; cells are only touched where something changed."""
+        from tui_tuner.ui.runslist import arranged, cells_of
+
+        self._all = runs
+        self.marked &= {run.run for run in runs}
+        lines = arranged(self._found(runs), self._folded, grouped=self._grouped)
         table = self._table
-        self._runs = {run.run: run for run in runs}
+        self._lines = {line.key: line for line in lines}
         table.display = bool(runs)
         self.query_one("#empty").display = not runs
         self.query_one("#detail").display = bool(runs)
-        if list(self._rows) != list(self._runs):
+        if list(self._drawn) != list(self._lines):
             cursor = cursor or self._current_key()
             table.clear()
-            self._rows.clear()
-        columns = [str(column.key.value) for column in table.ordered_columns]
-        for run in runs:
-            cells = self._cells(run)
-            version = tuple(cells[key].plain for key in columns)
-            if run.run not in self._rows:
-                table.add_row(*(cells[key] for key in columns), key=run.run)
-            elif self._rows[run.run] != version:
-                for key in columns:
-                    table.update_cell(run.run, key, cells[key])
-            self._rows[run.run] = version
+            self._drawn.clear()
+        widths = {str(column.key.value): column.width for column in table.ordered_columns}
+        for line in lines:
+            place = self.tuner.desk.place(line.run.run) if line.run is not None else None
+            cells = cells_of(
+                line, widths, marked=line.key in self.marked, folded=line.sweep in self._folded, place=place
+            )
+            version = tuple(cells[key].plain for key in widths)
+            if line.key not in self._drawn:
+                table.add_row(*(cells[key] for key in widths), key=line.key)
+            elif self._drawn[line.key] != version:
+                for key in widths:
+                    table.update_cell(line.key, key, cells[key])
+            self._drawn[line.key] = version
         if cursor is not None:
             try:
                 table.move_cursor(row=table.get_row_index(cursor), animate=False)
@@ -135,24 +146,77 @@ class RunsScreen(WorkbenchScreen):
                 pass
         self._tell()
 
-    def _cells(self, run: RunSummary) -> dict[str, Content]:
-        sign, style = RUN_STATES[run.state]
-        steps = f"{run.step:,}/{run.steps:,}" if run.steps else fmt.DASH
-        widths = {str(column.key.value): column.width for column in self._table.ordered_columns}
-        return {
-            "state": Content.styled(f"{sign} {self._word(run)}", style),
-            "run": inert(clip_middle(run.run, widths.get("run", 30))),
-            "steps": Content(f"{steps:>9}{fmt.percent(run.step, run.steps):>6}" if run.steps else steps.rjust(9)),
-            "best": Content(fmt.number(run.best).rjust(7)),
-            "verdict": inert(clip(run.verdict or fmt.DASH, widths.get("verdict", 20))),
-            "created": Content(fmt.ago(run.created)),
-            "model": inert(clip_middle(run.model, 24), "$text-muted"),
-        }
+    def _found(self, runs: list[RunSummary]) -> list[RunSummary]:
+        """The runs that the query finds, in its order; what is wrong with it is said below it."""
+        from tui_tuner.runs.query import parse_query
+        from tui_tuner.ui.runslist import SORTS
 
-    def _word(self, run: RunSummary) -> str:
-        """The state, and of one that waits in the queue its place."""
-        place = self.tuner.desk.place(run.run)
-        return f"queued {place}" if place is not None and run.state is RunState.QUEUED else run.state.value
+        said = self.query_one("#found", Static)
+        try:
+            query = parse_query(f"{self._query} {SORTS[self._sort]}")
+        except TunerError as error:
+            said.update(Content.assemble(("✗ ", "bold $text-error"), inert(error.sentence(), "$text-error")))
+            said.display = True
+            query = parse_query(SORTS[self._sort])
+            return query.find(runs)
+        found = query.find(runs)
+        parts = [f"{len(found)} of {len(runs)} runs"] if self._query.strip() or len(found) < len(runs) else []
+        parts += [f"sorted by {SORTS[self._sort].removeprefix('sort:').removeprefix('-')}"] if self._sort else []
+        parts += [f"{len(self.marked)} marked"] if self.marked else []
+        hidden = sum(run.labels.archived for run in runs) if not query.archived else 0
+        parts += [f"{hidden} archived"] if hidden else []
+        said.update(Content.styled(" · ".join(parts), "$text-muted"))
+        said.display = bool(parts) and bool(runs)
+        return found
+
+    # -- finding and ordering -----------------------------------------------------------------------------------
+
+    def action_find(self) -> None:
+        line = self.query_one("#find", Input)
+        line.add_class("-open")
+        line.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._query = event.value
+        self._show(self._all)
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._leave_query()
+
+    def _leave_query(self) -> None:
+        line = self.query_one("#find", Input)
+        line.set_class(bool(line.value.strip()), "-open")
+        self._table.focus()
+
+    def go_back(self) -> bool:
+        """Escape leaves the query, then empties it, then goes home."""
+        line = self.query_one("#find", Input)
+        if self.focused is line:
+            self._leave_query()
+            return True
+        if line.value:
+            line.value = ""
+            self._leave_query()
+            return True
+        return super().go_back()
+
+    def action_sort(self) -> None:
+        from tui_tuner.ui.runslist import SORTS
+
+        self._sort = (self._sort + 1) % len(SORTS)
+        self._show(self._all)
+
+    def action_group(self) -> None:
+        """Folds or unfolds the sweep under the cursor; elsewhere groups all sweeps, or none."""
+        line = self._lines.get(self._current_key() or "")
+        if line is not None and line.sweep:
+            self._folded ^= {line.sweep}
+            self._show(self._all, f"sweep {line.sweep}")
+            return
+        self._grouped = not self._grouped
+        self._show(self._all)
 
     # -- the run under the cursor -------------------------------------------------------------------------------
 
@@ -163,30 +227,46 @@ class RunsScreen(WorkbenchScreen):
         return table.coordinate_to_cell_key(table.cursor_coordinate).row_key.value
 
     @property
-    def _current(self) -> RunSummary | None:
-        return self._runs.get(self._current_key() or "")
+    def current(self) -> RunSummary | None:
+        line = self._lines.get(self._current_key() or "")
+        return line.run if line is not None else None
+
+    @property
+    def chosen(self) -> list[RunSummary]:
+        run = self.current
+        marked = [each for each in self._all if each.run in self.marked]
+        return marked or ([run] if run is not None else [])
 
     def on_data_table_row_highlighted(self) -> None:
         self._tell()
 
     def on_data_table_row_selected(self) -> None:
+        line = self._lines.get(self._current_key() or "")
+        if line is not None and line.run is None:
+            self.action_group()
+            return
         self.action_open()
 
     def _tell(self) -> None:
         """Says in one line what can be done with the run under the cursor, and in one below it what came of it."""
-        run = self._current
+        run = self.current
+        detail = self.query_one("#detail", Static)
+        width = detail.content_size.width or self.size.width - _MARGINS
         if run is not None:
-            detail = self.query_one("#detail", Static)
-            width = detail.content_size.width or self.size.width - _MARGINS
             todo = self._todo(run)
-            name = clip_middle(run.run, max(_COLUMNS[1][2], width - len(todo) - 2))
+            name = clip_middle(run.run, max(_NAME, width - len(todo) - 2))
             first = clip(f"{name}  {todo}", width)
+            note = f"{run.labels.note} · " if run.labels.note else ""
             detail.update(
                 Content.assemble(
                     (first[: len(name)], "bold"), (first[len(name) :], "$text-muted"), "\n",
-                    inert(clip(run.problem or run.verdict or "", width)),
+                    inert(clip(note + (run.problem or run.verdict or ""), width)),
                 )
             )  # fmt: skip
+        else:
+            line = self._lines.get(self._current_key() or "")
+            told = "enter folds and unfolds it · w on one of its runs ranks them" if line is not None else ""
+            detail.update(Content.styled(told or "No run is what was asked for; esc empties the query.", "$text-muted"))
         self.refresh_bars()
 
     def _todo(self, run: RunSummary) -> str:
@@ -203,7 +283,7 @@ class RunsScreen(WorkbenchScreen):
         return f"{at} · - + move it · x takes it out"
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        run = self._current if self.is_mounted else None
+        run = self.current if self.is_mounted else None
         if action == "resume":
             return run is not None and run.state in RESUMABLE
         desk = self.tuner.desk
@@ -220,19 +300,17 @@ class RunsScreen(WorkbenchScreen):
             return False  # there is no result yet, and the keys of the queue want the room
         if action in ("open", "benchmark", "chat", "reuse"):
             return run is not None
-        return True
+        if action in ("find", "sort"):
+            return bool(self._all)
+        if action == "group":
+            return any(each.sweep for each in self._all)
+        return super().check_action(action, parameters)
 
     def _select(self, mode: str) -> None:
-        folder = self._folder()
+        folder = self.folder()
         if folder is not None:
             self.tuner.select_run(folder)
             self.tuner.go(mode)
-
-    def _folder(self) -> RunFolder | None:
-        from tui_tuner.runs.folder import RunFolder
-
-        run = self._current
-        return None if run is None else RunFolder.open(run.path)
 
     def action_open(self) -> None:
         self._select("train")
@@ -244,39 +322,15 @@ class RunsScreen(WorkbenchScreen):
         self._select("chat")
 
     def action_resume(self) -> None:
-        folder = self._folder()
+        folder = self.folder()
         if folder is not None:
             self.tuner.resume_run(folder)
-
-    def action_queue(self) -> None:
-        self.tuner.desk.toggle()
-
-    def action_sooner(self) -> None:
-        self._in_queue(lambda queue, run: queue.move(run, "up"))
-
-    def action_later(self) -> None:
-        self._in_queue(lambda queue, run: queue.move(run, "down"))
-
-    def action_remove(self) -> None:
-        """Takes the run out of the queue, and says where its folder is when it never began."""
-        self._in_queue(lambda queue, run: queue.remove(run))
-
-    def action_enqueue(self) -> None:
-        folder = self._folder()
-        if folder is not None:
-            self.tuner.desk.change(lambda queue: queue.add(folder))
-
-    def _in_queue(self, act: Callable[[RunQueue, str], object]) -> None:
-        run = self._current
-        if run is not None:
-            self.tuner.desk.change(lambda queue: act(queue, run.run))
-            self._look()
 
     def action_sweep(self) -> None:
         """Shows the sweep of the run under the cursor; its figures are computed in a thread."""
         from tui_tuner.ui.reportview import ReportView
 
-        run = self._current
+        run = self.current
         if run is not None and run.sweep:
             self.app.push_screen(ReportView(partial(_sweep_text, run.sweep, self.tuner.runs_dir)))
 
@@ -284,7 +338,7 @@ class RunsScreen(WorkbenchScreen):
         """Makes the run's configuration the experiment to edit and start."""
         from tui_tuner.config.toml import load_experiment
 
-        folder = self._folder()
+        folder = self.folder()
         if folder is not None:
             self.tuner.set_experiment(load_experiment(folder.config), base=folder.path)
             self.tuner.go("config")
