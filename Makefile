@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-all lint types contracts format snapshots screenshots quickstart-model constraints benchmarks clean
+.PHONY: help install quickstart test test-all lint types contracts format snapshots screenshots quickstart-model constraints audit benchmarks clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -62,6 +62,11 @@ constraints: ## Pin the newest versions that the project's ranges allow (needs a
 	@rm -rf build/pins && $(PYTHON) -m venv build/pins
 	@build/pins/bin/python -m pip install --quiet '.[dev]'
 	@build/pins/bin/python -m pip freeze --exclude tui-tuner | grep -v ' @ ' > constraints.txt
+
+audit: ## Ask for known flaws in the pinned versions (needs the network and a throw-away environment)
+	@rm -rf build/audit && $(PYTHON) -m venv build/audit
+	@build/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	@build/audit/bin/python -m pip_audit --requirement constraints.txt --no-deps --disable-pip --strict --progress-spinner off
 
 clean: ## Remove the environment and caches
 	@rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

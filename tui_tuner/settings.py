@@ -6,9 +6,7 @@ starting and must never be written over unasked: the defaults hold, a warning sa
 
 from __future__ import annotations
 
-import os
 import shutil
-import tempfile
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator
 
+from tui_tuner.atomic import write_atomic
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import config_dir
 
@@ -119,10 +118,12 @@ def save_settings(settings: Settings, path: Path | None = None) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.exists() and load_settings(path).warning:
             shutil.copyfile(path, path.with_name(path.name + ".broken"))
-        _write(path, tomli_w.dumps(document))
-    except OSError as error:
+        # A link (settings kept with other dot files) stays a link: its target is replaced.
+        write_atomic(path.resolve(), tomli_w.dumps(document))
+    except (OSError, TunerError) as error:
+        reason = error.message if isinstance(error, TunerError) else error.strerror or error
         raise TunerError(
-            f"the settings could not be saved: {error.strerror or error}",
+            f"the settings could not be saved: {reason}",
             code="not-writable",
             where=str(path),
             fix="make the folder writable, or set TUI_TUNER_CONFIG to another one",
@@ -134,18 +135,3 @@ def _defaults(warning: str) -> Settings:
     settings = Settings()
     settings._warning = f"{warning}; the default settings hold"
     return settings
-
-
-def _write(path: Path, text: str) -> None:
-    # A link (settings kept with other dot files) stays a link: its target is replaced.
-    target = path.resolve()
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

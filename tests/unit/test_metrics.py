@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.metrics import METRICS, TEXT_METRICS, metric_object, metric_spec, score_rows, specs_of
 from tui_tuner.evaluation.metrics.answering import answer_scores, loss_scores, repetition
+from tui_tuner.models import trust
+from tui_tuner.models.trust import allow
 
 # Texts and figures of google-research's rouge_score tests (testdata and rouge_scorer_test.py, Apache-2.0), where they
 # are the output of ROUGE-1.5.5 on random words with real suffixes.
@@ -243,6 +246,7 @@ def test_a_metric_of_evaluate_from_a_script(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("HF_EVALUATE_OFFLINE", "1")
     script = tmp_path / "nearly.py"
     script.write_text(SCRIPT)
+    allow(consent_to(script))
     assert score_rows(str(script), ["A", "b"], ["a", "c"]).tolist() == [1.0, 0.0]
     assert score_rows(f"evaluate:{script}#far", ["A", "b"], ["a", "c"]).tolist() == [0.0, 1.0]
     spec = metric_spec(f"evaluate:{script}#far")
@@ -251,6 +255,27 @@ def test_a_metric_of_evaluate_from_a_script(tmp_path: Path, monkeypatch: pytest.
         score_rows(f"{script}#odd", ["a"], ["a"])
     with pytest.raises(TunerError, match=r"row 2: the metric .*nearly\.py cannot score it: cannot take bad"):
         score_rows(str(script), ["a", "bad"], ["a", "a"])
+
+
+def consent_to(script: Path) -> str:
+    """What the refusal of a script spells."""
+    with pytest.raises(TunerError) as caught:
+        score_rows(str(script), ["a"], ["a"])
+    assert caught.value.code == "metric-code"
+    return re.search(r"--trust-remote-code (\S+)", caught.value.fix)[1]  # type: ignore[index]
+
+
+def test_a_script_runs_only_with_a_consent_to_exactly_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_EVALUATE_OFFLINE", "1")
+    monkeypatch.setattr(trust, "_allowed", set())
+    script, mark = tmp_path / "my nearly.py", tmp_path / "was-run"
+    script.write_text(f"open({str(mark)!r}, 'w').close()\n{SCRIPT}")
+    consent = consent_to(script)
+    assert not mark.exists() and consent.startswith("my-nearly.py@")
+    allow(consent)
+    assert score_rows(str(script), ["A"], ["a"]).tolist() == [1.0] and mark.exists()
+    script.write_text(script.read_text() + "\n# another one\n")
+    assert consent_to(script) != consent
 
 
 def test_a_metric_that_cannot_be_had(tmp_path: Path) -> None:

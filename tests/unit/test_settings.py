@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_tuner import settings as module
+from tui_tuner import atomic
 from tui_tuner.errors import TunerError
 from tui_tuner.settings import Settings, load_settings, save_settings, settings_path
 
@@ -84,8 +84,8 @@ def test_a_failed_save_leaves_the_old_file(path: Path, monkeypatch: pytest.Monke
     def full(handle: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(module.os, "fsync", full)
-    with pytest.raises(TunerError, match="No space left") as caught:
+    monkeypatch.setattr(atomic, "sync_to_disk", full)
+    with pytest.raises(TunerError, match="no space left") as caught:
         save_settings(Settings(theme="gruvbox"))
     assert caught.value.code == "not-writable"
     assert load_settings().theme == "nord"

@@ -43,7 +43,7 @@ Trust = Annotated[
         "--trust-remote-code",
         metavar="NAME@HASH",
         callback=_allow,
-        help="Run the code of exactly this model, as its refusal spells it. Repeatable.",
+        help="Run exactly this code of a model or metric, as the refusal spells it. Repeatable.",
         show_default=False,
     ),
 ]

@@ -16,8 +16,9 @@ from typing import Any, TextIO
 
 from tui_tuner.errors import TunerError
 
-# What a terminal acts on, but for line feed and tab: a model's answer or a file's name must not steer it.
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# What a terminal acts on, but for line feed and tab, and what turns the direction of text round: a model's answer or a
+# file's name must not steer it.
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def _shown(match: re.Match[str]) -> str:

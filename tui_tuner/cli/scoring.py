@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from tui_tuner.cli.options import Debug, Json, RunsDir
+from tui_tuner.cli.options import Debug, Json, RunsDir, Trust
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 
@@ -43,6 +43,7 @@ def score(
     stemmer: Stemmer = False,
     bleu_tokenize: Tokenize = None,
     seed: Seed = 0,
+    trust: Trust = None,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,
@@ -77,6 +78,7 @@ def compare(
     stemmer: Stemmer = False,
     bleu_tokenize: Tokenize = None,
     seed: Seed = 0,
+    trust: Trust = None,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,

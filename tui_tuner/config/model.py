@@ -74,8 +74,9 @@ class ModelSection(Section):
     "llama-2", "mistral", "gemma", "phi-3", "zephyr", "vicuna", "alpaca" and "plain" are formats for models that have
     none or a wrong one; anything else is the path of a Jinja file. Preview, training, benchmark and chat all use it."""
     trust_remote_code: Text = ""
-    """Which code that comes with a model may be run, as NAME@HASH; empty runs none. The refusal of such a model spells
-    it, and it holds for exactly these Python files: read them first, for they can do all that you can."""
+    """Which code that comes with a model or a metric may be run, as NAME@HASH, several with blanks between; empty runs
+    none. The refusal spells it, and it holds for exactly these Python files: read them first, for they can do all that
+    you can."""
 
     @model_validator(mode="after")
     def _bits_are_possible(self) -> Self:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_tuner import __version__
 from tui_tuner.config import Experiment, anchored, dump_experiment
-from tui_tuner.errors import TunerError
+from tui_tuner.errors import TunerError, without_secrets
 from tui_tuner.paths import resolve_data, resolve_model
 from tui_tuner.runs.files import read_json, write_atomic, write_json
 from tui_tuner.runs.folder import RunFolder
@@ -62,7 +62,7 @@ def create_run(
             "model_path": resolve_model(experiment.model.path, base),
             "data_path": resolve_data(experiment.data.source, base),
             "command": command or shlex.join(["tui-tuner", "run", str(folder.config)]),
-            "arguments": sys.argv[1:],
+            "arguments": [without_secrets(argument) for argument in sys.argv[1:]],
             **(notes or {}),
         },
     )

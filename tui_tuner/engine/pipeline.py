@@ -20,7 +20,7 @@ from tui_tuner.data.prepare import Prepared, Row, prepared_of, read_prepared, wr
 from tui_tuner.engine.adviser import Adviser
 from tui_tuner.engine.awake import kept_awake
 from tui_tuner.engine.chat_form import form_of_run, record_form
-from tui_tuner.engine.consent import allow_code
+from tui_tuner.engine.consent import allow_code, check_metrics
 from tui_tuner.engine.data_stage import lint_or_refuse
 from tui_tuner.engine.document import document_of
 from tui_tuner.engine.evaluate_stage import Examiner, Subject, TestRows, check_cases, judged, test_rows
@@ -165,6 +165,10 @@ class _Pipeline:
         with self._stage("check"):
             self._ranks = connect(self._place)
             allow_code(experiment)  # before anything looks into the model's folder
+            if experiment.model.trust_remote_code:
+                text = f"the configuration allows code that is not ours: {experiment.model.trust_remote_code}"
+                self._emit("log", level="warning", text=text)
+            check_metrics(experiment)
             experiment = self._with_fewer_bits(experiment)
             base, untrained = self._check(experiment, begun=snapshot is not None)
         with self._stage("data"):

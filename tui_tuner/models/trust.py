@@ -51,8 +51,7 @@ class RemoteCode:
     @property
     def allowed(self) -> bool:
         """Whether somebody has allowed it in this process."""
-        with _lock:
-            return self.consent in _allowed
+        return is_allowed(self.consent)
 
     def meaning(self) -> str:
         """What it means to allow it, for a person."""
@@ -63,6 +62,12 @@ class RemoteCode:
             f"It asks for code of its own to {what} ({', '.join(self.asked_by)}; {files}). Code that runs can do all "
             "that you can: read your files, use your network, change your data."
         )
+
+
+def is_allowed(consent: str) -> bool:
+    """Whether somebody has allowed what a consent names, in this process."""
+    with _lock:
+        return consent in _allowed
 
 
 def allow(consent: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import json
+import math
 import re
 import shutil
 from dataclasses import asdict, dataclass, field, fields
@@ -295,7 +296,7 @@ class CheckpointStore:
                 entries = _entries_of(json.loads((self._state / name).read_text(encoding="utf-8")))
             except FileNotFoundError:
                 continue
-            except (ValueError, TypeError, KeyError) as error:
+            except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
                 failure = error
                 continue
             if failure is not None:
@@ -314,7 +315,17 @@ class CheckpointStore:
 def _entries_of(values: Any) -> list[_Entry]:
     """The entries of an index; fields of a later version are passed over."""
     known = {field.name for field in fields(_Entry)}
-    return [_Entry(**{name: value for name, value in each.items() if name in known}) for each in values]
+    entries = [_Entry(**{name: value for name, value in each.items() if name in known}) for each in values]
+    if wrong := next((each for each in entries if not _is_sound(each)), None):
+        raise ValueError(f"no entry of ours: {wrong}")
+    return entries
+
+
+def _is_sound(entry: _Entry) -> bool:
+    """Whether an entry is of the right types and names a file of ours: a run folder may be a stranger's."""
+    values = entry.value is None or (isinstance(entry.value, int | float) and math.isfinite(entry.value))
+    texts = all(isinstance(text, str) for text in (entry.file, entry.sha256, entry.adapter_sha256))
+    return values and texts and type(entry.step) is int and entry.step >= 0 and bool(_STATE_FILE.fullmatch(entry.file))
 
 
 def _save_arrays(path: Path, arrays: dict[str, Any], metadata: dict[str, str]) -> str:

@@ -2,11 +2,15 @@
 
 Each row is scored by itself and the mean is taken, so that intervals and verdict follow as for every other metric. A
 metric that needs all rows at once to mean anything is refused by its own error.
+
+Such a metric is code of somebody's. It must never run without a consent to exactly this code, wherever its name came
+from: a preset may be a stranger's.
 """
 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ from typing import Any
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.evaluation.metrics.scored import Scored, mean_of
 from tui_tuner.evaluation.metrics.specs import EVALUATE, MetricSpec
+from tui_tuner.models.trust import is_allowed
 
 
 def foreign(spec: MetricSpec, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Scored:
@@ -38,20 +43,56 @@ def foreign(spec: MetricSpec, predictions: Sequence[str], references: Sequence[S
     return mean_of(spec, values)
 
 
+def check_metric(name: str) -> None:
+    """Makes sure that a metric of `evaluate` is there and may be run; runs nothing of it.
+
+    Raises:
+        TunerError: code "no-such-metric" or "metric-code".
+    """
+    _module(name.removeprefix(EVALUATE).partition("#")[0])
+
+
 def _load(where: str) -> Any:
-    import evaluate
+    from evaluate.loading import import_main_class
+
+    found = _module(where)
+    try:
+        metric = import_main_class(found.module_path)(keep_in_memory=True, hash=found.hash)
+        metric.download_and_prepare()
+        return metric
+    except Exception as error:  # somebody else's code
+        raise _none(where, error) from error
+
+
+def _module(where: str) -> Any:
+    """A metric's code, found but not run, which somebody has allowed to run."""
+    from evaluate.loading import evaluation_module_factory
 
     local = Path(where).expanduser()
     try:
-        return evaluate.load(str(local) if local.exists() else where, keep_in_memory=True)
+        found = evaluation_module_factory(str(local) if local.exists() else where)
     except Exception as error:  # no network, no such metric, a package that it needs
+        raise _none(where, error) from error
+    consent = f"{re.sub(r'[^0-9A-Za-z_./-]+', '-', local.name if local.exists() else where)}@{found.hash[:16]}"
+    if not is_allowed(consent):
         raise TunerError(
-            f"the metric cannot be had: {brief(error)}",
-            code="no-such-metric",
+            "the metric is code of its own, which is not run",
+            code="metric-code",
             where=where,
-            fix="connect to the network, install what it needs, or give the path of its script",
-            usage=True,
-        ) from error
+            fix=f"read its script and, if you trust it, add --trust-remote-code {consent} "
+            "(in a preset: model.trust_remote_code)",
+        )
+    return found
+
+
+def _none(where: str, error: Exception) -> TunerError:
+    return TunerError(
+        f"the metric cannot be had: {brief(error)}",
+        code="no-such-metric",
+        where=where,
+        fix="connect to the network, install what it needs, or give the path of its script",
+        usage=True,
+    )
 
 
 def _figure(result: Any, wanted: str, where: str, row: int) -> float:
