@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tui_tuner.chat.prompt_cache import PromptCaches, read
-from tui_tuner.data.examples import tokenise
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.control import StopRequested
 
@@ -145,6 +144,9 @@ def answer_tokens(messages: Sequence[dict[str, str]], text: str, prompt: list[in
         messages: what the prompt was made of; empty where no template was in use.
         prompt: its token ids.
     """
+    # Here and not above: what is asked for is named before the first frame, which needs no numpy.
+    from tui_tuner.data.examples import tokenise
+
     if messages:
         row: dict[str, Any] = {"messages": [*messages, {"role": "assistant", "content": text}]}
         try:
