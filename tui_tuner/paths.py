@@ -6,6 +6,7 @@ This module only answers; it must never create a folder or a file, and never rea
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 import sys
@@ -205,6 +206,23 @@ def find_local(text: str, base: Path | None) -> Path | None:
         # Too long, a zero byte, no such user: no file of this machine, so perhaps a repository's name.
         return None
     return None
+
+
+def noted_base(run: Path) -> Path | None:
+    """The folder that relative paths in a run's configuration start from, as it was noted when the run was made.
+
+    Args:
+        run: the run's folder.
+
+    Returns:
+        None where none was noted: the working directory, then.
+    """
+    try:
+        meta = json.loads((run / "meta.json").read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    base = meta.get("base") if isinstance(meta, dict) else None
+    return Path(base) if isinstance(base, str) else None
 
 
 def _absolute(path: str | Path) -> Path:

@@ -322,7 +322,7 @@ def _start(
         experiment, found = load_preset(preset, overrides)
         if plan is not None:
             check_batch(experiment, plan)
-        folder = create_run(experiment, runs_place(runs_dir), name, found.path.parent)
+        folder = create_run(experiment, runs_place(runs_dir), name, found.base)
         output.note(f"run {folder.name}")
         return _finish(_run(folder, plan, output), output, plan)
 

@@ -52,9 +52,9 @@ def check(
 
     with opened(json=json, debug=debug) as output:
         experiment, found = load_preset(preset, overrides or [])
-        result = preflight(experiment, found.path.parent, tell=progress_of(output))
+        result = preflight(experiment, found.base, tell=progress_of(output))
         if result.ok and result.forecast is not None:
-            result.forecast = _measured_if_long(experiment, found.path.parent, result.forecast, output)
+            result.forecast = _measured_if_long(experiment, found.base, result.forecast, output)
         if json:
             output.document(result.as_json())
             return 0 if result.ok else 1
@@ -89,7 +89,7 @@ def _experiment(source: str, model: str | None, overrides: list[str]) -> tuple[E
     given = [*([f"model.path={model}"] if model else []), *overrides]
     if source.endswith(".toml") or (not Path(source).exists() and source in {p.name for p in list_presets()}):
         experiment, preset = load_preset(source, given)
-        return experiment, preset.path.parent
+        return experiment, preset.base
     plain = Experiment.model_validate({"model": {"path": model or DEFAULT_MODEL}, "data": {"source": source}})
     return with_overrides(plain, overrides), None
 

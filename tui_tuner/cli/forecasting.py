@@ -39,7 +39,7 @@ def forecast(
         raise TunerError("--memory needs --fit", code="usage", fix="give --fit, too", usage=True)
     with opened(json=json, debug=debug) as output:
         experiment, found = load_preset(preset, overrides or [])
-        base = found.path.parent
+        base = found.base
         if measure:
             return _tell(measured(experiment, base, output), output)
         data = _look(experiment, base, output)

@@ -167,7 +167,7 @@ def _add(
         from tui_tuner.engine.queueing import queue_experiment
 
         experiment, preset = load_preset(what, overrides)
-        folder = queue_experiment(experiment, there, name, preset.path.parent)
+        folder = queue_experiment(experiment, there, name, preset.base)
     place = there.read().place(folder.name)
     _told(output, there, run=folder.name, place=place, text=f"{folder.name} is queued at place {place}")
 

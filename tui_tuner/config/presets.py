@@ -17,9 +17,11 @@ from tui_tuner.config.scales import SCALE, scale_names
 from tui_tuner.config.suggest import nearest
 from tui_tuner.config.toml import load_experiment, read_text
 from tui_tuner.errors import TunerError
-from tui_tuner.paths import presets_dirs
+from tui_tuner.paths import noted_base, presets_dirs
 
 SUFFIX = ".toml"
+_OF_RUN = "config.toml"
+"""What the configuration in a run's folder is called."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Preset:
 
     Attributes:
         name: the file's name without `.toml`.
-        path: the file, absolute; its folder is the base of relative paths in it.
+        path: the file, absolute.
         title: the first comment line; the name when there is none.
         description: the rest of the header comment, with its line breaks.
     """
@@ -40,8 +42,9 @@ class Preset:
 
     @property
     def base(self) -> Path:
-        """The folder that relative paths in the preset are looked up in."""
-        return self.path.parent
+        """The folder that relative paths in the preset are looked up in: its own, or where a run was made from."""
+        noted = noted_base(self.path.parent) if self.path.name == _OF_RUN else None
+        return noted or self.path.parent
 
 
 def list_presets() -> list[Preset]:

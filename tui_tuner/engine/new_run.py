@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tui_tuner import __version__
 from tui_tuner.config import Experiment, anchored, dump_experiment
 from tui_tuner.errors import TunerError, without_secrets
-from tui_tuner.paths import resolve_data, resolve_model
+from tui_tuner.paths import noted_base, resolve_data, resolve_model
 from tui_tuner.runs.files import read_json, write_atomic, write_json
 from tui_tuner.runs.folder import RunFolder
 
@@ -93,11 +93,7 @@ def note_model(folder: RunFolder, path: str) -> None:
 
 def read_base(folder: RunFolder) -> Path | None:
     """The folder that relative paths in a run's configuration start from."""
-    try:
-        base = read_json(folder.meta).get("base")
-    except (TunerError, AttributeError):
-        return None
-    return Path(base) if isinstance(base, str) else None
+    return noted_base(folder.path)
 
 
 def add_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tui_tuner.paths import noted_base
 from tui_tuner.runs.lock import holder
 from tui_tuner.ui.leaving import Question
 from tui_tuner.ui.text import clip_middle, visible
@@ -90,7 +91,7 @@ def offer(app: TunerApp, advice: Sequence[Said]) -> None:
     def answered(answer: str | None) -> None:
         if answer in (None, "no"):
             return
-        app.set_experiment(proposal.experiment, base=proposal.folder.path, edited=True)
+        app.set_experiment(proposal.experiment, base=noted_base(proposal.folder.path), edited=True)
         if answer == "config":
             app.go("config")
         elif answer == "stop" and elsewhere is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from textual import events, on
 
+from tui_tuner.paths import noted_base
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.history import History
 from tui_tuner.ui.jobs import Jobs
@@ -215,8 +216,14 @@ class TunerApp(ShellApp):
         from tui_tuner.config.presets import load_preset
 
         experiment, preset = load_preset(name, overrides)
-        self.set_experiment(experiment, preset=preset, base=preset.path.parent)
+        self.set_experiment(experiment, preset=preset, base=preset.base)
         self.state.overrides = tuple(overrides)
+
+    def load_run(self, folder: RunFolder) -> None:
+        """Makes a run's configuration the experiment to edit and start; raises `TunerError` when it cannot be read."""
+        from tui_tuner.config.toml import load_experiment
+
+        self.set_experiment(load_experiment(folder.config), base=noted_base(folder.path))
 
     def select_run(self, folder: RunFolder) -> None:
         """Makes `folder` the run being looked at; a long event file is first read in a thread."""

@@ -73,8 +73,7 @@ class FileWorkScreen(FormWorkScreen):
         try:
             kind, _, name = picked.partition(":")
             if kind == "run":
-                folder = RunFolder.open(Path(name))
-                self.tuner.set_experiment(load_experiment(folder.config), base=folder.path)
+                self.tuner.load_run(RunFolder.open(Path(name)))
             elif kind == "preset":
                 self.tuner.load_preset(name)
                 remember(PRESETS, name)

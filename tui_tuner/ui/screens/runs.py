@@ -336,11 +336,9 @@ class RunsScreen(RunsWorkScreen):
 
     def action_reuse(self) -> None:
         """Makes the run's configuration the experiment to edit and start."""
-        from tui_tuner.config.toml import load_experiment
-
         folder = self.folder()
         if folder is not None:
-            self.tuner.set_experiment(load_experiment(folder.config), base=folder.path)
+            self.tuner.load_run(folder)
             self.tuner.go("config")
 
 

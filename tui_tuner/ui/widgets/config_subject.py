@@ -11,8 +11,7 @@ from pathlib import Path
 from tui_tuner.config.model import Experiment
 from tui_tuner.config.toml import load_experiment
 from tui_tuner.errors import TunerError
-from tui_tuner.runs.files import read_json
-from tui_tuner.runs.folder import RunFolder
+from tui_tuner.paths import noted_base
 from tui_tuner.ui.state import WorkbenchState
 
 
@@ -76,14 +75,4 @@ class Subjects:
             except TunerError as error:
                 self.problem = error.sentence()
                 return None
-        return Subject(self._read[1], _base_of(state.run), state.run.name, True)
-
-
-def _base_of(run: RunFolder) -> Path | None:
-    """The folder that relative paths of the run's configuration started from, as it was noted when it was made."""
-    try:
-        meta = read_json(run.meta)
-    except (OSError, ValueError, TunerError):
-        return None
-    base = meta.get("base") if isinstance(meta, dict) else None
-    return Path(base) if isinstance(base, str) else None
+        return Subject(self._read[1], noted_base(state.run.path), state.run.name, True)
