@@ -1,0 +1,197 @@
+"""One answer as a column of rows: who says it, what was said so far, and how it stands.
+
+It grows at its end: what an update costs depends on what is new. A text that comes all at once is taken in portions, so
+that a megabyte keeps no key waiting. It draws what an answer holds and decides nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tui_tuner.chat.conversation import Answer, AnswerState, Exchange
+from tui_tuner.chat.reply import ChatReply
+from tui_tuner.ui.format import count
+from tui_tuner.ui.text import clip_middle, visible
+from tui_tuner.ui.widgets.chat_parts import Body
+from tui_tuner.ui.widgets.chat_rows import BOLD, ITALIC, Ink, Row, Run, Tone, set_runs
+from tui_tuner.ui.widgets.chat_view import LogView
+
+PORTION = 24_000
+"""Characters that are set in one update."""
+
+_ADAPTERS: tuple[tuple[str, Tone], ...] = (("●", "second"), ("◆", "third"), ("■", "fourth"), ("▲", "first"))
+_LETTERS = "ABCDEFGH"
+
+
+def figures(reply: ChatReply) -> str:
+    """A reply's numbers in one line."""
+    prompt = f"prompt {count(reply.prompt_tokens)}"
+    if reply.reused:
+        prompt += f", {count(reply.reused)} of it kept"
+    return " · ".join(
+        [
+            f"{count(reply.tokens)} tokens at {reply.tokens_per_second:.1f}/s",
+            f"first after {reply.time_to_first_token:.2f} s",
+            prompt,
+        ]
+    )
+
+
+@dataclass(frozen=True)
+class Face:
+    """How a column is told from the others: by a sign, a colour and a name.
+
+    Attributes:
+        letter: of a column in a blind comparison, empty else.
+        hidden: whether the name must not be told yet.
+    """
+
+    mark: str
+    tone: Tone
+    name: str
+    letter: str = ""
+    hidden: bool = False
+
+
+def faces(exchange: Exchange, view: LogView) -> list[Face]:
+    """One for each answer of an exchange."""
+    hidden = view.blind and exchange.vote is None and len(exchange.answers) > 1
+    lettered = hidden or (exchange.blind and len(exchange.answers) > 1)
+    out: list[Face] = []
+    adapters = 0
+    base: tuple[str, Tone] = ("○", "first")
+    for number, answer in enumerate(exchange.answers):
+        letter = _LETTERS[number % len(_LETTERS)] if lettered else ""
+        if hidden:
+            out.append(Face("", "muted", "", letter, True))
+            continue
+        mark, tone = base if answer.voice.adapter is None else _ADAPTERS[adapters % len(_ADAPTERS)]
+        adapters += answer.voice.adapter is not None
+        out.append(Face(mark, tone, visible(answer.voice.label or answer.voice.name), letter))
+    return out
+
+
+class Column:
+    """The rows of one answer.
+
+    Attributes:
+        answer: what is drawn.
+        behind: whether there is text that was not set yet.
+        waiting: why it has not begun, as a sentence.
+    """
+
+    def __init__(self, answer: Answer, ink: Ink) -> None:
+        self.answer = answer
+        self.behind = False
+        self.waiting = ""
+        self._ink = ink
+        self._width = 1
+        self._face = Face("", "text", "")
+        self._view = LogView()
+        self._chosen = False
+        self._foot: list[Row] = []
+        self._begin()
+
+    def lay(self, width: int, face: Face, view: LogView, *, chosen: bool) -> None:
+        """Sets everything anew.
+
+        Args:
+            chosen: whether it was found the better one.
+        """
+        self._width, self._face, self._view, self._chosen = max(width, 8), face, view, chosen
+        self._begin()
+        self.grow()
+
+    @property
+    def tone(self) -> Tone:
+        return self._face.tone
+
+    @property
+    def height(self) -> int:
+        return 1 + len(self._body.rows) + len(self._tail) + len(self._foot)
+
+    def row(self, at: int) -> Row:
+        """One of its rows, from 0; empty below its end."""
+        if at == 0:
+            return self._head
+        at -= 1
+        for rows in (self._body.rows, self._tail, self._foot):
+            if at < len(rows):
+                return rows[at]
+            at -= len(rows)
+        return ()
+
+    def grow(self) -> int:
+        """Takes in what is new of the answer.
+
+        Returns:
+            The first row that may look otherwise than before.
+        """
+        rows = self._body.rows
+        first = 1 + len(rows)
+        self._take_in()
+        if self._body.rows is not rows:
+            first = 0
+        self._foot = self._make_foot()
+        return first
+
+    # -- what it does --------------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        view = self._view
+        self._body = Body(self._width, self._ink, raw=view.raw, unfold=view.unfold)
+        self._foot = []
+        self._tail: list[Row] = []
+        self._seen = ""  # the answer's text, as far as it was set
+        self._over = False
+        self._head = self._make_head()
+
+    def _take_in(self) -> None:
+        answer, body = self.answer, self._body
+        text = answer.text
+        if not text.startswith(self._seen) or (self._over and len(text) > len(self._seen)):
+            self._begin()
+            body = self._body
+        upto = min(len(text), len(self._seen) + PORTION)
+        self.behind = upto < len(text)
+        if upto > len(self._seen):
+            body.write(text[len(self._seen) : upto])
+            self._seen = text[:upto]
+        if answer.ended and not self.behind and not self._over:
+            self._over = True
+            body.end()
+        tail = body.tail
+        if answer.state is AnswerState.RUNNING and text:
+            sign = self._ink.segment("▍", self._face.tone)
+            tail = [*tail[:-1], (*tail[-1], sign)] if tail else [(sign,)]
+        self._tail = tail
+
+    def _make_head(self) -> Row:
+        face, ink = self._face, self._ink
+        star: list[Run] = [("★ ", "good", BOLD)] if self._chosen else []
+        if face.hidden:
+            return ink.row(*star, (face.letter, "strong", BOLD))
+        letter = f"{face.letter} · " if face.letter else ""
+        room = max(self._width - 2 - len(letter) - 2 * len(star), 4)
+        return ink.row(*star, (f"{letter}{face.mark} {clip_middle(face.name, room)}", face.tone, BOLD))
+
+    def _make_foot(self) -> list[Row]:
+        answer = self.answer
+        runs: list[Run] = []
+        if answer.state is AnswerState.WAITING:
+            runs.append((f"◌ {visible(self.waiting or 'waits for its turn …')}", "warning", 0))
+        elif answer.state is AnswerState.RUNNING:
+            if not answer.text:
+                runs.append(("◌ reading the prompt …", "muted", 0))
+        elif answer.state is AnswerState.FAILED:
+            runs.append((f"✗ {visible(answer.problem)}", "error", BOLD))
+        else:
+            if not answer.text:
+                runs.append(("(an empty answer)  ", "muted", ITALIC))
+            if answer.state is AnswerState.STOPPED:
+                runs.append(("■ stopped  ", "warning", BOLD))
+            elif answer.reply is not None and answer.reply.finish == "length":
+                runs.append(("▲ cut off at the token limit  ", "warning", BOLD))
+            if answer.reply is not None and not self._face.hidden:
+                runs.append((figures(answer.reply), "muted", 0))
+        return set_runs(runs, self._width, self._ink) if runs else []
