@@ -15,7 +15,7 @@ from tui_tuner.chat.sampling import Sampling
 from tui_tuner.chat.voices import Voice
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.protocol import JobStatus
-from tui_tuner.engine.requests import ChatTurn, RunExperiment
+from tui_tuner.engine.requests import ChatTogether, ChatTurn, LookInside, RunExperiment
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.engine.worker import LocalEngine
 from tui_tuner.errors import TunerError
@@ -289,18 +289,17 @@ def test_one_can_chat_with_the_model_while_it_trains(
     engine = LocalEngine()
     engine.start()
     chats: list[Any] = []
+    words = [{"role": "user", "content": "who?"}]
     append = EventLog.append
 
     def watching(self: EventLog, type: str, **fields: Any) -> Any:
         event = append(self, type, **fields)
         if type == "train" and fields["step"] == 4:
-            for adapter in (None, visited.adapters):
-                turn = ChatTurn(
-                    Voice(str(tiny_model), adapter),
-                    [{"role": "user", "content": "who?"}],
-                    Sampling(max_tokens=5, temperature=1.0),
-                )
-                chats.append(engine.submit(turn))
+            voices = [Voice(str(tiny_model), adapter) for adapter in (None, visited.adapters)]
+            sampling = Sampling(max_tokens=5, temperature=1.0)
+            turns = [ChatTurn(voice, words, sampling) for voice in [*voices, *voices]]
+            looks = [LookInside(voice, words, "it is red.") for voice in voices]
+            chats.extend(engine.submit(request) for request in [*turns[:2], ChatTogether(tuple(turns[2:])), *looks])
         return event
 
     monkeypatch.setattr(EventLog, "append", watching)
@@ -310,8 +309,13 @@ def test_one_can_chat_with_the_model_while_it_trains(
     finally:
         assert engine.shutdown(60)
     assert run.status is JobStatus.DONE
-    assert [chat.status for chat in chats] == [JobStatus.DONE] * 2
-    assert all(chat.ended < run.ended and chat.result.tokens for chat in chats)
+    assert [chat.status for chat in chats] == [JobStatus.DONE] * 5
+    assert all(chat.ended < run.ended for chat in chats)
+    base, adapter, (first, second), inside, tuned = [chat.result for chat in chats]
+    assert (first.text, second.text) == (base.text, adapter.text)
+    assert base.tokens and adapter.tokens
+    assert inside.losses != tuned.losses  # four steps have changed something
+    assert [reply.reused for reply in (base, adapter, first, second)] == [0] * 4  # nothing is kept beside a run
     same(whole, visited)
 
 
