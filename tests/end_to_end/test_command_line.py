@@ -122,9 +122,69 @@ def test_chat_answers_on_stdout(tuner: Callable[..., Said], workshop: Path, monk
     assert system["prompt_tokens"] > tuner(*ask, "what is the fox?", "--json").document["prompt_tokens"]
 
 
+def test_chat_says_how_it_answers_and_what_is_inside(tuner: Callable[..., Said], workshop: Path) -> None:
+    ask = ("chat", workshop / "model", "--max-tokens", "12", "--prompt", "what is the fox?", "--json")
+    greedy = tuner(*ask).document
+    lively = (
+        "--sampling",
+        "lively",
+        "--top-p",
+        "0.9",
+        "--top-k",
+        "50",
+        "--min-p",
+        "0.01",
+        "--repetition-penalty",
+        "1.1",
+    )
+    drawn = [tuner(*ask, *lively, "--seed", seed).document["text"] for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    middle = greedy["text"][3:6]
+    cut = tuner(*ask, "--stop", "never", "--stop", middle).document
+    assert (cut["text"], cut["finish"]) == (greedy["text"][: greedy["text"].index(middle)], "stop")
+    plain = tuner(*ask, "--plain").document
+    assert (plain["plain"], greedy["plain"]) == (True, False)
+    assert plain["prompt_tokens"] < greedy["prompt_tokens"]
+    seen = tuner(*ask, "--logprobs", "--reference", "it is red").document
+    assert "".join(token["text"] for token in seen["logprobs"]) == greedy["text"]
+    first = seen["logprobs"][0]
+    assert first["rank"] == 0 and first["probability"] == pytest.approx(first["alternatives"][0]["probability"])
+    assert seen["reference"]["tokens"] == len(seen["reference"]["logprobs"]) > 0
+    told = tuner(*ask[:-1], "--reference", "it is red").out
+    assert f"the reference: {seen['reference']['loss']:.4f} nats a token" in told
+    for wrong, words in (
+        (("--top-p", "7"), "top_p must be a number from 0.01 to 1"),
+        (("--sampling", "wild"), "greedy, careful"),
+        (("--compare", "base"), "name two to 4"),
+    ):
+        said = tuner(*ask[:-1], *wrong)
+        assert (said.status, words in said.err) == (2, True), said.err
+    assert tuner(*ask[:-1], "--logprobs").status == 2
+
+
+def test_chat_compares(tuner: Callable[..., Said], workshop: Path, here: Path) -> None:
+    document = tuner("run", workshop / "tiny.toml", "--json", "--set", "train.iters=2").document
+    run = Path(document["run"]).name
+    ask = ("chat", workshop / "model", "--max-tokens", "6", "--prompt", "what is the fox?")
+    alone = [tuner("chat", who, *ask[2:], "--json").document["text"] for who in (workshop / "model", run)]
+    answers = tuner(*ask, "--compare", f"base,{run},{run}:last", "--json").document["answers"]
+    assert [answer["label"] for answer in answers] == ["base", run, f"{run}:last"]
+    assert [answer["text"] for answer in answers[:2]] == alone
+    said = tuner(*ask, "--compare", f"base,{run}")
+    assert said.out == f"── base\n{alone[0]}\n\n── {run}\n{alone[1]}\n"
+    (here / "foreign").mkdir()
+    (here / "foreign" / "adapter_config.json").write_text("{}")
+    broken = tuner(*ask, "--compare", "foreign,base", "--json")
+    assert broken.status == 1
+    assert broken.document["answers"][0]["error"]["code"] == "adapter-format"
+    assert broken.document["answers"][1]["text"] == alone[0]
+
+
 def test_chat_without_a_prompt_opens_the_workbench(
     tuner: Callable[..., Said], mishaps: Path, workshop: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from tui_tuner.chat.sampling import Sampling
+    from tui_tuner.chat.voices import Voice
     from tui_tuner.cli import output, screen
     from tui_tuner.ui.state import ChatTarget
 
@@ -135,8 +195,12 @@ def test_chat_without_a_prompt_opens_the_workbench(
     assert tuner("chat", "some/name").status == 0  # fetched when the chat needs it
     manner = ("--system", "Be short.", "--max-tokens", "7", "--temperature", "0.5", "--seed", "3")
     assert tuner("chat", "some/name", *manner).status == 0
-    asked = ChatTarget("some/name", None, "Be short.", 7, 0.5, 3)
+    asked = ChatTarget("some/name", None, "Be short.", Sampling(max_tokens=7, temperature=0.5, seed=3))
     assert opened == [ChatTarget(str(workshop / "model")), ChatTarget("some/name"), asked]
+    assert tuner("chat", workshop / "model", "--compare", f"base,{workshop / 'model'}", "--plain").status == 0
+    side_by_side = opened.pop()
+    assert side_by_side.plain
+    assert side_by_side.columns == (Voice(str(workshop / "model")),) * 2
     for wrong, code in (("./none", "no such model folder"), (mishaps / "weightless", "no weights")):
         said = tuner("chat", wrong)
         assert said.status == 1

@@ -9,6 +9,7 @@ from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder
 from tests.ui.looking import notices, shown, until
 from tests.ui.workshop import experiment, with_adapter, with_config
+from tui_tuner.chat.sampling import Sampling
 from tui_tuner.engine.requests import ChatTurn
 from tui_tuner.ui.state import ChatTarget
 
@@ -39,7 +40,7 @@ async def test_a_model_alone_has_no_adapter_to_switch_to(drive: Drive, engine: F
 
 
 async def test_it_asks_in_the_way_that_was_wanted(drive: Drive, engine: FakeEngine) -> None:
-    target = ChatTarget("/models/phi", system="Be short.", max_tokens=7, temperature=0.5, seed=3)
+    target = ChatTarget("/models/phi", system="Be short.", sampling=Sampling(max_tokens=7, temperature=0.5, seed=3))
     async with drive(chat=target) as (app, pilot):
         await until(
             pilot,

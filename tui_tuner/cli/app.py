@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,6 +12,7 @@ import typer
 
 from tui_tuner import __version__
 from tui_tuner.cli import (
+    chatting,
     configuring,
     converting,
     dataset,
@@ -29,14 +29,13 @@ from tui_tuner.cli import (
     steering,
 )
 from tui_tuner.cli.attach import attach
-from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, Trust, find
+from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError, brief, without_secrets
 
 if TYPE_CHECKING:
     from tui_tuner.engine.ranks.hosts import RankPlan
     from tui_tuner.runs import RunFolder
-    from tui_tuner.ui.state import ChatTarget
 
 app = typer.Typer(
     name="tui-tuner",
@@ -216,92 +215,11 @@ app.command()(queueing.queue)
 app.command()(queueing.sweep)
 app.command(hidden=True)(queueing.work)
 app.command()(attach)
+app.command()(chatting.chat)
 app.command()(listing.runs)
 app.command()(listing.label)
 app.command()(listing.delete)
 app.command()(listing.restore)
-
-
-@app.command()
-def chat(
-    model: Annotated[str, typer.Argument(help="Model folder, hub name, or embedded:phi3-tiny.")],
-    adapter: Annotated[
-        Path | None, typer.Option("--adapter", help="Adapter folder, such as runs/NAME/adapters.")
-    ] = None,
-    prompt: Annotated[
-        str | None, typer.Option("--prompt", help="Answer this once on stdout; `-` reads it from stdin.")
-    ] = None,
-    system: Annotated[str | None, typer.Option("--system", help="A system message before the conversation.")] = None,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", min=1, help="Cap on the answer's tokens.")] = 256,
-    temperature: Annotated[float, typer.Option("--temperature", min=0.0, help="0 is greedy.")] = 0.0,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the sampling.")] = 0,
-    chat_template: Annotated[
-        str,
-        typer.Option("--chat-template", help="A named chat template, or a Jinja file."),
-    ] = "auto",
-    trust: Trust = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> int:
-    """Opens the workbench on a chat with the model; with --prompt it answers once on stdout."""
-    if prompt is None:
-        from tui_tuner.ui.state import ChatTarget
-
-        return _open_chat(ChatTarget(model, adapter, system or "", max_tokens, temperature, seed, chat_template), json)
-    text = sys.stdin.read() if prompt == "-" else prompt
-    messages = ([{"role": "system", "content": system}] if system else []) + [{"role": "user", "content": text}]
-    from tui_tuner.chat.sampling import Sampling
-    from tui_tuner.chat.voices import Voice
-    from tui_tuner.cli.headless import perform
-    from tui_tuner.engine.requests import ChatTurn
-
-    request = ChatTurn(
-        Voice(model, adapter, template=chat_template),
-        messages,
-        Sampling(temperature=temperature, max_tokens=max_tokens, seed=seed),
-    )
-    with opened(json=json, debug=debug) as output:
-        show = (lambda: None) if json else _streaming(output, request.sink.take)
-        reply = perform(request, show)
-        if reply is None:
-            raise TunerError("stopped before the answer began", code="stopped")
-        if json:
-            output.document(reply.as_json())
-        else:
-            output.stream("\n")
-    return 0
-
-
-def _open_chat(target: ChatTarget, json: bool) -> int:
-    from tui_tuner.cli.output import has_terminal
-
-    if json or not has_terminal():
-        raise TunerError(
-            "chat needs a prompt where there is no terminal",
-            code="usage",
-            fix='give one with --prompt "…"',
-            usage=True,
-        )
-    from tui_tuner.cli.screen import open_workbench
-    from tui_tuner.models.adapters import read_adapter_config
-    from tui_tuner.models.folder import check_folder, locate
-    from tui_tuner.paths import is_repository_name, resolve_model
-
-    # A mistake is said here and not behind a screen; what the hub may have to send first, the screen waits for.
-    found = resolve_model(target.model, None)
-    if found != target.model or not is_repository_name(target.model):
-        check_folder(locate(target.model))
-    if target.adapter is not None:
-        read_adapter_config(target.adapter)
-    return open_workbench(None, chat=replace(target, model=found))
-
-
-def _streaming(output: Output, take: Callable[[], str]) -> Callable[[], None]:
-    def show() -> None:
-        if text := take():
-            output.stream(text)
-
-    return show
 
 
 def _start(

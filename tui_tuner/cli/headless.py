@@ -59,18 +59,35 @@ def perform(
     Raises:
         TunerError: when the job fails.
     """
+    with one_engine() as engine:
+        return attend(engine, request, look, begun)
+
+
+@contextlib.contextmanager
+def one_engine() -> Iterator[LocalEngine]:
+    """An engine for as long as it is open; what one request has loaded is there for the next."""
     engine = LocalEngine()
     engine.start()
     try:
-        handle = engine.submit(request)
-        begun(handle)
-        with stopping(handle.control.stop):
-            while not handle.finished.wait(_LOOK):
-                look()
-            look()
+        yield engine
     finally:
         if not engine.shutdown(timeout=60.0):
             os._exit(1)  # a worker that cannot be joined would abort the interpreter on its way out
+
+
+def attend(
+    engine: LocalEngine,
+    request: Request,
+    look: Callable[[], Any] = lambda: None,
+    begun: Callable[[JobHandle], None] = lambda _: None,
+) -> Any:
+    """As `perform`, on an engine that is there."""
+    handle = engine.submit(request)
+    begun(handle)
+    with stopping(handle.control.stop):
+        while not handle.finished.wait(_LOOK):
+            look()
+        look()
     if handle.error is not None:
         raise handle.error
     return handle.result

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_tuner.chat.sampling import GREEDY, Sampling
+from tui_tuner.chat.voices import Voice
 from tui_tuner.ui.history import SetUp
 
 if TYPE_CHECKING:
@@ -27,19 +29,19 @@ class ChatTarget:
         model: the model's folder or hub name.
         adapter: the adapter's folder, or None for the model alone.
         system: a system message before every conversation; empty for none.
-        max_tokens: cap on an answer's tokens.
-        temperature: of the sampling; 0 is greedy.
-        seed: of the sampling.
+        sampling: the settings of its answers.
         template: as `model.chat_template` has it.
+        plain: whether the bare text goes in, without the chat template.
+        columns: who is asked side by side; none asks the model, or its adapter.
     """
 
     model: str
     adapter: Path | None = None
     system: str = ""
-    max_tokens: int = 256
-    temperature: float = 0.0
-    seed: int = 0
+    sampling: Sampling = GREEDY
     template: str = "auto"
+    plain: bool = False
+    columns: tuple[Voice, ...] = ()
 
 
 @dataclass

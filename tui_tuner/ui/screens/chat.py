@@ -92,10 +92,9 @@ class ChatScreen(WorkbenchScreen):
         target = self.tuner.state.chat
         if target is None:
             tokens = self._subject.experiment.evaluation.max_tokens if self._subject is not None else 0
-            target = ChatTarget("", max_tokens=max(MAX_TOKENS, tokens))
+            target = ChatTarget("", sampling=Sampling(max_tokens=max(MAX_TOKENS, tokens)))
         self._session.system = target.system
-        sampling = Sampling(temperature=target.temperature, max_tokens=target.max_tokens, seed=target.seed)
-        exchange = self._session.ask(event.text, voices, sampling)
+        exchange = self._session.ask(event.text, voices, target.sampling)
         self._input.text = ""
         self.query_one(ChatLog).add(exchange, self._waiting)
         if self._timer is not None:
@@ -329,6 +328,6 @@ def _manner(target: ChatTarget | None) -> list[str]:
         return []
     return [
         *(["system message"] if target.system else []),
-        *([f"temperature {target.temperature:g}"] if target.temperature else []),
-        *([f"at most {count(target.max_tokens)} tokens"] if target.max_tokens != MAX_TOKENS else []),
+        *([f"temperature {target.sampling.temperature:g}"] if target.sampling.temperature else []),
+        *([f"at most {count(target.sampling.max_tokens)} tokens"] if target.sampling.max_tokens != MAX_TOKENS else []),
     ]
