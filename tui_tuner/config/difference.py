@@ -6,7 +6,7 @@ It only compares: nothing here may change an experiment, or guess at what a valu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,31 @@ def between(a: Experiment, b: Experiment) -> list[Difference]:
     return [
         Difference(info.key, describe.in_toml(old), describe.in_toml(new)) for info, old, new in pairs if old != new
     ]
+
+
+@dataclass(frozen=True)
+class Across:
+    """One key that does not have the same value everywhere.
+
+    Attributes:
+        key: the dotted key.
+        values: of each experiment, as people read it; None where the experiment is not known.
+    """
+
+    key: str
+    values: tuple[str | None, ...]
+
+
+def across(experiments: Sequence[Experiment | None]) -> list[Across]:
+    """The keys that two or more of any number of experiments differ in, in the order of the form."""
+    known = [one for one in experiments if one is not None]
+    found = []
+    for info in describe.fields() if len(known) > 1 else ():
+        first = _value(known[0], info)
+        if any(_value(one, info) != first for one in known[1:]):
+            values = (None if one is None else value_text(_value(one, info)) for one in experiments)
+            found.append(Across(info.key, tuple(values)))
+    return found
 
 
 def of_change(change: Mapping[str, Any], experiment: Experiment | None) -> list[Difference]:

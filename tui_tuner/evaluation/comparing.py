@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_tuner.errors import TunerError
-from tui_tuner.evaluation.matching import joined, match
+from tui_tuner.evaluation.matching import Matched, joined, match
 from tui_tuner.evaluation.metrics import METRICS, TEXT_METRICS, Scored, specs_of
 from tui_tuner.evaluation.metrics.numbers import answer_number
 from tui_tuner.evaluation.outputs import Outputs, read_lines, read_outputs
 from tui_tuner.evaluation.score import (
+    Comparison,
     asked_for,
     described,
     record_scores,
@@ -111,6 +113,54 @@ def score_document(
     return {"file": outputs.name, **kept, "keys": outputs.keys, "guessed": outputs.guessed, "notes": notes}
 
 
+@dataclass(frozen=True)
+class Judged:
+    """Two results over the rows that both have.
+
+    Attributes:
+        matched: which rows belong together.
+        first, second: the rows of both sides, partner by partner.
+        sides: the scores of all these rows, of either side.
+        about: which of them the figures of the whole are about, (rows,).
+        whole: the verdict on the second side against the first.
+    """
+
+    matched: Matched
+    first: list[dict[str, Any]]
+    second: list[dict[str, Any]]
+    sides: tuple[dict[str, Scored], dict[str, Scored]]
+    about: NDArray[np.bool_]
+    whole: Comparison
+
+    @property
+    def main(self) -> tuple[dict[str, Scored], ...]:
+        """The scores of the rows that the figures are about."""
+        return tuple({name: one.part(self.about) for name, one in side.items()} for side in self.sides)
+
+
+def judge(
+    a: Outputs,
+    b: Outputs,
+    metrics: Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    seed: int = 0,
+) -> Judged:
+    """Scores two results over the rows that both have, and judges b against a; arguments as for `compare_document`.
+
+    Raises:
+        TunerError: no rows in common, no references, unknown metric.
+    """
+    matched = match(a, b)
+    first, second = joined(a, b, matched.pairs)
+    chosen = list(metrics) if metrics else _scored_by(a, b) or _fitting(COMPARED, first)
+    sides = record_scores(first, chosen, options), record_scores(second, chosen, options)
+    _must_be_known(sides[0], metrics)
+    about = asked_for([str(row.get("split") or "") for row in first])
+    main = [{name: one.part(about) for name, one in side.items()} for side in sides]
+    return Judged(matched, first, second, sides, about, verdict(main[0], main[1], seed=seed))
+
+
 def compare_document(
     a: Outputs,
     b: Outputs,
@@ -130,14 +180,9 @@ def compare_document(
     Raises:
         TunerError: no rows in common, no references, unknown metric.
     """
-    matched = match(a, b)
-    first, second = joined(a, b, matched.pairs)
-    chosen = list(metrics) if metrics else _scored_by(a, b) or _fitting(COMPARED, first)
-    sides = [record_scores(rows, chosen, options) for rows in (first, second)]
-    _must_be_known(sides[0], metrics)
-    about = asked_for([str(row.get("split") or "") for row in first])
-    main = [{name: one.part(about) for name, one in side.items()} for side in sides]
-    whole = verdict(main[0], main[1], seed=seed)
+    judged = judge(a, b, metrics, options, seed=seed)
+    matched, first, second = judged.matched, judged.first, judged.second
+    sides, about, main, whole = judged.sides, judged.about, judged.main, judged.whole
     parts = verdict_by_split(first, sides[0], sides[1], seed=seed)
     sizes = {split: len(numbers) for split, numbers in splits_of(first).items()}
     told = [described(side, seed=seed) for side in main]
@@ -163,7 +208,7 @@ def compare_document(
             *matched.notes,
             *a.notes,
             *b.notes,
-            *_settings_differ(a, b),
+            *settings_differ(a, b),
             *_same(first, second),
             *_unseen(about),
             *_doubts(first),
@@ -241,7 +286,8 @@ def _scored_by(a: Outputs, b: Outputs) -> list[str]:
     return [name for name in first if name in second and (name in TEXT_METRICS or name not in METRICS)]
 
 
-def _settings_differ(a: Outputs, b: Outputs) -> list[str]:
+def settings_differ(a: Outputs, b: Outputs) -> list[str]:
+    """A note where the answers of two runs were made with different settings."""
     first, second = (_result(one).get("settings") for one in (a, b))
     if not isinstance(first, dict) or not isinstance(second, dict):
         return []

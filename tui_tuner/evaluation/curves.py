@@ -1,16 +1,79 @@
-"""The losses of a training in brief, for reports: a few dozen points of each curve, and a curve as a line of signs."""
+"""The curves of a run: one of its figures over steps, tokens or time; and its losses in brief, for reports.
+
+Every point is one that the run reported. Nothing is smoothed here, and where a figure was not reported there is a gap.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tui_tuner.runs import Columns, RunView
 
+By = Literal["step", "tokens", "time"]
+AXES: dict[By, str] = {"step": "step", "tokens": "trained tokens", "time": "seconds at work"}
+"""What a curve can be drawn over, and what its axis says."""
 POINTS = 40
 _SIGNS = "▁▂▃▄▅▆▇█"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure that runs report as they train.
+
+    Attributes:
+        name: for commands and documents.
+        label: what it is called.
+        unit: what it is in, as a chart's axis says it; empty for a bare number.
+        column: where `RunView` has it.
+        validation: whether it is a validation's, else a training report's.
+    """
+
+    name: str
+    label: str
+    unit: str
+    column: str
+    validation: bool = False
+
+
+MEASURES = (
+    Measure("train", "training loss", "nats per token", "loss"),
+    Measure("validation", "validation loss", "nats per token", "loss", validation=True),
+    Measure("learning_rate", "learning rate", "", "learning_rate"),
+    Measure("grad_norm", "gradient norm", "", "grad_norm"),
+    Measure("speed", "speed", "tokens per second", "tokens_per_second"),
+    Measure("memory", "peak memory", "bytes", "peak_memory"),
+)
+
+
+def curve(view: RunView, measure: Measure, by: By = "step") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A figure of a run and where on the axis it was reported, each of shape (n,); empty where the run has no such.
+
+    A validation has no count of tokens of its own: it stands where a straight line between the reports around it is.
+    """
+    reports = view.validation if measure.validation else view.train
+    steps, values = reports.column("step"), reports.column(measure.column)
+    if by == "tokens":
+        across = _tokens_at(view, steps) if measure.validation else view.train.column("trained_tokens")
+    elif by == "time":
+        across = view.clock.at(reports.column("t"))
+    else:
+        across = steps
+    placed = np.isfinite(across)
+    return (across, values) if placed.all() else (across[placed], values[placed])
+
+
+def _tokens_at(view: RunView, steps: NDArray[np.float64]) -> NDArray[np.float64]:
+    tokens, at = view.train.column("trained_tokens"), view.train.column("step")
+    known = np.isfinite(tokens)
+    if not known.any():
+        return np.full(len(steps), np.nan)
+    found: NDArray[np.float64] = np.interp(steps, np.append(0.0, at[known]), np.append(0.0, tokens[known]))
+    return found
 
 
 def training_curves(view: RunView) -> dict[str, list[dict[str, float]]]:

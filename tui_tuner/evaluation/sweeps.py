@@ -21,7 +21,7 @@ from tui_tuner.runs.files import read_json
 from tui_tuner.runs.folder import RunFolder
 from tui_tuner.runs.state import RunState
 
-_OTHER_ROWS: Final = ("data.", "model.path", "model.chat_template", "train.max_seq_length", "train.mode", "run.seed")
+OTHER_ROWS: Final = ("data.", "model.path", "model.chat_template", "train.max_seq_length", "train.mode", "run.seed")
 """Keys whose values may change which tokens validation counts, so that its losses are no longer of the same."""
 
 
@@ -170,7 +170,7 @@ def _doubts(metric: str, rows: Sequence[Mapping[str, Any]], left: int, of: int) 
         notes.append(f"{left} of {len(rows)} runs have no rank, because they have not finished with a figure")
     if of > len(rows):
         notes.append(f"{of - len(rows)} of the sweep's {of} runs are no longer there")
-    if metric == VALIDATION and (unlike := sorted(key for key in swept if key.startswith(_OTHER_ROWS))):
+    if metric == VALIDATION and (unlike := sorted(key for key in swept if key.startswith(OTHER_ROWS))):
         notes.append(f"validation losses may be of different rows or tokens, because {', '.join(unlike)} differs")
     if metric != VALIDATION and len(rows) > 1:
         notes.append(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class WorkClock:
     """Adds up the sessions of a run; each begins with a `run_started`. All times are seconds since the epoch."""
@@ -11,6 +14,7 @@ class WorkClock:
         self._start: float | None = None
         self._last = 0.0
         self._over = False
+        self._sessions: list[tuple[float, float]] = []  # when each began, and what was worked before it
 
     def begin(self, moment: float) -> None:
         """A session begins; an open one ended with its last event."""
@@ -18,6 +22,7 @@ class WorkClock:
             self._earlier += max(0.0, self._last - self._start)
         self._start = self._last = moment
         self._over = False
+        self._sessions.append((moment, self._earlier))
 
     def note(self, moment: float) -> None:
         """Something happened; after the end it no longer counts."""
@@ -25,6 +30,7 @@ class WorkClock:
             return
         if self._start is None:
             self._start = self._last = moment
+            self._sessions.append((moment, 0.0))
         self._last = max(self._last, moment)
 
     def end(self) -> None:
@@ -37,3 +43,18 @@ class WorkClock:
             return self._earlier
         end = self._last if self._over or now is None else max(now, self._last)
         return self._earlier + max(0.0, end - self._start)
+
+    def at(self, moments: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Seconds at work up to each of several moments, which do not fall; NaN for a moment that is none.
+
+        Args:
+            moments: shape (n,), as events have them.
+        """
+        if not self._sessions or not len(moments):
+            return np.full(len(moments), np.nan)
+        starts, earlier = (np.array(column) for column in zip(*self._sessions, strict=True))
+        session = np.searchsorted(np.maximum.accumulate(starts), moments, side="right") - 1
+        session = np.maximum(session, 0)
+        worked = earlier[session] + np.maximum(moments - starts[session], 0.0)
+        # A clock that was set back must not make work undone.
+        return np.where(np.isfinite(moments), np.fmax.accumulate(worked), np.nan)

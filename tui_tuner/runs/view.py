@@ -43,6 +43,7 @@ class RunView:
         forecast: the last `forecast` event, or None: what the run was expected to take before its first step.
         started, finished: the last `run_started` and the `run_finished` that ended it, or None.
         probing: the last `progress` event of probes that are being answered, None when none are.
+        clock: when it was at work.
         from_step: where the last resumption took up the run; 0 for a run that was never resumed.
         unknown: how many events were of a type that is not known here.
 
@@ -64,7 +65,7 @@ class RunView:
         self.finished: Event | None = None
         self._outlook: tuple[int, Outlook | None] = (-1, None)
         self._tracker = StateTracker()
-        self._clock = WorkClock()
+        self.clock = WorkClock()
         self._forget_results()
 
     def extend(self, events: Iterable[Event]) -> bool:
@@ -79,9 +80,9 @@ class RunView:
             moment = number(event.get("t"))
             if moment is not None:
                 if kind == "run_started":
-                    self._clock.begin(moment)
+                    self.clock.begin(moment)
                 else:
-                    self._clock.note(moment)
+                    self.clock.note(moment)
             self._tracker.add(event)
             handler(self, event)
             changed = True
@@ -160,11 +161,11 @@ class RunView:
     @property
     def elapsed(self) -> float:
         """Seconds at work up to the last event; the gaps before resumptions are left out."""
-        return self._clock.elapsed()
+        return self.clock.elapsed()
 
     def elapsed_at(self, now: float) -> float:
         """Seconds at work up to `now` (seconds since the epoch); after the end it no longer grows."""
-        return self._clock.elapsed(now)
+        return self.clock.elapsed(now)
 
     def outlook(self) -> Outlook | None:
         """When the stage at work is expected to be done, how sure that is, and what comes after; None if unknown."""
@@ -330,7 +331,7 @@ def _on_verdict(view: RunView, event: Event) -> None:
 
 def _on_run_finished(view: RunView, event: Event) -> None:
     view.finished, view.probing = event, None
-    view._clock.end()
+    view.clock.end()
 
 
 def _metrics(value: Any) -> dict[str, dict[str, Any]]:
