@@ -16,12 +16,12 @@ from pathlib import Path
 from textual.binding import Binding
 
 from tui_tuner.errors import TunerError
-from tui_tuner.ui.actions import MODES, Action, actions_of, app_actions, key_text
+from tui_tuner.ui.actions import MODES, VIEWS, Action, actions_of, app_actions, key_text
 from tui_tuner.ui.widgets.losschart import LossChart
 
 PAGE = Path(__file__).resolve().parent / "screens.md"
 _HEAD = ("| key | what | in a sentence |", "|---|---|---|")
-PLACES = ("app", *MODES, "chart")
+PLACES = ("app", *MODES, *VIEWS, "chart")
 
 
 def table(place: str) -> str:

@@ -218,8 +218,8 @@ def figures_of(member: Member) -> Mapping[str, Mapping[str, Any]]:
 def metric_label(together: Together, name: str) -> str:
     """What a metric is called."""
     labels = (figures_of(member).get(name, {}).get("label") for member in together.members)
-    told = next((label for label in labels if isinstance(label, str) and label), "")
-    return told or (METRICS[name].label if name in METRICS else name)
+    own = METRICS[name].label if name in METRICS else name
+    return next((label for label in labels if isinstance(label, str) and label), own)
 
 
 def together_document(together: Together) -> dict[str, Any]:
@@ -244,7 +244,7 @@ def together_document(together: Together) -> dict[str, Any]:
         "rows": [
             {
                 "prompt": row.prompt, "reference": row.reference, "split": row.split,
-                "said": [said and {"text": said.text, "scores": dict(said.scores)} for said in row.said],
+                "said": [None if one is None else {"text": one.text, "scores": dict(one.scores)} for one in row.said],
             }
             for row in together.rows
         ],

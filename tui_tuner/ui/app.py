@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from textual import events, on
 
+from tui_tuner.errors import TunerError
 from tui_tuner.paths import noted_base
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.history import History
@@ -261,6 +262,18 @@ class TunerApp(ShellApp):
         except Exception as error:
             self.call_later(self.report, error)
         self.post_message(RunSelected())
+
+    def compare_runs(self, folders: Sequence[RunFolder]) -> None:
+        """Shows runs side by side, over the screen that asks; the first is the one that others are judged against.
+
+        Raises:
+            TunerError: it is no two.
+        """
+        if len(folders) < 2:
+            raise TunerError("a comparison needs two runs", code="one-run", fix="mark another one", usage=True)
+        from tui_tuner.ui.screens.compare import CompareScreen
+
+        self.push_screen(CompareScreen(folders))
 
     def start_run(self) -> None:
         """Makes a run of the experiment, selects it, and shows it; queued when another run is going."""

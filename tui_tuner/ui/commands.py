@@ -41,7 +41,7 @@ class WorkbenchCommands(Provider):
                 yield Hit(score, shown, call, text=visible(name), help=escape(visible(about)))
 
     def _actions(self) -> Iterator[Command]:
-        mode = self.app.current_mode
+        mode = getattr(self.screen, "MODE", "") or self.app.current_mode
         for action in ACTIONS:
             if action.palette and (not action.where or mode in action.where) and self._applies(action):
                 yield _name(action), f"{action.help}  ({action.key_text})", partial(self._run, action)

@@ -115,7 +115,8 @@ class ShellApp(App[int]):
         from tui_tuner.ui.widgets.helppanel import HelpPanel
 
         if not isinstance(self.screen, HelpPanel):
-            self.push_screen(HelpPanel.of(self.screen, self.current_mode))
+            mode = getattr(self.screen, "MODE", "")  # of a view over a mode's screen its own keys
+            self.push_screen(HelpPanel.of(self.screen, mode or self.current_mode))
 
     def action_next_theme(self) -> None:
         """Switches theme and stores the choice."""

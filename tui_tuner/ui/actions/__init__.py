@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from textual.binding import BindingType
 
+from tui_tuner.ui.actions.compare import COMPARE_ACTIONS, VIEWS
 from tui_tuner.ui.actions.model import Action, key_text
 from tui_tuner.ui.actions.shell import APP_ACTIONS, MODES, SHELL_ACTIONS
 from tui_tuner.ui.actions.workshop import WORKSHOP_ACTIONS
 
-__all__ = ["ACTIONS", "MODES", "Action", "actions_of", "app_actions", "bindings", "key_text", "mode_label"]
+__all__ = ["ACTIONS", "MODES", "VIEWS", "Action", "actions_of", "app_actions", "bindings", "key_text", "mode_label"]
 
-ACTIONS: list[Action] = [*SHELL_ACTIONS, *WORKSHOP_ACTIONS, *APP_ACTIONS]
+ACTIONS: list[Action] = [*SHELL_ACTIONS, *WORKSHOP_ACTIONS, *COMPARE_ACTIONS, *APP_ACTIONS]
 
 
 def app_actions() -> list[Action]:
@@ -33,5 +34,5 @@ def bindings(mode: str | None) -> list[BindingType]:
 
 
 def mode_label(mode: str) -> str:
-    """A mode's name as the tabs show it."""
-    return MODES[mode][1]
+    """A mode's name as the tabs show it, or that of a view that no tab leads to."""
+    return VIEWS[mode] if mode in VIEWS else MODES[mode][1]

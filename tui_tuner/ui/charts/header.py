@@ -35,6 +35,7 @@ class Look:
     log_y: bool = False
     smoothing: float = 0.0
     glyphs: str = "braille"
+    legend: bool = True
 
 
 def title_line(look: Look, width: int, share: float | None, follow: bool, near: Sequence[Mark] = ()) -> list[Span]:

@@ -88,6 +88,8 @@ class LineChart(Steerable):
     x_unit: reactive[Unit] = reactive[Unit]("integer")
     empty_text: reactive[str] = reactive("no points yet")
     """Shown in the middle while no series has a finite point."""
+    legend: reactive[bool] = reactive(True)
+    """Whether names and values stand above the plot; off where the screen tells them beside it."""
     glyphs: reactive[str] = reactive("braille")
     """``braille``, or ``blocks`` or ``ascii`` for terminals that cannot draw it."""
 
@@ -139,6 +141,8 @@ class LineChart(Steerable):
         color: str | None = None,
         *,
         smooth: bool = True,
+        slot: int | None = None,
+        dash: int = 0,
     ) -> None:
         """Show a curve, or replace the points of the one with this name. Later series lie in front of earlier ones.
 
@@ -146,17 +150,19 @@ class LineChart(Steerable):
         point in place. y that is not finite is a gap. ``style`` ``"points"`` draws the marker at every point and no
         line. ``color`` is a CSS colour or ``"$variable"`` of the theme; without it the series keeps the component
         class of its place for as long as it exists. ``smooth=False`` exempts a curve from smoothing, which misleads
-        where points are few and exact (validation). Raises textual's ColorParseError for a colour that is none.
+        where points are few and exact (validation). ``slot`` fixes the place that gives colour and marker, so that a
+        curve keeps both while others come and go; ``dash`` is 0 for a solid line, 1 to 3 for broken ones. Raises
+        textual's ColorParseError for a colour that is none.
         """
         if color is not None and not color.startswith("$"):
             Color.parse(color)
         one = self._series.get(name)
         if one is None:
-            one = Series(name, self._free_slot())
+            one = Series(name, self._free_slot() if slot is None else slot)
         one.set_points(x, y)
         if one.color != color:
             self._palette.clear()
-        one.style, one.color, one.smooth = style, color, smooth
+        one.style, one.color, one.smooth, one.dash = style, color, smooth, dash
         self._series[name] = one
         self._changed()
 
@@ -234,7 +240,7 @@ class LineChart(Steerable):
 
     def _look(self) -> Look:
         return Look(self.title, self.unit, self.y_label, self.x_label, self.x_unit, self.empty_text, self.log_y,
-                    self.smoothing, self.glyphs)  # fmt: skip
+                    self.smoothing, self.glyphs, self.legend)  # fmt: skip
 
     def _changed(self) -> None:
         self._version += 1

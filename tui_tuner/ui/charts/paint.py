@@ -44,6 +44,8 @@ from tui_tuner.ui.charts.raster import (
 from tui_tuner.ui.charts.scale import Scale, Tick, fit, ticks
 from tui_tuner.ui.charts.series import Series
 
+DASHES = tuple(tuple(sign == "-" for sign in pattern) for pattern in ("-", "------  ", "--  ", "--------  --  "))
+"""What of a line is drawn, dot column by dot column: solid, dashed, dotted, dash and dot."""
 _STAGGER = 24
 _BLANK, _RULE, _DASH = ord(" "), ord("┊"), ord("╌")
 
@@ -107,7 +109,7 @@ def _head(scene: Scene, width: int, height: int) -> list[list[Span]]:
     titled = height >= 5 and bool(scene.look.title or scene.look.y_label)
     if titled:
         lines.append(title_line(scene.look, width, scene.share, scene.follow, pointed))
-    if height < 7 or not scene.series:
+    if height < 7 or not scene.series or not scene.look.legend:
         return lines
     at = scene.window[1] if scene.crosshair is None else scene.crosshair
     plain_legend = wrap(legend(scene.series, scene.look), width)
@@ -273,6 +275,8 @@ class _Area:
                 styles.append(style + 1)
             if one.style == "line":
                 layers.append(self._layer(front))
+                if one.dash:
+                    layers[-1].dash(DASHES[one.dash % len(DASHES)])
                 behind.append(False)
                 styles.append(style)
             glyphs += [(row, column, one.glyph, style) for row, column in self._glyph_cells(one, front, lines)]

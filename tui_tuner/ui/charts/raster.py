@@ -222,6 +222,12 @@ class Canvas:
             np.insert(bottom, place, rows),
         )
 
+    def dash(self, pattern: Sequence[bool]) -> None:
+        """Leave dark the columns where ``pattern``, repeated from the left, says so."""
+        for at in range(self.width):
+            if not pattern[at % len(pattern)]:
+                self.columns[at] = 0
+
     def cells(self) -> Cells:
         """The canvas as cell bytes, shaped (rows of cells, columns of cells); odd edges are padded with dark dots."""
         down = -(-self.height // DOTS_DOWN)

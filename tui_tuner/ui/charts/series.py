@@ -47,13 +47,14 @@ def ordered(x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
 
 @dataclass(slots=True)
 class Series:
-    """One named curve. ``slot`` picks its marker and, unless ``color`` is given, its colour."""
+    """One named curve. ``slot`` picks its marker and, unless ``color`` is given, its colour; ``dash`` its line."""
 
     name: str
     slot: int
     style: Style = "line"
     color: str | None = None
     smooth: bool = True
+    dash: int = 0
     x: Floats = field(default_factory=lambda: np.empty(0))
     y: Floats = field(default_factory=lambda: np.empty(0))
     _finite: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, dtype=np.bool_))

@@ -33,11 +33,13 @@ class WorkbenchScreen(Screen[None]):
 
     Class attributes:
         MODE: the mode's name; picks tab, keys and help.
+        TAB: the mode whose tab is lit; its own unless the screen is a view over another one.
         EMPTY: what `empty_text` says when there is nothing to show: what is missing, and which key gets it.
         INTRO: a sentence or two for the help panel: what this screen is for.
     """
 
     MODE: str = ""
+    TAB: str = ""
     EMPTY: ClassVar[str] = ""
     INTRO: ClassVar[str] = ""
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (100, "-wide")]  # noqa: RUF012
@@ -60,7 +62,7 @@ class WorkbenchScreen(Screen[None]):
         return inert(self.EMPTY, lines=True)
 
     def compose(self) -> ComposeResult:
-        top, bottom = ModeBar(self.MODE), KeyBar(self.MODE)
+        top, bottom = ModeBar(self.TAB or self.MODE), KeyBar(self.MODE)
         yield top
         with Container(id="body"):
             yield from self.compose_body()

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen, Screen
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui_tuner.ui.actions import MODES, Action, actions_of, app_actions, key_text
+from tui_tuner.ui.actions import Action, actions_of, app_actions, key_text, mode_label
 from tui_tuner.ui.text import inert, visible
 
 WIDTH = 84
@@ -53,7 +53,7 @@ class HelpPanel(ModalScreen[None]):
             groups.setdefault(action.group, []).append((action.all_keys_text, action.help))
         groups["Go to"] = [_mode_row(action) for action in app_actions() if action.group == "Go to"]
         text = getattr(screen, "help_text", None)
-        return cls(f"Help · {MODES[mode][1]}", str(text()) if callable(text) else "", groups)
+        return cls(f"Help · {mode_label(mode)}", str(text()) if callable(text) else "", groups)
 
     def compose(self) -> ComposeResult:
         box = Vertical(classes="dialog")
