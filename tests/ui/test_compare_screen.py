@@ -185,7 +185,7 @@ async def test_a_configuration_that_cannot_be_read_is_not_used(drive: Drive, fol
         await opened(pilot, folders)
         await pilot.press("u")
         await until(pilot, lambda: notices(app), "it is said")
-        assert "configuration cannot be read" in notices(app)[0] and app.current_mode == "runs"
+        assert "it is not valid TOML" in notices(app)[0] and app.current_mode == "runs"
 
 
 async def test_what_a_run_goes_on_to_report_is_drawn(drive: Drive, folders: list[RunFolder]) -> None:

@@ -337,14 +337,9 @@ class CompareScreen(WorkbenchScreen):
 
     def action_reuse(self) -> None:
         """Makes the configuration of the run under the cursor the experiment to edit and start."""
-        member = self.member
-        if member is None:
-            return
-        if member.experiment is None:
-            self.tuner.notice(f"{member.label}: {next(iter(member.told))}.", "warning")
-            return
-        self.tuner.set_experiment(member.experiment, base=member.folder.path)
-        self.tuner.go("config")
+        if self.member is not None:
+            self.tuner.load_run(self.member.folder)
+            self.tuner.go("config")
 
     def action_row(self, step: int) -> None:
         self.query_one("#compare-rows", RowList).action_move(step)
