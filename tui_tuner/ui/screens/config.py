@@ -12,7 +12,7 @@ from typing import ClassVar, Literal
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
@@ -91,7 +91,8 @@ class ConfigScreen(TextWorkScreen, FileWorkScreen, ForecastWorkScreen):
                 yield TextPane("What it takes", id="config-forecast")
             with Vertical(id="config-right"):
                 yield TomlEditor(id="config-file")
-                yield Static("", id="config-said", markup=False)
+                with VerticalScroll(id="config-said"):
+                    yield Static("", markup=False)
 
     # -- hooks --------------------------------------------------------------------------------------------------
 

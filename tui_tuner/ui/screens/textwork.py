@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static, TextArea
 
@@ -15,7 +16,7 @@ from tui_tuner.config.toml import dump_experiment, read_text
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.screens.formwork import FormWorkScreen
 from tui_tuner.ui.text import inert
-from tui_tuner.ui.widgets.config_document import Document
+from tui_tuner.ui.widgets.config_document import Document, Wrong
 from tui_tuner.ui.widgets.config_editor import TomlEditor
 from tui_tuner.ui.widgets.config_subject import Subject
 
@@ -28,6 +29,7 @@ class TextWorkScreen(FormWorkScreen):
         self.document = Document()
         self._made_of: object = None
         self._writing = 0
+        self._told: Wrong | None = None
 
     @property
     def text_is_wrong(self) -> bool:
@@ -106,13 +108,15 @@ class TextWorkScreen(FormWorkScreen):
     def mark_file(self) -> None:
         """Marks the selected key and wrong lines in the text, and says below what is wrong."""
         wrong, row = self.document.wrong, self.selected
-        editor, said = self.query_one(TomlEditor), self.query_one("#config-said", Static)
+        editor, said = self.query_one(TomlEditor), self.query_one("#config-said", VerticalScroll)
         line = self.document.line_of(row.key) if row is not None and self.document.has(row.key) else None
         editor.mark(line if line is not None else -1, wrong.lines if wrong is not None else ())
         self.set_class(wrong is not None, "-wrong")
-        if wrong is not None:
+        if wrong is not None and wrong != self._told:
             told = inert(f"{wrong.text} The experiment is what the text said before.", "$text-error")
-            said.update(Content.assemble(("✗ ", "bold $text-error"), told))
+            said.query_one(Static).update(Content.assemble(("✗ ", "bold $text-error"), told))
+            said.scroll_home(animate=False)
+        self._told = wrong
 
 
 def _written(path: Path) -> str:
