@@ -152,13 +152,29 @@ def test_a_sentence_is_written_when_it_ends_and_the_rest_a_second_later(
     transcript.said(exchange)
 
     def there() -> str:
-        return read(transcript.path).conversation.exchanges[1].answers[0].text if transcript.path else ""
+        exchanges = read(transcript.path).conversation.exchanges if transcript.path else {}
+        return exchanges[1].answers[0].text if exchanges else ""
 
     until(lambda: there() == "One.")
     monkeypatch.setattr(scribing, "HOLD", 0.0)
     exchange.answers[0].text = "One. Two th"
     transcript.said(exchange)
     until(lambda: there() == "One. Two th")
+
+
+def test_text_without_an_end_is_written_although_nothing_follows(
+    talk: tuple[Transcript, Conversation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transcript, _ = talk
+    monkeypatch.setattr(scribing, "HOLD", 0.05)
+    exchange = Exchange(1, 0, "Hi", [Answer(BASE)])
+    transcript.asked(exchange)
+    assert transcript.flush()  # so that the thread has nothing left to do, and waits
+    exchange.answers[0].text = "One and"
+    transcript.said(exchange)
+    path = transcript.path
+    assert path is not None
+    until(lambda: read(path).conversation.exchanges[1].answers[0].text == "One and")
 
 
 def test_a_text_that_ends_otherwise_than_it_came_is_replaced(talk: tuple[Transcript, Conversation]) -> None:

@@ -19,9 +19,9 @@ from tui_tuner.evaluation.resample import (
     expanded,
     paired_share_interval,
     sign_flip_p,
-    wilson_interval,
 )
 from tui_tuner.evaluation.significance import holm, mean_interval, paired
+from tui_tuner.shares import wilson_interval
 
 
 def generator(seed: int = 0) -> np.random.Generator:

@@ -85,7 +85,7 @@ class Scribe:
         self._closing = self._hurry = False
         self._log: EventLog | None = None
         self._held = -1
-        self._moment = 0.0
+        self._moment = self._again_at = 0.0
         if path is not None:
             self._open(path)
 
@@ -161,10 +161,10 @@ class Scribe:
 
     def _patience(self) -> float | None:
         """Seconds until there is something to do without being woken; None for never."""
-        waits = [growing.since + HOLD - time.monotonic() for growing in self._growing.values()]
+        moments = [growing.since + HOLD for growing in self._growing.values()]
         if self.problem:
-            waits.append(RETRY)
-        return max(0.0, min(waits)) if waits else None
+            moments.append(self._again_at)
+        return max(0.0, min(moments) - time.monotonic()) if moments else None
 
     def _due(self) -> bool:
         return self._closing or self._hurry or (self._written < len(self._entries) and not self.problem)
@@ -173,13 +173,15 @@ class Scribe:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(self._due, self._patience())
+                while not self._due() and (patience := self._patience()) != 0:
+                    self._changed.wait(patience)  # whoever wakes it may have brought text that is due sooner
                 self._release(HOLD)
                 waiting = self._entries[self._written :]
                 closing, self._hurry = self._closing, False
             problem = self._write(waiting) if waiting else ""
             with self._changed:
                 self.problem = problem
+                self._again_at = time.monotonic() + RETRY
                 self._changed.notify_all()
                 if closing:
                     break

@@ -53,7 +53,7 @@ class Kept:
     @property
     def problem(self) -> str:
         """What is wrong with the file, in a clause; empty when nothing is."""
-        if self.foreign and (self.skipped or self.torn):
+        if self.foreign and self.skipped:
             return "is no transcript"
         if not self.skipped:
             return ""
@@ -92,8 +92,11 @@ class Transcript:
         """Goes on in a file that was read; a torn last line is mended.
 
         Raises:
-            TunerError: the file cannot be written, or is being written elsewhere (`transcript-busy`).
+            TunerError: the file is no transcript (`transcript-damaged`), cannot be written, or is being written
+                elsewhere (`transcript-busy`).
         """
+        if kept.foreign and kept.problem:
+            raise TunerError(kept.problem, code="transcript-damaged", where=kept.path.name, usage=True)
         path = kept.path.absolute()
         home = path.parent.parent
         told = list(entries_of(kept.conversation, home, model=kept.model, title=kept.title, created=kept.created))

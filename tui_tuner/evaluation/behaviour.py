@@ -16,9 +16,9 @@ from tui_tuner.data.examples import conversation_tokens, opening_tokens
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.answers import AnswerStore
 from tui_tuner.evaluation.generate import Drawing, greedy_answers, text_of
-from tui_tuner.evaluation.resample import wilson_interval
 from tui_tuner.evaluation.rules import broken
 from tui_tuner.runs.control import JobControl
+from tui_tuner.shares import wilson_interval
 
 
 @dataclass(frozen=True)

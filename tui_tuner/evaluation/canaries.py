@@ -7,7 +7,6 @@ embedded model does. Only what was passed before can die: nothing is held agains
 from __future__ import annotations
 
 import json
-from math import comb
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.behaviour import rate
 from tui_tuner.evaluation.rules import broken
 from tui_tuner.runs.files import read_json
+from tui_tuner.shares import at_least_by_chance
 
 FILE = "canaries.json"
 MAX_TOKENS = 64
@@ -102,14 +102,9 @@ def _status(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     told = {"before": old["passed"], "lost": lost, "gained": gained}
     if 2 * old["passed"] < old["n"]:
         return {"status": "not known before", **told}
-    surely = _chance(lost, lost + gained) <= SURE
+    surely = at_least_by_chance(lost, lost + gained) <= SURE  # a sign test, one-sided
     fails = 2 * new["passed"] < new["n"]
     return {"status": "died" if fails and surely else "weaker" if fails or surely else "held", **told}
-
-
-def _chance(lost: int, changed: int) -> float:
-    """How often at least so many of the changed cases would be losses, were gains and losses alike: a sign test."""
-    return float(sum(comb(changed, k) for k in range(lost, changed + 1)) / 2**changed)
 
 
 def read_before(folder: Path) -> dict[str, Any] | None:

@@ -17,6 +17,8 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_tuner.shares import wilson_interval
+
 Values = NDArray[np.float64]
 Figure = Callable[[Values], Values]
 """Sums of counts (…, k) → values (…)."""
@@ -132,18 +134,6 @@ def expanded(confidence: float, n: int) -> float:
     )
     # With two or three rows the tail would be too thin for any number of resamples: all of them are inside.
     return 1 - 2 * max(normal.cdf(-t * math.sqrt(n / freedom)), 1e-6)
-
-
-def wilson_interval(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of a share (Wilson 1927), sound for few rows and for shares of 0 and 1, too."""
-    z = NormalDist().inv_cdf((1 + confidence) / 2)
-    share = successes / n
-    scale = 1 + z * z / n
-    centre = (share + z * z / (2 * n)) / scale
-    half = z / scale * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == n else min(1.0, centre + half)
-    return low, high
 
 
 def paired_share_interval(before: Values, after: Values) -> tuple[float, float]:

@@ -30,8 +30,8 @@ from tui_tuner.evaluation.resample import (
     paired_share_interval,
     sign_flip_p,
     swap_p,
-    wilson_interval,
 )
+from tui_tuner.shares import wilson_interval
 
 Verdict = Literal["better", "worse", "no measurable change"]
 RowValues = Scored | Sequence[float] | NDArray[Any]
