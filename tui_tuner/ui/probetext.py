@@ -6,7 +6,6 @@ difference hangs on a colour.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Literal
 
 from rich.cells import cell_len
@@ -16,7 +15,7 @@ from tui_tuner.runs.probes import Timeline
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.text import visible
 from tui_tuner.ui.widgets.data_pane import lines
-from tui_tuner.ui.worddiff import MOST_WORDS, changes
+from tui_tuner.ui.worddiff import MOST_WORDS, changes, much
 
 Against = Literal["untrained", "before", "nothing"]
 AGAINST: tuple[Against, ...] = ("untrained", "before", "nothing")
@@ -85,7 +84,7 @@ def merged(first: str | None, second: str) -> tuple[Content, str]:
     if pieces is None:
         return _whole(new), f"more than {MOST_WORDS:,} words are not compared"
     styles = {"same": "", "lost": _LOST, "gained": _GAINED}
-    return Content.assemble(*((text, styles[kind]) for text, kind in pieces)) if pieces else _whole(new), _much(pieces)
+    return Content.assemble(*((text, styles[kind]) for text, kind in pieces)) if pieces else _whole(new), much(pieces)
 
 
 def sides(first: str, second: str) -> tuple[Content, Content, str]:
@@ -99,18 +98,12 @@ def sides(first: str, second: str) -> tuple[Content, Content, str]:
     return (
         Content.assemble(*left) if left else _whole(old),
         Content.assemble(*right) if right else _whole(new),
-        _much(pieces),
+        much(pieces),
     )
 
 
 def _whole(text: str) -> Content:
     return Content(text) if text else Content.styled("(an empty answer)", "italic $text-muted")
-
-
-def _much(pieces: Sequence[tuple[str, str]]) -> str:
-    """How many words went and came."""
-    lost, gained = (sum(len(text.split()) for text, kind in pieces if kind == one) for one in ("lost", "gained"))
-    return f"−{lost:,} +{gained:,} words" if lost or gained else "= the same"
 
 
 def waiting(asked: bool) -> Content:

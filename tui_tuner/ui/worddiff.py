@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from difflib import SequenceMatcher
 from typing import Literal, NamedTuple
 
@@ -45,6 +46,12 @@ def changes(first: str, second: str) -> list[Change] | None:
         if j2 > j1:
             found.append(Change("".join(right[j1:j2]), "gained"))
     return found
+
+
+def much(pieces: Sequence[tuple[str, str]]) -> str:
+    """How many words went and came."""
+    lost, gained = (sum(len(text.split()) for text, kind in pieces if kind == one) for one in ("lost", "gained"))
+    return f"−{lost:,} +{gained:,} words" if lost or gained else "= the same"
 
 
 def word_diff(first: str, second: str) -> tuple[list[Piece], list[Piece]] | None:

@@ -10,14 +10,19 @@ from dataclasses import dataclass
 
 from tui_tuner.chat.conversation import Answer, AnswerState, Exchange
 from tui_tuner.chat.reply import ChatReply
+from tui_tuner.chat.voices import Voice
 from tui_tuner.ui.format import count
 from tui_tuner.ui.text import clip_middle, visible
+from tui_tuner.ui.widgets.chat_diff import marked
+from tui_tuner.ui.widgets.chat_inside import LEGEND, Tokens, told
 from tui_tuner.ui.widgets.chat_parts import Body
 from tui_tuner.ui.widgets.chat_rows import BOLD, ITALIC, Ink, Row, Run, Tone, set_runs
 from tui_tuner.ui.widgets.chat_view import LogView
 
-PORTION = 24_000
+PORTION = 8_000
 """Characters that are set in one update."""
+MOST_COMPARED = 24_000
+"""Characters of answers that are compared word by word."""
 
 _ADAPTERS: tuple[tuple[str, Tone], ...] = (("●", "second"), ("◆", "third"), ("■", "fourth"), ("▲", "first"))
 _LETTERS = "ABCDEFGH"
@@ -78,6 +83,7 @@ class Column:
         answer: what is drawn.
         behind: whether there is text that was not set yet.
         waiting: why it has not begun, as a sentence.
+        tokens: what one sees inside, where that is looked at.
     """
 
     def __init__(self, answer: Answer, ink: Ink) -> None:
@@ -89,16 +95,30 @@ class Column:
         self._face = Face("", "text", "")
         self._view = LogView()
         self._chosen = False
+        self._against: str | None = None
+        self._leads = False
         self._foot: list[Row] = []
         self._begin()
 
-    def lay(self, width: int, face: Face, view: LogView, *, chosen: bool) -> None:
+    def lay(
+        self,
+        width: int,
+        face: Face,
+        view: LogView,
+        *,
+        chosen: bool = False,
+        against: str | None = None,
+        leads: bool = False,
+    ) -> None:
         """Sets everything anew.
 
         Args:
             chosen: whether it was found the better one.
+            against: the text whose words it is compared with; None for none.
+            leads: whether it is the one that the other is held against.
         """
         self._width, self._face, self._view, self._chosen = max(width, 8), face, view, chosen
+        self._against, self._leads = against, leads
         self._begin()
         self.grow()
 
@@ -108,14 +128,21 @@ class Column:
 
     @property
     def height(self) -> int:
-        return 1 + len(self._body.rows) + len(self._tail) + len(self._foot)
+        return 1 + len(self.rows) + len(self._tail) + len(self._foot)
+
+    @property
+    def rows(self) -> list[Row]:
+        """Those of its rows, below its head, that what is still to come does not change."""
+        if self.tokens is not None:
+            return self.tokens.rows
+        return self._body.rows if self._marked is None else self._marked
 
     def row(self, at: int) -> Row:
         """One of its rows, from 0; empty below its end."""
         if at == 0:
             return self._head
         at -= 1
-        for rows in (self._body.rows, self._tail, self._foot):
+        for rows in (self.rows, self._tail, self._foot):
             if at < len(rows):
                 return rows[at]
             at -= len(rows)
@@ -127,10 +154,10 @@ class Column:
         Returns:
             The first row that may look otherwise than before.
         """
-        rows = self._body.rows
+        rows = self.rows
         first = 1 + len(rows)
         self._take_in()
-        if self._body.rows is not rows:
+        if self.rows is not rows:
             first = 0
         self._foot = self._make_foot()
         return first
@@ -138,7 +165,13 @@ class Column:
     # -- what it does --------------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        view = self._view
+        view, answer = self._view, self.answer
+        inside = view.inside.get(answer) if answer.ended and not self._face.hidden else None
+        self.tokens = None if inside is None else Tokens(inside, self._width, self._ink)
+        self._marked: list[Row] | None = None
+        self._note = ""
+        if inside is None and self._against is not None and answer.ended:
+            self._compare(self._against)
         self._body = Body(self._width, self._ink, raw=view.raw, unfold=view.unfold)
         self._foot = []
         self._tail: list[Row] = []
@@ -146,8 +179,17 @@ class Column:
         self._over = False
         self._head = self._make_head()
 
+    def _compare(self, other: str) -> None:
+        """Marks what another text has not; a long one is left as it is."""
+        if max(len(self.answer.text), len(other)) > MOST_COMPARED:
+            self._note = "too long to be compared word by word"
+            return
+        self._marked, self._note = marked(self.answer.text, other, self._width, self._ink, first=self._leads)
+
     def _take_in(self) -> None:
         answer, body = self.answer, self._body
+        if self.tokens is not None or self._marked is not None:
+            return
         text = answer.text
         if not text.startswith(self._seen) or (self._over and len(text) > len(self._seen)):
             self._begin()
@@ -194,4 +236,29 @@ class Column:
                 runs.append(("▲ cut off at the token limit  ", "warning", BOLD))
             if answer.reply is not None and not self._face.hidden:
                 runs.append((figures(answer.reply), "muted", 0))
-        return set_runs(runs, self._width, self._ink) if runs else []
+        rows: list[Row] = []
+        if self.tokens is not None:
+            rows += set_runs([*LEGEND, (f" · {told(self.tokens.inside)}", "muted", 0)], self._width, self._ink)
+        if self._note and not self._leads:
+            rows += set_runs([(self._note, "head", 0)], self._width, self._ink)
+        return [*rows, *(set_runs(runs, self._width, self._ink) if runs else [])]
+
+
+class ReferenceColumn(Column):
+    """What a row of the data set has as its answer, and how probable it is to those who answered."""
+
+    def __init__(self, exchange: Exchange, ink: Ink) -> None:
+        self._exchange = exchange
+        super().__init__(Answer(Voice("", None, "reference"), exchange.reference, AnswerState.DONE), ink)
+
+    def _make_foot(self) -> list[Row]:
+        rows: list[Row] = []
+        found = faces(self._exchange, self._view)
+        for answer, face in zip(self._exchange.answers, found, strict=True):
+            inside = self._view.references.get(answer)
+            if inside is not None and not face.hidden:
+                line: list[Run] = [(f"{face.mark} ", face.tone, 0), (told(inside), "muted", 0)]
+                rows += set_runs(line, self._width, self._ink)
+        if not rows and self._exchange.source:
+            rows = set_runs([(f"row {visible(self._exchange.source)}", "muted", 0)], self._width, self._ink)
+        return rows

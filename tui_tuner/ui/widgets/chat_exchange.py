@@ -11,7 +11,7 @@ from rich.segment import Segment
 
 from tui_tuner.chat.conversation import Exchange
 from tui_tuner.ui.text import visible
-from tui_tuner.ui.widgets.chat_answer import Column, faces
+from tui_tuner.ui.widgets.chat_answer import Column, Face, ReferenceColumn, faces
 from tui_tuner.ui.widgets.chat_rows import BOLD, Ink, Row, Run, padded, set_runs
 from tui_tuner.ui.widgets.chat_view import LogView
 
@@ -34,7 +34,8 @@ def abreast(answers: int, width: int, wide: bool) -> int:
 def _asked(view: LogView, exchange: Exchange) -> list[object]:
     """What of a view changes the look of an exchange."""
     seen = [(id(view.inside.get(answer)), id(view.references.get(answer))) for answer in exchange.answers]
-    return [view.wide, view.blind, view.diff, view.unfold, view.raw, *seen]
+    compared = view.diff and exchange.ended
+    return [compared, view.wide, view.blind, view.diff, view.unfold, view.raw, *seen]
 
 
 class Block:
@@ -50,6 +51,8 @@ class Block:
         self._bottom: list[Row] = []
         self._across = 1
         self._laid: tuple[object, ...] = ()
+        self._view = LogView()
+        self._branch = (1, 1)
 
     def lay(self, width: int, view: LogView, branch: tuple[int, int]) -> bool:
         """Sets everything for a width and a view.
@@ -64,15 +67,34 @@ class Block:
         wanted = (width, branch, exchange.vote, exchange.blind, exchange.reference, *_asked(view, exchange))
         if wanted == self._laid:
             return False
-        self._laid, self._width = wanted, width
-        self._across = abreast(len(self.columns), width, view.wide)
-        across = self._across
+        self._laid, self._width, self._view, self._branch = wanted, width, view, branch
+        if [column.answer for column in self.columns] != exchange.answers:
+            self.columns = [Column(answer, self._ink) for answer in exchange.answers]
+        reference = [ReferenceColumn(exchange, self._ink)] if exchange.reference else []
+        shown: list[Column] = [*self.columns, *reference]
+        self._across = across = abreast(len(shown), width, view.wide)
         self._top = self._question(view, branch)
+        own = self._column_width - 3
         for number, (column, face) in enumerate(zip(self.columns, faces(exchange, view), strict=True)):
-            column.lay(self._column_width - 3, face, view, chosen=exchange.vote == number and len(self.columns) > 1)
-        self._bands = [self.columns[at : at + across] for at in range(0, len(self.columns), across)]
+            chosen = exchange.vote == number and len(self.columns) > 1
+            against = self._against(number) if view.diff and exchange.ended else None
+            column.lay(own, face, view, chosen=chosen, against=against, leads=number == 0 and len(self.columns) > 1)
+        for column in reference:
+            alone = view.diff and exchange.ended and len(self.columns) == 1
+            against = self.columns[0].answer.text if alone else None
+            column.lay(own, Face("◇", "muted", "reference"), view, against=against, leads=True)
+        self._bands = [shown[at : at + across] for at in range(0, len(shown), across)]
         self._bottom = self._verdict(view)
         return True
+
+    def _against(self, number: int) -> str | None:
+        """The text that an answer is compared with: the first one's; that of the row, where only one was asked."""
+        answers = self.exchange.answers
+        if len(answers) == 1:
+            return self.exchange.reference or None
+        if number:
+            return answers[0].text
+        return answers[1].text if len(answers) == 2 else None
 
     def forget(self) -> None:
         """Sets everything anew when next asked to: the colours have changed."""
@@ -97,6 +119,8 @@ class Block:
 
     def grow(self, columns: list[Column]) -> int:
         """Takes in what is new of some columns; the first line that may look otherwise than before."""
+        if self.lay(self._width, self._view, self._branch):
+            return 0  # all have ended, and can be compared
         first, base = self.height, len(self._top)
         for band in self._bands:
             for column in band:
@@ -104,6 +128,25 @@ class Block:
                     first = min(first, base + column.grow())
             base += self._tall(band)
         return first
+
+    def place(self, column: Column) -> tuple[int, int]:
+        """The line of an answer's head, and the cell at which its rows begin."""
+        base = len(self._top)
+        for band in self._bands:
+            if column in band:
+                return base, band.index(column) * self._column_width + 2
+            base += self._tall(band)
+        return 0, 0
+
+    def token_at(self, line: int, cell: int) -> tuple[Column, int] | None:
+        """The answer and the token at a place, where one looks inside."""
+        for column in self.columns:
+            first, left = self.place(column)
+            if column.tokens is not None and left <= cell < left + self._column_width - 2:
+                token = column.tokens.token_at(line - first - 1, cell - left)
+                if token is not None:
+                    return column, token
+        return None
 
     def line(self, at: int) -> Row:
         """One of its lines, from 0, filled up to the width."""

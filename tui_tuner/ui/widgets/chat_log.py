@@ -1,49 +1,41 @@
-"""The conversation on screen, drawn line by line: what an update costs depends on what is new and what is in sight.
+"""The conversation on screen: its present branch, an exchange below the other.
 
 It draws what a `Conversation` holds and decides nothing; `chat_view` says what it offers. All text is made inert where
-rows are made of it. It must never hold a widget per answer, and never ask for a layout because an answer has grown.
+rows are made of it. It must never hold a widget per answer.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import ClassVar, get_args
 
-from rich.cells import cell_len
+from textual import events
+from textual.binding import Binding, BindingType
 from textual.content import Content
-from textual.geometry import Offset, Region, Size
-from textual.scroll_view import ScrollView
-from textual.selection import Selection
 from textual.strip import Strip
 from textual.timer import Timer
 from textual.visual import Visual
-from textual.widget import Widget
 
 from tui_tuner.chat.conversation import Answer, Conversation, Exchange
 from tui_tuner.ui.widgets.chat_answer import Column
 from tui_tuner.ui.widgets.chat_exchange import Block
+from tui_tuner.ui.widgets.chat_inside import PEEK
+from tui_tuner.ui.widgets.chat_lines import GrowingLines
 from tui_tuner.ui.widgets.chat_rows import Ink, Tone
 from tui_tuner.ui.widgets.chat_view import LogView
 
 PREFIX = "chat-log--"
 CATCH_UP = 0.03
 """Seconds between two portions of a text that came at once."""
-_MOST_STRIPS = 600
 
 
-class ChatLog(ScrollView, can_focus=True):
+class ChatLog(GrowingLines):
     """All exchanges; it stays at the end while an answer is written, unless somebody scrolled away."""
 
     COMPONENT_CLASSES: ClassVar[set[str]] = {PREFIX + tone for tone in get_args(Tone)}
     DEFAULT_CSS = """
     ChatLog {
-        overflow-x: hidden;
-        overflow-y: scroll;
-        scrollbar-size-vertical: 1;
-        scrollbar-background: $background;
-        scrollbar-background-hover: $background;
-        scrollbar-background-active: $background;
         & .chat-log--text { color: $foreground; }
         & .chat-log--muted { color: $text-muted; }
         & .chat-log--strong { color: $text-primary; }
@@ -59,20 +51,22 @@ class ChatLog(ScrollView, can_focus=True):
         & .chat-log--good { color: $text-success; }
     }
     """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left", "step(-1)", "Previous token", show=False),
+        Binding("right", "step(1)", "Next token", show=False),
+    ]
 
     def __init__(self, *, id: str | None = None) -> None:
-        super().__init__(id=id, classes="pane")
+        super().__init__(id=id)
         self._talk: Conversation | None = None
         self._view = LogView()
         self._greeting = Content("")
         self._hello: list[Strip] = []
         self._blocks: list[Block] = []
         self._starts: list[int] = []
-        self._ends = 0
-        self._strips: dict[int, Strip] = {}  # lines as they were drawn last, borders and all
-        self._bar = (0, 0)
         self._ink = Ink(self, PREFIX)
         self._catching_up: Timer | None = None
+        self._looked: tuple[Column, int] | None = None
 
     # -- what it offers -----------------------------------------------------------------------------------------
 
@@ -80,18 +74,18 @@ class ChatLog(ScrollView, can_focus=True):
         """What stands there while nothing was said."""
         self._greeting = content
         if not self._blocks:
-            self._measure()
+            self._lay()
 
     def show(self, talk: Conversation, view: LogView | None = None) -> None:
         """Shows the present branch of a conversation; keeps what stands already as far as it is the same."""
         path = talk.path()
-        at_end = self._at_end or [block.exchange for block in self._blocks] != path
+        at_end = self.at_end or [block.exchange for block in self._blocks] != path
         known = {id(block.exchange): block for block in self._blocks}
         self._talk, self._view = talk, self._view if view is None else view
         self._blocks = [known.get(id(exchange)) or Block(exchange, self._ink) for exchange in path]
         self._lay()
         if at_end:
-            self._go_to_end()
+            self.go_to_end()
 
     def add(self, exchange: Exchange, waiting: str = "") -> None:
         """Shows a new exchange and goes to its end."""
@@ -99,7 +93,7 @@ class ChatLog(ScrollView, can_focus=True):
         for column in self._blocks[-1].columns:
             column.waiting = waiting
         self._lay()
-        self._go_to_end()
+        self.go_to_end()
 
     def draw(self, answers: Sequence[Answer], waiting: str = "") -> None:
         """Redraws these answers, as far as they have changed."""
@@ -116,7 +110,8 @@ class ChatLog(ScrollView, can_focus=True):
             line = self._starts[number] + block.grow(columns)
             first = line if first is None else min(first, line)
         if first is not None:
-            self._changed_from(first)
+            self.changed_from(first, self._add_up())
+            self._catch_up()
 
     def find(self, number: int) -> None:
         """Goes to the exchange of this number, if it is on the branch."""
@@ -129,94 +124,90 @@ class ChatLog(ScrollView, can_focus=True):
         self._blocks = []
         self._lay()
 
-    # -- measures -----------------------------------------------------------------------------------------------
+    # -- looking inside -----------------------------------------------------------------------------------------
 
     @property
-    def _at_end(self) -> bool:
-        return self.scroll_y >= self.max_scroll_y - 1
+    def looked(self) -> tuple[Answer, int] | None:
+        """The answer and the number of its token that the cursor is on."""
+        return None if self._looked is None else (self._looked[0].answer, self._looked[1])
 
-    @property
-    def _room(self) -> int:
-        return self.scrollable_content_region.width
+    def step(self, by: int) -> None:
+        """Moves the cursor by so many tokens, over all answers that one looks inside; begins in the last exchange."""
+        columns = [column for block in self._blocks for column in block.columns if column.tokens]
+        if not columns:
+            return
+        if self._looked is None or self._looked[0] not in columns:
+            last = next(block for block in reversed(self._blocks) if any(column.tokens for column in block.columns))
+            self._point(next(column for column in last.columns if column.tokens), 0)
+            return
+        column, token = self._looked
+        at, token = columns.index(column), token + by
+        while token < 0 and at > 0:
+            at -= 1
+            token += len(columns[at].tokens or ())
+        while token >= len(columns[at].tokens or ()) and at < len(columns) - 1:
+            token -= len(columns[at].tokens or ())
+            at += 1
+        self._point(columns[at], min(max(token, 0), len(columns[at].tokens or ()) - 1))
 
-    def _branch(self, exchange: Exchange) -> tuple[int, int]:
-        if self._talk is None or exchange.number not in self._talk.exchanges:
-            return 1, 1
-        there = [other.number for other in self._talk.children(exchange.parent)]
-        return there.index(exchange.number) + 1, len(there)
+    def leave(self) -> None:
+        """Takes the cursor away."""
+        if self._looked is not None:
+            self._point(self._looked[0], None)
+
+    def action_step(self, by: int) -> None:
+        self.step(by)
+
+    def _point(self, column: Column, token: int | None) -> None:
+        moved = [column] if self._looked is None else [self._looked[0], column]
+        for each in moved:
+            if each.tokens is not None:
+                each.tokens.point(None)
+        self._looked = None if token is None else (column, token)
+        if column.tokens is not None:
+            column.tokens.point(token)
+        starts = [self._starts[n] for n, block in enumerate(self._blocks) if any(c in block.columns for c in moved)]
+        if starts:
+            self.changed_from(min(starts), self._add_up())
+        for start, block in zip(self._starts, self._blocks, strict=True):
+            if token is not None and column.tokens is not None and column in block.columns:
+                line = start + block.place(column)[0] + 1 + column.tokens.row_of(token)
+                self.bring(line, line + PEEK)
+
+    def on_click(self, event: events.Click) -> None:
+        at = event.y - self.gutter.top + int(self.scroll_y)
+        if not self._blocks or not 0 <= at < self._count:
+            return
+        number = bisect_right(self._starts, at) - 1
+        found = self._blocks[number].token_at(at - self._starts[number], event.x - self.gutter.left)
+        if found is not None:
+            self._point(*found)
+
+    # -- drawing ------------------------------------------------------------------------------------------------
 
     def _lay(self) -> None:
-        """Sets what needs it for the present width and view, and measures."""
-        if self._room < 1:
+        """Sets what needs it for the present width and view."""
+        if self.room < 1:
             return
         for block in self._blocks:
-            block.lay(self._room, self._view, self._branch(block.exchange))
-        self._measure()
-
-    def _measure(self) -> None:
-        self._strips.clear()
-        if self._blocks:
-            self._add_up()
-        else:
-            style = self.visual_style
-            self._hello = Visual.to_strips(self, self._greeting, max(self._room, 1), None, style)
-            self._starts, self._ends = [], len(self._hello)
-        self._grow_to(self._ends)
-        self.refresh()
+            block.lay(self.room, self._view, _branch(self._talk, block.exchange))
+        if self._looked is not None:
+            column, token = self._looked
+            if column.tokens is None:
+                self._looked = None
+            else:
+                column.tokens.point(token)
+        self._hello = Visual.to_strips(self, self._greeting, self.room, None, self.visual_style)
+        self.set_count(self._add_up())
         self._catch_up()
 
-    def _add_up(self) -> None:
+    def _add_up(self) -> int:
+        """Where the exchanges begin; how many lines there are in all, without a blank one below the last."""
         self._starts, total = [], 0
         for block in self._blocks:
             self._starts.append(total)
             total += block.height
-        self._ends = total - 1  # without the blank line below the last
-
-    def _grow_to(self, height: int) -> None:
-        """A new height, without a layout: nothing but the scroll bar, which is always there, depends on it."""
-        size = Size(self._room, height)
-        if size == self.virtual_size:
-            return
-        self.set_reactive(Widget.virtual_size, size)
-        self._draw_bar()
-        if self.scroll_y > self.max_scroll_y:
-            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
-
-    def _draw_bar(self) -> None:
-        """Tells the scroll bar what is new, if one could see it: a bar costs as much as half a screen of text."""
-        height, window = max(self.virtual_size.height, 1), self.scrollable_content_region.height
-        look = (round(window * self.scroll_y / height), round(window * window / height))
-        if look != self._bar:
-            self._bar = look
-            self.vertical_scrollbar.window_virtual_size = height
-            self.vertical_scrollbar.position = self.scroll_y
-
-    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
-        self._draw_bar()
-        if round(old_value) != round(new_value):
-            self.refresh(self.size.region)
-
-    def _changed_from(self, first: int) -> None:
-        """Lines from this one on look otherwise."""
-        at_end, ended = self._at_end, self._ends
-        self._add_up()
-        for line in [line for line in self._strips if first <= line < max(ended, self._ends)]:
-            del self._strips[line]
-        self._grow_to(self._ends)
-        if at_end and self.max_scroll_y > self.scroll_y:
-            self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
-        else:
-            self._refresh_lines(first, max(ended, self._ends))
-        self._catch_up()
-
-    def _refresh_lines(self, first: int, end: int) -> None:
-        scrolled, size = int(self.scroll_y), self.scrollable_content_region.size
-        top, bottom = max(first - scrolled, 0), min(end - scrolled, size.height)
-        if top < bottom:
-            self.refresh(Region(0, top, size.width, bottom - top))
-
-    def _go_to_end(self) -> None:
-        self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+        return total - 1 if self._blocks else len(self._hello)
 
     def _catch_up(self) -> None:
         """Sets the rest of texts that came at once, a portion at a time."""
@@ -229,86 +220,41 @@ class ChatLog(ScrollView, can_focus=True):
 
     def _next_portion(self) -> None:
         for block in self._blocks:
-            if block.behind:
-                behind: list[Column] = [column for column in block.columns if column.behind]
+            behind = [column for column in block.columns if column.behind]
+            if behind:
                 self.draw([column.answer for column in behind], behind[0].waiting)
                 return
         self._catch_up()
 
-    # -- what Textual asks --------------------------------------------------------------------------------------
-
     def on_resize(self) -> None:
-        at_end = self._at_end
+        at_end = self.at_end
         self._lay()
         if at_end and self._blocks:
-            self._go_to_end()
+            self.go_to_end()
 
     def notify_style_update(self) -> None:
         """Colours have changed: with the theme, or with the focus."""
         super().notify_style_update()
-        self._strips.clear()
         if self._ink.renewed():
             for block in self._blocks:
                 block.forget()
             if self.is_mounted:
                 self._lay()
 
-    def render_lines(self, crop: Region) -> list[Strip]:
-        """Part of the widget. A line that was drawn before is handed out again, wherever it stands by now."""
-        width, top = self.region.width, self.gutter.top
-        inside = range(top, top + self.scrollable_content_region.height)
-        scrolled, selection = int(self.scroll_y), self.text_selection
-        strips: list[Strip] = []
-        for y in crop.line_range:
-            at = scrolled + y - top
-            strip = self._strips.get(at) if y in inside and selection is None else None
-            if strip is None:
-                self._styles_cache.set_dirty(Region(0, y, width, 1))
-                strip = super().render_lines(Region(0, y, width, 1))[0]
-                if y in inside and selection is None:
-                    if len(self._strips) >= _MOST_STRIPS:
-                        self._strips.clear()
-                    self._strips[at] = strip
-            strips.append(strip)
-        left, right = crop.column_span
-        return strips if (left, right) == (0, width) else [strip.crop(left, right) for strip in strips]
-
-    def render_line(self, y: int) -> Strip:
-        """One line of the viewport; with where it stands, for selecting by mouse."""
-        at = int(self.scroll_y) + y
-        strip, selection = self._drawn(at), self.text_selection
-        span = None if selection is None else selection.get_span(at)
-        return (strip if span is None else self._selected(strip, span)).apply_offsets(0, at)
-
-    def _drawn(self, at: int) -> Strip:
-        room, style = self._room, self.visual_style.rich_style
+    def drawn(self, at: int) -> Strip:
+        """One line of the conversation, or of the greeting."""
+        style = self.visual_style.rich_style
+        if at >= self._count:
+            return Strip.blank(self.room, style)
         if not self._blocks:
-            strip = self._hello[at] if at < len(self._hello) else Strip.blank(room, style)
-            return strip.adjust_cell_length(room, style)
-        if at >= self._ends:
-            return Strip.blank(room, style)
+            return self._hello[at].adjust_cell_length(self.room, style)
         number = bisect_right(self._starts, at) - 1
-        return Strip(self._blocks[number].line(at - self._starts[number]), room)
+        return Strip(self._blocks[number].line(at - self._starts[number]), self.room)
 
-    def _selected(self, strip: Strip, span: tuple[int, int]) -> Strip:
-        text = strip.text
-        start, end = span
-        a, b = cell_len(text[:start]), strip.cell_length if end < 0 else cell_len(text[:end])
-        style = self.screen.get_component_rich_style("screen--selection")
-        before, inside, after = (strip.crop(0, a), strip.crop(a, b), strip.crop(b))
-        return Strip.join([before, inside.apply_style(style), after])
 
-    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """What was selected by mouse, as it stands."""
-        return selection.extract("\n".join(self._text_lines())), "\n"
-
-    def _text_lines(self) -> Iterator[str]:
-        for at in range(self._ends):
-            yield self._drawn(at).text.rstrip()
-
-    def selection_updated(self, selection: Selection | None) -> None:
-        self.refresh()
-
-    def at(self, offset: Offset) -> int:
-        """The line of the log at a place of the widget."""
-        return int(self.scroll_y) + offset.y - self.gutter.top
+def _branch(talk: Conversation | None, exchange: Exchange) -> tuple[int, int]:
+    """Which of how many questions at its place an exchange is."""
+    if talk is None or exchange.number not in talk.exchanges:
+        return 1, 1
+    there = [other.number for other in talk.children(exchange.parent)]
+    return there.index(exchange.number) + 1, len(there)

@@ -50,6 +50,7 @@ _RULE = re.compile(r" {0,3}([-*_])(?: *\1){2,}\s*$")
 _FENCE = re.compile(r" {0,6}(`{3,}|~{3,})\s*([^`]*)$")
 _TABLE = re.compile(r" {0,3}\|.*\|\s*$")
 _DASHES = re.compile(r"\s*:?-+:?\s*$")
+_PLAIN = re.compile(r" {0,3}[^\W\d_]")  # begins as no sign does
 _SIGNS = re.compile(r"[\\`*_~\[]")
 
 
@@ -156,6 +157,9 @@ class Markdown:
         self._rows += self._code_rows(line)
 
     def _end_line(self, line: str) -> None:
+        if not self._table and _PLAIN.match(line):
+            self._rows += self._set(line)
+            return
         if _TABLE.match(line) and len(self._table) < MOST_TABLE:
             self._table.append(line)
             return
@@ -198,6 +202,8 @@ class Markdown:
     def _set(self, line: str) -> list[Row]:
         """One line that is neither code nor of a table."""
         ink, width = self._ink, self._width
+        if _PLAIN.match(line):
+            return set_runs(inline(line), width, ink)
         if not line.strip():
             return [()]
         heading = _HEADING.match(line)

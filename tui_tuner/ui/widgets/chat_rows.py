@@ -5,7 +5,7 @@ No widgets but for the colours. The text is inert already (`ui/text.py`): this m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Literal
 
 from rich.cells import cell_len, get_character_cell_size
@@ -129,20 +129,28 @@ def set_runs(runs: Sequence[Run], width: int, ink: Ink, first: Row = (), rest: R
             for number, (start, end) in enumerate(folds(text, room))
         ]
     rows: list[Row] = []
-    index, begun = 0, 0  # the run that a row begins in, and where that run begins
-    for number, (start, end) in enumerate(folds(text, room)):
-        row = list(rest if number else first)
-        while index < len(runs):
-            part, tone, how = runs[index]
-            low, high = max(start - begun, 0), min(end - begun, len(part))
-            if high > low:
-                row.append(Segment(part[low:high], ink.style(tone, how)))
-            if begun + len(part) > end:
-                break
-            begun += len(part)
-            index += 1
+    for number, pieces in enumerate(split([run[0] for run in runs], room)):
+        row = [*(rest if number else first)]
+        row += [Segment(text, ink.style(runs[at][1], runs[at][2])) for at, text in pieces]
         rows.append(tuple(row))
     return rows
+
+
+def split(texts: Sequence[str], width: int) -> Iterator[list[tuple[int, str]]]:
+    """The rows of texts that follow one another in a line: for each row, which of them has what part in it."""
+    index, begun = 0, 0  # the text that a row begins in, and where that text begins
+    for start, end in folds("".join(texts), width):
+        row: list[tuple[int, str]] = []
+        while index < len(texts):
+            text = texts[index]
+            low, high = max(start - begun, 0), min(end - begun, len(text))
+            if high > low:
+                row.append((index, text[low:high]))
+            if begun + len(text) > end:
+                break
+            begun += len(text)
+            index += 1
+        yield row
 
 
 class Letters:
@@ -174,12 +182,12 @@ class Letters:
 
     @property
     def tail(self) -> list[Row]:
-        return [(*self._before, Segment(self._line, self._ink.style(self._tone)))] if self._line else []
-
-    @property
-    def line(self) -> str:
-        """What the row that grows has so far."""
-        return self._line
+        if not self._line:
+            return []
+        # The blank that the row will be ended at has no room in it.
+        whole = self._line[-1] != " " or cell_len(self._line) <= self._room
+        text = self._line if whole else self._line.rstrip(" ")
+        return [(*self._before, Segment(text, self._ink.style(self._tone)))]
 
 
 def padded(row: Iterable[Segment], width: int, style: Style) -> Row:
