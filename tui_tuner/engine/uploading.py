@@ -186,7 +186,7 @@ def base_licence(model: str) -> str:
 def run_facts(run: RunFolder) -> dict[str, Any]:
     """What a card tells of a run: `models.card.run_story` says what that is."""
     from tui_tuner.config import load_experiment
-    from tui_tuner.evaluation.report import settings_of
+    from tui_tuner.evaluation.export import settings_of
 
     experiment = load_experiment(run.config)
     document = document_of(run, "finished")

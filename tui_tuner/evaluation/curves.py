@@ -18,6 +18,8 @@ By = Literal["step", "tokens", "time"]
 AXES: dict[By, str] = {"step": "step", "tokens": "trained tokens", "time": "seconds at work"}
 """What a curve can be drawn over, and what its axis says."""
 POINTS = 40
+FINE = 400
+"""Points of a curve that is drawn, where `POINTS` are for one that is told."""
 _SIGNS = "▁▂▃▄▅▆▇█"
 
 
@@ -76,16 +78,16 @@ def _tokens_at(view: RunView, steps: NDArray[np.float64]) -> NDArray[np.float64]
     return found
 
 
-def training_curves(view: RunView) -> dict[str, list[dict[str, float]]]:
+def training_curves(view: RunView, most: int = POINTS) -> dict[str, list[dict[str, float]]]:
     """Points of the training loss and the validation loss, in nats per token.
 
-    Of a curve with more than `POINTS` reports, each point is the mean over as many neighbouring ones as it takes, at
+    Of a curve with more than `most` reports, each point is the mean over as many neighbouring ones as it takes, at
     the last one's step.
 
     Returns:
         {"train": [{"step", "loss"}, …], "validation": […]}, without curves that have no point.
     """
-    found = {"train": _points(view.train), "validation": _points(view.validation)}
+    found = {"train": _points(view.train, most), "validation": _points(view.validation, most)}
     return {name: points for name, points in found.items() if points}
 
 
@@ -97,9 +99,9 @@ def spark(values: Sequence[float]) -> str:
     return "".join(_SIGNS[round((value - low) / (high - low) * (len(_SIGNS) - 1))] for value in values)
 
 
-def _points(columns: Columns) -> list[dict[str, Any]]:
+def _points(columns: Columns, most: int) -> list[dict[str, Any]]:
     steps, losses = columns.column("step"), columns.column("loss")
     known = np.isfinite(losses)
     steps, losses = steps[known], losses[known]
-    parts = np.array_split(np.arange(len(steps)), min(POINTS, len(steps)) or 1)
+    parts = np.array_split(np.arange(len(steps)), min(most, len(steps)) or 1)
     return [{"step": int(steps[part[-1]]), "loss": float(losses[part].mean())} for part in parts if len(part)]

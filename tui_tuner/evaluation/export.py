@@ -1,4 +1,4 @@
-"""What was measured of a run as one document, and as Markdown, CSV or JSON to hand on.
+"""What was measured of a run as one document, and as Markdown, CSV, JSON or a page to hand on; so are comparisons.
 
 Everything that the Benchmark screen shows is in the document. Writing never replaces a file that is there, unless it
 is told to; texts of data and models are quoted so that they stay text.
@@ -13,20 +13,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from tui_tuner.config import Experiment, load_experiment
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation import stored
 from tui_tuner.evaluation.board import Board, read_board
-from tui_tuner.evaluation.curves import training_curves
+from tui_tuner.evaluation.curves import FINE, training_curves
 from tui_tuner.evaluation.pairing import judge_pairs
 from tui_tuner.evaluation.stored import AFTER, BEFORE, Answer, Pair, Pairs
+from tui_tuner.models.card import public_name
 from tui_tuner.runs import RunView, read_events
 from tui_tuner.runs.files import plain_json, read_failure, write_atomic
 
 if TYPE_CHECKING:
     from tui_tuner.runs.folder import RunFolder
 
-Format = Literal["md", "csv", "json"]
-FORMATS: tuple[Format, ...] = ("md", "csv", "json")
+Format = Literal["md", "html", "csv", "json"]
+FORMATS: tuple[Format, ...] = ("md", "html", "csv", "json")
 SAMPLES = 5
 """Rows that Markdown shows in full: so many of those that lost most, and of those that gained most."""
 
@@ -42,8 +44,8 @@ def report_document(
         sides: labels of the two results whose rows stand beside each other.
 
     Returns:
-        {"run", "sides", "results": {label: …}, "verdict", "training", "behaviour", "canaries", "checkpoints", "rows",
-        "damaged"}.
+        {"run", "sides", "results": {label: …}, "verdict", "training", "curves", "behaviour", "canaries",
+        "checkpoints", "rows", "damaged", "settings"}.
 
     Raises:
         TunerError: nothing was measured, there is no such result, or a file cannot be read.
@@ -71,7 +73,7 @@ def report_document(
     except OSError as error:
         raise read_failure(error, Path(error.filename or files[0])) from error
     judged = board.verdict if sides == (BEFORE, AFTER) else judge_pairs(pairs)
-    return document_of(folder.name, board, pairs, sides, judged, view)
+    return {**document_of(folder.name, board, pairs, sides, judged, view), "settings": _settings(folder)}
 
 
 def document_of(
@@ -89,12 +91,37 @@ def document_of(
         "results": {label: _result(board, label) for label in board.results},
         "verdict": dict(verdict),
         "training": training_curves(view) if view is not None else {},
+        "curves": training_curves(view, FINE) if view is not None else {},
         "behaviour": board.behaviour,
         "canaries": board.canaries,
         "checkpoints": board.checkpoints,
         "rows": [_row(pair) for pair in pairs.rows],
         "damaged": pairs.damaged,
     }
+
+
+def settings_of(experiment: Experiment) -> list[tuple[str, str]]:
+    """What was done, as name and value; model and data by names that tell no place."""
+    adapter, train, evaluation = experiment.adapter, experiment.train, experiment.evaluation
+    layers = f"the last {adapter.layers} layers" if adapter.layers else "all layers"
+    size = "" if adapter.method == "full" else f", rank {adapter.rank}, scale {adapter.scale:g}"
+    steps = f"{train.iters} iterations of {train.batch_size} rows, {train.optimizer}"
+    return [
+        ("model", public_name(experiment.model.path)),
+        ("data", public_name(experiment.data.source)),
+        ("method", f"{adapter.method}{size}, {layers}"),
+        ("training", f"{steps}, learning rate {train.learning_rate:g}"),
+        ("answers", f"greedy, at most {evaluation.max_tokens} tokens"),
+        ("seed", str(experiment.run.seed)),
+    ]
+
+
+def _settings(folder: RunFolder) -> list[list[str]]:
+    """What was done in a run; nothing where its configuration cannot be read."""
+    try:
+        return [[name, value] for name, value in settings_of(load_experiment(folder.config))]
+    except TunerError:
+        return []
 
 
 def _result(board: Board, label: str) -> dict[str, Any]:
@@ -124,15 +151,29 @@ def _answer(answer: Answer | None) -> dict[str, Any] | None:
 
 
 def rendered(document: Mapping[str, Any], form: Format) -> str:
-    """The document as text: Markdown with tables and samples, CSV with a line per row, or JSON with everything."""
+    """The document as text: Markdown or a page with tables and samples, CSV with a line per row, or JSON with
+    everything.
+
+    Args:
+        document: of a run, or of several as `together.together_document` makes it.
+    """
+    several = "runs" in document
     if form == "csv":
-        return as_csv(document)
+        from tui_tuner.evaluation.sidebyside import comparison_csv
+
+        return comparison_csv(document) if several else as_csv(document)
     if form == "json":
         plain, _ = plain_json(dict(document))
         return json.dumps(plain, ensure_ascii=False, indent=2) + "\n"
-    from tui_tuner.evaluation.markdown import as_markdown
+    from tui_tuner.evaluation.blocks import as_markdown
+    from tui_tuner.evaluation.markdown import report_blocks
+    from tui_tuner.evaluation.page import as_page
+    from tui_tuner.evaluation.sidebyside import comparison_blocks
 
-    return as_markdown(document)
+    blocks = (
+        comparison_blocks(document) if several else report_blocks(document, settings=document.get("settings") or ())
+    )
+    return as_page(blocks) if form == "html" else as_markdown(blocks)
 
 
 def as_csv(document: Mapping[str, Any]) -> str:

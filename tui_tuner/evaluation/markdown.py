@@ -1,61 +1,63 @@
-"""The document of a benchmark as Markdown: tables, a curve in signs, and rows to look at.
-
-Texts of data and models are indented code, the one form that no text can break out of, or table cells with their bars
-and breaks taken out.
-"""
+"""The document of a benchmark as a report: tables, curves, and rows to look at; and its Markdown."""
 
 from __future__ import annotations
 
 import math
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tui_tuner import units
+from tui_tuner.evaluation.blocks import Block, Chart, Curve, Heading, Quoted, Sentence, Table, Terms
+from tui_tuner.evaluation.blocks import as_markdown as written
 from tui_tuner.evaluation.curves import spark
 from tui_tuner.evaluation.metrics import METRICS
 
 _MOST = 5
 """Rows in full at either end of the list of differences."""
-_ACTING = ("Cc", "Cf", "Cs")
-"""Categories of characters that steer a terminal, reorder text, or are none."""
 _BAR = 30
 """Signs that a whole bar takes."""
 
 
 def as_markdown(
-    document: Mapping[str, Any], *, title: str = "", settings: Sequence[tuple[str, str]] = (), again: str = ""
+    document: Mapping[str, Any], *, title: str = "", settings: Sequence[Sequence[str]] = (), again: str = ""
 ) -> str:
-    """See `export.rendered`.
+    """See `export.rendered`; arguments as for `report_blocks`."""
+    return written(report_blocks(document, title=title, settings=settings, again=again))
+
+
+def report_blocks(
+    document: Mapping[str, Any], *, title: str = "", settings: Sequence[Sequence[str]] = (), again: str = ""
+) -> list[Block]:
+    """A run's report.
 
     Args:
+        document: as `export.report_document` makes it.
         title: of the whole; else the run's name.
         settings: what was done, as name and value, behind the first sentence.
         again: the command that repeats it, for the end.
     """
     a, b = document["sides"]
     verdict = document["verdict"]
-    parts = [f"# {_cell(title or document['run'])}", ""]
+    parts: list[Block] = [Heading(1, title or document["run"])]
     if verdict.get("sentence"):
-        parts += [_cell(verdict["sentence"]), ""]
+        parts.append(Sentence(verdict["sentence"]))
     if settings:
-        parts += [*_table(["what", "value"], settings), ""]
+        parts.append(Table(["what", "value"], settings))
     parts += _verdict(document["results"], verdict.get("metrics") or {}, (a, b))
     parts += _results(document["results"])
     parts += _splits(document["results"], verdict.get("splits") or {}, (a, b))
     parts += _tests("Behaviour tests", document["behaviour"], "cases")
     parts += _tests("Canaries", document["canaries"], "groups")
-    parts += _training(document["training"])
+    parts += _training(document["training"], document.get("curves") or document["training"])
     parts += _checkpoints(document["checkpoints"])
     parts += _definitions(document["results"])
     parts += _samples(document, (a, b))
     if again:
-        parts += ["## Again", "", f"    {_plain(again)}"]
-    return "\n".join(parts).rstrip() + "\n"
+        parts += [Heading(2, "Again"), Quoted("", again)]
+    return parts
 
 
-def _verdict(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple[str, str]) -> list[str]:
+def _verdict(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple[str, str]) -> list[Block]:
     metrics = [(results.get(label) or {}).get("metrics") or {} for label in sides]
     names = list(dict.fromkeys([*metrics[0], *metrics[1], *judged]))
     if not names:
@@ -65,16 +67,16 @@ def _verdict(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple
         told = judged.get(name) or {}
         counts = " / ".join(str(told.get(key, "–")) for key in ("wins", "ties", "losses")) if told else "–"
         rows.append([
-            name, units.interval(metrics[0].get(name)), units.interval(metrics[1].get(name)), _difference(told),
-            _p(told.get("p")), counts, _number(told.get("effect"), 2), _number(told.get("rows_to_settle") or None, 0),
+            name, units.interval(metrics[0].get(name)), units.interval(metrics[1].get(name)), difference(told),
+            p_text(told.get("p")), counts, number(told.get("effect"), 2), number(told.get("rows_to_settle") or None, 0),
             str(told.get("verdict") or "–"),
         ])  # fmt: skip
     titles = ["metric", *sides, "difference", "p", "won / tied / lost", "effect", "rows to settle", "verdict"]
     note = "Intervals are 95 %; p-values are corrected for judging several metrics at once."
-    return [f"## {_cell(sides[0])} against {_cell(sides[1])}", "", *_table(titles, rows), "", note, ""]
+    return [Heading(2, f"{sides[0]} against {sides[1]}"), Table(titles, rows), Sentence(note)]
 
 
-def _results(results: Mapping[str, Any]) -> list[str]:
+def _results(results: Mapping[str, Any]) -> list[Block]:
     if len(results) < 3:
         return []
     names = list(dict.fromkeys(name for result in results.values() for name in result["metrics"]))
@@ -83,10 +85,10 @@ def _results(results: Mapping[str, Any]) -> list[str]:
          *(units.interval(result["metrics"].get(name)) for name in names)]
         for label, result in results.items()
     ]  # fmt: skip
-    return ["## All results", "", *_table(["result", "model", "rows", *names], rows), ""]
+    return [Heading(2, "All results"), Table(["result", "model", "rows", *names], rows)]
 
 
-def _splits(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple[str, str]) -> list[str]:
+def _splits(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple[str, str]) -> list[Block]:
     parts = [(results.get(label) or {}).get("splits") or {} for label in sides]
     names = list(dict.fromkeys([*parts[0], *parts[1]]))
     if len(names) < 2:
@@ -99,14 +101,14 @@ def _splits(results: Mapping[str, Any], judged: Mapping[str, Any], sides: tuple[
         for name in dict.fromkeys([*metrics[0], *metrics[1]]):
             rows.append([
                 split, str(second.get("n") or first.get("n") or "–"), name, units.interval(metrics[0].get(name)),
-                units.interval(metrics[1].get(name)), _difference(told.get(name) or {}),
+                units.interval(metrics[1].get(name)), difference(told.get(name) or {}),
                 str((told.get(name) or {}).get("verdict") or "–"),
             ])  # fmt: skip
     titles = ["part", "rows", "metric", *sides, "difference", "verdict"]
-    return ["## The parts apart", "", *_table(titles, rows), ""]
+    return [Heading(2, "The parts apart"), Table(titles, rows)]
 
 
-def _tests(title: str, documents: Mapping[str, Any], key: str) -> list[str]:
+def _tests(title: str, documents: Mapping[str, Any], key: str) -> list[Block]:
     if not documents:
         return []
     labels = list(documents)
@@ -118,22 +120,30 @@ def _tests(title: str, documents: Mapping[str, Any], key: str) -> list[str]:
         status = next((str(one["status"]) for one in reversed(found) if one and one.get("status")), "")
         rows.append([name, *(_rate(one) for one in found), status or "–"])
     rows.append(["all", *(_rate(documents[label]) for label in labels), "–"])
-    return [f"## {title}", "", *_table(["name", *labels, "status"], rows), ""]
+    return [Heading(2, title), Table(["name", *labels, "status"], rows)]
 
 
-def _training(curves: Mapping[str, Sequence[Mapping[str, float]]]) -> list[str]:
+def _training(
+    brief: Mapping[str, Sequence[Mapping[str, float]]], curves: Mapping[str, Sequence[Mapping[str, float]]]
+) -> list[Block]:
     rows = []
-    for name, points in curves.items():
+    for name, points in brief.items():
         losses = [point["loss"] for point in points]
         ends = (losses[0], min(losses), losses[-1])
-        rows.append([f"{name} loss", spark(losses), *(_number(loss, 4) for loss in ends), str(points[-1]["step"])])
+        rows.append([f"{name} loss", spark(losses), *(number(loss, 4) for loss in ends), str(points[-1]["step"])])
     if not rows:
         return []
     titles = ["nats per token", "from the first step to the last", "first", "lowest", "last", "step"]
-    return ["## Training", "", *_table(titles, rows), ""]
+    lines = [Curve(f"{name} loss", loss_points(points), slot) for slot, (name, points) in enumerate(curves.items())]
+    return [Heading(2, "Training"), Chart("Loss", "step", "nats per token", lines), Table(titles, rows)]
 
 
-def _checkpoints(document: Mapping[str, Any]) -> list[str]:
+def loss_points(points: Sequence[Mapping[str, float]]) -> list[tuple[float, float]]:
+    """Points of a curve, as documents have them, as (step, loss)."""
+    return [(point["step"], point["loss"]) for point in points]
+
+
+def _checkpoints(document: Mapping[str, Any]) -> list[Block]:
     points = document.get("points") or []
     values = [point["value"] for point in points if isinstance(point.get("value"), (int, float))]
     if not values:
@@ -143,11 +153,11 @@ def _checkpoints(document: Mapping[str, Any]) -> list[str]:
     for point in points:
         best = "best" if point.get("step") == document.get("best_step") else ""
         rows.append([
-            str(point.get("step")), units.interval(point), _number(point.get("validation_loss"), 4),
+            str(point.get("step")), units.interval(point), number(point.get("validation_loss"), 4),
             _bar(point.get("value"), low, high), best,
         ])  # fmt: skip
     metric = str(document.get("metric") or "metric")
-    return ["## Checkpoints", "", *_table(["step", metric, "validation loss", "", ""], rows), ""]
+    return [Heading(2, "Checkpoints"), Table(["step", metric, "validation loss", "", ""], rows)]
 
 
 def _bar(value: object, low: float, high: float) -> str:
@@ -158,11 +168,11 @@ def _bar(value: object, low: float, high: float) -> str:
     return "█" * max(round(share * _BAR), 1)
 
 
-def _definitions(results: Mapping[str, Any]) -> list[str]:
+def _definitions(results: Mapping[str, Any]) -> list[Block]:
     told: dict[str, Mapping[str, Any]] = {}
     for result in results.values():
         told.update(result["metrics"])
-    lines = []
+    terms = []
     for name, figures in told.items():
         definition = figures.get("definition") or (METRICS[name].definition if name in METRICS else "")
         options = figures.get("options")
@@ -170,12 +180,12 @@ def _definitions(results: Mapping[str, Any]) -> list[str]:
         notes = [f"{key} {value}" for key, value in options.items()]
         notes += [f"version {figures['version']}"] if figures.get("version") else []
         if definition:
-            behind = f" ({_cell(', '.join(notes))})" if notes else ""
-            lines.append(f"- **{_cell(name)}**: {_cell(definition)}{behind}")
-    return ["## What the metrics are", "", *lines, ""] if lines else []
+            behind = f" ({', '.join(notes)})" if notes else ""
+            terms.append((name, f"{definition}{behind}"))
+    return [Heading(2, "What the metrics are"), Terms(terms)] if terms else []
 
 
-def _samples(document: Mapping[str, Any], sides: tuple[str, str]) -> list[str]:
+def _samples(document: Mapping[str, Any], sides: tuple[str, str]) -> list[Block]:
     rows: Sequence[Mapping[str, Any]] = document["rows"]
     judged = document["verdict"].get("metrics") or {}
     metric = next(iter(judged), None) or next((name for row in rows for name in row["difference"]), None)
@@ -186,25 +196,21 @@ def _samples(document: Mapping[str, Any], sides: tuple[str, str]) -> list[str]:
         chosen = list(rows[: 2 * _MOST])
     if not chosen:
         return []
-    lines = ["## Rows", ""]
+    parts: list[Block] = [Heading(2, "Rows")]
     if metric and scored:
-        lines += [f"Those whose {_cell(metric)} moved most, in the order of what they gained.", ""]
+        parts.append(Sentence(f"Those whose {metric} moved most, in the order of what they gained."))
     for row in chosen:
         moved = row["difference"].get(metric)
-        lines += [f"### Row {row['index']}" + ("" if moved is None else f" ({moved:+.3f})"), ""]
-        lines += [*_block("prompt", row["prompt"]), *_block("reference", row["reference"])]
+        parts.append(Heading(3, f"Row {row['index']}" + ("" if moved is None else f" ({moved:+.3f})")))
+        parts += [Quoted("prompt", str(row["prompt"])), Quoted("reference", str(row["reference"]))]
         for label, side in zip(sides, (row["a"], row["b"]), strict=True):
             if side is not None:
-                lines += _block(label, side["text"])
-    return lines
+                parts.append(Quoted(label, str(side["text"])))
+    return parts
 
 
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [titles, ["---"] * len(titles), *rows]
-    return ["| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines]
-
-
-def _difference(told: Mapping[str, Any]) -> str:
+def difference(told: Mapping[str, Any]) -> str:
+    """A difference with its sign and its 95 % interval."""
     if not isinstance(told.get("difference"), (int, float)):
         return "–"
     low, high = told.get("low"), told.get("high")
@@ -221,24 +227,11 @@ def _rate(figures: Mapping[str, Any] | None) -> str:
     return f"{100 * figures['rate']:.0f} % ({100 * low:.0f} to {100 * high:.0f} %)"
 
 
-def _number(value: object, digits: int) -> str:
+def number(value: object, digits: int) -> str:
+    """A number with so many decimals, a dash for what is none."""
     return f"{value:.{digits}f}" if isinstance(value, (int, float)) and math.isfinite(value) else "–"
 
 
-def _p(value: object) -> str:
-    return "below 0.001" if isinstance(value, (int, float)) and value < 0.001 else _number(value, 3)
-
-
-def _block(title: str, text: object) -> list[str]:
-    return [f"{_cell(title)}:", "", *(f"    {_plain(line)}" for line in str(text).splitlines() or [""]), ""]
-
-
-def _cell(text: object) -> str:
-    """Text for a table or a line: in one line, and without what Markdown or HTML would act on."""
-    flat = _plain(" ".join(str(text).split()))
-    return re.sub(r"([\\|`*\[\]])", r"\\\1", flat).replace("<", "&lt;")
-
-
-def _plain(text: str) -> str:
-    """Without control characters and those that reorder others."""
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _ACTING else c for c in text)
+def p_text(value: object) -> str:
+    """A p-value."""
+    return "below 0.001" if isinstance(value, (int, float)) and value < 0.001 else number(value, 3)

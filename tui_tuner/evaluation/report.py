@@ -7,7 +7,7 @@ measured for it, and nothing stands in it that the run's folder does not hold.
 from __future__ import annotations
 
 from tui_tuner.config import Experiment
-from tui_tuner.evaluation.export import report_document
+from tui_tuner.evaluation.export import report_document, settings_of
 from tui_tuner.evaluation.markdown import as_markdown
 from tui_tuner.runs.files import write_atomic
 from tui_tuner.runs.folder import RunFolder
@@ -24,19 +24,3 @@ def write_report(folder: RunFolder, experiment: Experiment) -> None:
         document, title=experiment.run.name, settings=settings_of(experiment), again="tui-tuner run config.toml"
     )
     write_atomic(folder.report, text)
-
-
-def settings_of(experiment: Experiment) -> list[tuple[str, str]]:
-    """What was done, as name and value."""
-    adapter, train, evaluation = experiment.adapter, experiment.train, experiment.evaluation
-    layers = f"the last {adapter.layers} layers" if adapter.layers else "all layers"
-    size = "" if adapter.method == "full" else f", rank {adapter.rank}, scale {adapter.scale:g}"
-    steps = f"{train.iters} iterations of {train.batch_size} rows, {train.optimizer}"
-    return [
-        ("model", experiment.model.path),
-        ("data", experiment.data.source),
-        ("method", f"{adapter.method}{size}, {layers}"),
-        ("training", f"{steps}, learning rate {train.learning_rate:g}"),
-        ("answers", f"greedy, at most {evaluation.max_tokens} tokens"),
-        ("seed", str(experiment.run.seed)),
-    ]

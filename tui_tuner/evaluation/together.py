@@ -19,7 +19,7 @@ from tui_tuner.evaluation import stored
 from tui_tuner.evaluation.against import Against, SharedRow, judge_all
 from tui_tuner.evaluation.board import Board, read_board
 from tui_tuner.evaluation.comparing import read_result
-from tui_tuner.evaluation.curves import training_curves
+from tui_tuner.evaluation.curves import FINE, training_curves
 from tui_tuner.evaluation.metrics import METRICS
 from tui_tuner.evaluation.outputs import Outputs
 from tui_tuner.evaluation.stored import AFTER
@@ -267,7 +267,7 @@ def _run(member: Member) -> dict[str, Any]:
         "best_validation": view.best_validation,
         "result": member.result or None,
         "n": result.n if result is not None else 0,
-        "curves": training_curves(view),
+        "curves": training_curves(view, FINE),
         "problems": member.told,
     }
 

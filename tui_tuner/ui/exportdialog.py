@@ -20,6 +20,7 @@ from tui_tuner.ui.text import clip_middle, inert, visible
 
 _ABOUT: dict[Format, str] = {
     "md": "Markdown   tables, definitions, the rows that moved most",
+    "html": "HTML       one page with charts and tables, for any browser",
     "csv": "CSV        a line per row, with both answers and scores",
     "json": "JSON       everything, as `tui-tuner report --json`",
 }
