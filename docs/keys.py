@@ -1,4 +1,4 @@
-"""Writes the tables of keys in screens.md from the one table of actions.
+"""Writes the tables of keys in screens.md from the one table of actions, and that of the chat's commands from theirs.
 
     python -m docs.keys [--check]
 
@@ -16,12 +16,14 @@ from pathlib import Path
 from textual.binding import Binding
 
 from tui_tuner.errors import TunerError
-from tui_tuner.ui.actions import MODES, VIEWS, Action, actions_of, app_actions, key_text
+from tui_tuner.ui.actions import ACTIONS, MODES, VIEWS, Action, actions_of, app_actions, key_text
+from tui_tuner.ui.chatcommands import COMMANDS
 from tui_tuner.ui.widgets.losschart import LossChart
 
 PAGE = Path(__file__).resolve().parent / "screens.md"
 _HEAD = ("| key | what | in a sentence |", "|---|---|---|")
 PLACES = ("app", *MODES, *VIEWS, "chart")
+COMMAND_MARKS = "<!-- commands of chat: start -->", "<!-- commands of chat: end -->"
 
 
 def table(place: str) -> str:
@@ -57,9 +59,27 @@ def filled(page: str) -> str:
         start, end = marks(place)
         if start not in page or end not in page:
             raise TunerError(f"{PAGE.name} has no place for the keys of {place}", code="no-marks", where=str(PAGE))
-        before, _, rest = page.partition(start)
-        page = f"{before}{start}\n\n{table(place)}\n\n{end}{rest.partition(end)[2]}"
-    return page
+        page = _between(page, start, end, table(place))
+    start, end = COMMAND_MARKS
+    if start not in page or end not in page:
+        raise TunerError(f"{PAGE.name} has no place for the commands", code="no-marks", where=str(PAGE))
+    return _between(page, start, end, command_table())
+
+
+def _between(page: str, start: str, end: str, text: str) -> str:
+    before, _, rest = page.partition(start)
+    return f"{before}{start}\n\n{text}\n\n{end}{rest.partition(end)[2]}"
+
+
+def command_table() -> str:
+    """What can be typed after a slash in the chat, as a Markdown table."""
+    keys = {action.id: f"`{action.key_text}`" for action in ACTIONS}
+    rows = [f"| {keys.get(each.action, '')} | `{_cell(each.usage)}` | {_cell(each.about)} |" for each in COMMANDS]
+    return "\n".join(["| key | command | in a sentence |", "|---|---|---|", *rows])
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
 
 
 def marks(place: str) -> tuple[str, str]:

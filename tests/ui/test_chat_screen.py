@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder
-from tests.ui.looking import notices, shown, until
+from tests.ui.looking import shown, until
 from tests.ui.workshop import (
     HOSTILE,
     SAFE,
@@ -35,7 +35,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.paths import resolve_model
 from tui_tuner.ui.app import TunerApp
 from tui_tuner.ui.widgets.chat_input import ChatInput
-from tui_tuner.ui.widgets.chat_session import ChatSession
+from tui_tuner.ui.widgets.chat_session import ChatSession, Question
 
 __all__ = ["place"]
 
@@ -61,11 +61,11 @@ def field(app: TunerApp) -> ChatInput:
 def test_each_voice_remembers_its_own_part() -> None:
     engine = FakeEngine()
     session = ChatSession(engine)
-    session.ask("one", [BASE, TUNED])
+    session.ask(Question("one", [BASE, TUNED]))
     for handle, text in zip(turns(engine), ("b1", "a1"), strict=True):
         engine.end(handle, reply(text))
     session.poll()
-    session.ask("two", [TUNED])
+    session.ask(Question("two", [TUNED]))
     assert turns(engine)[2].request.messages == [
         {"role": "user", "content": "one"},
         {"role": "assistant", "content": "a1"},
@@ -74,14 +74,14 @@ def test_each_voice_remembers_its_own_part() -> None:
     engine.end(turns(engine)[2], reply("a2"))
     session.poll()
     session.memory = False
-    session.ask("three", [TUNED])
+    session.ask(Question("three", [TUNED]))
     assert turns(engine)[3].request.messages == [{"role": "user", "content": "three"}]
 
 
 def test_a_failed_answer_keeps_its_text_and_is_not_remembered() -> None:
     engine = FakeEngine()
     session = ChatSession(engine)
-    answer = session.ask("one", [BASE]).answers[0]
+    answer = session.ask(Question("one", [BASE])).answers[0]
     turns(engine)[0].request.sink.write("half")
     engine.end(turns(engine)[0], error=TunerError("out of memory", fix="ask for less"))
     session.poll()
@@ -92,17 +92,17 @@ def test_a_failed_answer_keeps_its_text_and_is_not_remembered() -> None:
 def test_nothing_is_asked_twice_at_a_time_nor_without_words() -> None:
     session = ChatSession(FakeEngine())
     with pytest.raises(TunerError, match="no question"):
-        session.ask("  ", [BASE])
-    session.ask("one", [BASE])
+        session.ask(Question("  ", [BASE]))
+    session.ask(Question("one", [BASE]))
     with pytest.raises(TunerError, match="still on its way"):
-        session.ask("two", [BASE])
+        session.ask(Question("two", [BASE]))
 
 
 def test_a_question_taken_back_while_it_waits_is_stopped() -> None:
     engine = FakeEngine()
     engine.submit(RunExperiment(Path("run")))
     session = ChatSession(engine)
-    answer = session.ask("one", [BASE]).answers[0]
+    answer = session.ask(Question("one", [BASE])).answers[0]
     assert session.poll() == [] and answer.state is AnswerState.WAITING
     session.stop()
     assert turns(engine)[0].control.stop_requested
@@ -225,7 +225,7 @@ async def test_without_an_adapter_it_says_what_to_do(drive: Drive, build: Build)
     async with drive() as (app, pilot):
         await open_mode(pilot, "chat", made=experiment())
         await pilot.press("ctrl+t")
-        await until(pilot, lambda: any("start a run with f5" in text for text in notices(app)))
+        await until(pilot, lambda: "start a run with f5" in " ".join(shown(app).split()))
         run = with_config(build().begin())
         app.select_run(run.folder)
         await until(pilot, lambda: "This run has no adapter yet" in shown(app))
@@ -264,7 +264,7 @@ async def test_a_second_question_waits_its_turn(drive: Drive, engine: FakeEngine
     async with drive() as (app, pilot):
         await open_mode(pilot, "chat", made=experiment())
         await pilot.press("a", "enter", "b", "enter")
-        await until(pilot, lambda: any("still on its way" in text for text in notices(app)))
+        await until(pilot, lambda: "still on its way" in shown(app))
         assert len(turns(engine)) == 1 and field(app).text == "b"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder
-from tests.ui.looking import notices, shown, until
+from tests.ui.looking import shown, until
 from tests.ui.workshop import experiment, with_adapter, with_config
 from tui_tuner.chat.sampling import Sampling
 from tui_tuner.engine.requests import ChatTurn
@@ -33,8 +33,8 @@ async def test_it_opens_on_the_chat_and_asks_whom_it_was_told(drive: Drive, engi
 async def test_a_model_alone_has_no_adapter_to_switch_to(drive: Drive, engine: FakeEngine) -> None:
     async with drive(chat=ChatTarget("owner/name")) as (app, pilot):
         await until(pilot, lambda: "owner/name" in shown(app), "the chat")
-        app.screen.action_voice()  # type: ignore[attr-defined]
-        await until(pilot, lambda: any("a model alone" in text for text in notices(app)), "the notice")
+        app.screen.action_do("voice")  # type: ignore[attr-defined]
+        await until(pilot, lambda: "a model alone" in shown(app), "the sentence")
         await pilot.press(*"Hi", "enter")
         assert asked(engine) == [("owner/name", None)]
 
@@ -44,7 +44,7 @@ async def test_it_asks_in_the_way_that_was_wanted(drive: Drive, engine: FakeEngi
     async with drive(chat=target) as (app, pilot):
         await until(
             pilot,
-            lambda: "system message · temperature 0.5 · at most 7 tokens · memory: on" in shown(app),
+            lambda: "system message · temperature 0.5 · seed 3 · at most 7 tokens · memory: on" in shown(app),
             "the manner",
         )
         await pilot.press(*"Hi", "enter")

@@ -115,13 +115,12 @@ class Scribe:
             self._wake()
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Has all that was noted in the file when this returns; False when it cannot be written, or not in time."""
+        """Has all that was noted in the file when this returns; False when that did not come about in time."""
         with self._changed:
             self._release()
             self._hurry = True
             self._wake()
-            self._changed.wait_for(lambda: self._done or (self.problem and not self._hurry), timeout)
-            return self._done
+            return self._changed.wait_for(lambda: self._written == len(self._entries), timeout)
 
     def close(self, timeout: float = 2.0) -> bool:
         """Writes the rest and ends; False when something could not be written. Doing it twice is harmless."""
@@ -137,10 +136,6 @@ class Scribe:
             thread.join(timeout)
         elif self._log is not None:
             self._abandon()
-        return self._done
-
-    @property
-    def _done(self) -> bool:
         return self._written == len(self._entries)
 
     # -- with the lock held --------------------------------------------------------------------------------------
@@ -182,10 +177,10 @@ class Scribe:
                     self._changed.wait(patience)  # whoever wakes it may have brought text that is due sooner
                 self._release(HOLD)
                 waiting = self._entries[self._written :]
-                closing = self._closing
+                closing, self._hurry = self._closing, False
             problem = self._write(waiting) if waiting else ""
             with self._changed:
-                self.problem, self._hurry = problem, False
+                self.problem = problem
                 self._again_at = time.monotonic() + RETRY
                 self._changed.notify_all()
                 if closing:

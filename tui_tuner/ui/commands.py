@@ -49,7 +49,7 @@ class WorkbenchCommands(Provider):
     def _applies(self, action: Action) -> bool:
         """Whether the action does something here and now."""
         owner = self.screen if action.where else self.app
-        return owner.check_action(action.action.split("(")[0].removeprefix("app."), ()) is True
+        return owner.check_action(*action.call) is True
 
     async def _run(self, action: Action) -> None:
         await self.app.run_action(action.action, self.screen if action.where else None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from textual.binding import BindingType
 
+from tui_tuner.ui.actions.chat import CHAT_ACTIONS
 from tui_tuner.ui.actions.compare import COMPARE_ACTIONS, VIEWS
 from tui_tuner.ui.actions.model import Action, key_text
 from tui_tuner.ui.actions.shell import APP_ACTIONS, MODES, SHELL_ACTIONS
@@ -15,7 +16,7 @@ from tui_tuner.ui.actions.workshop import WORKSHOP_ACTIONS
 
 __all__ = ["ACTIONS", "MODES", "VIEWS", "Action", "actions_of", "app_actions", "bindings", "key_text", "mode_label"]
 
-ACTIONS: list[Action] = [*SHELL_ACTIONS, *WORKSHOP_ACTIONS, *COMPARE_ACTIONS, *APP_ACTIONS]
+ACTIONS: list[Action] = [*SHELL_ACTIONS, *WORKSHOP_ACTIONS, *CHAT_ACTIONS, *COMPARE_ACTIONS, *APP_ACTIONS]
 
 
 def app_actions() -> list[Action]:

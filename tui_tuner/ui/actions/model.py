@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from textual.actions import parse
 from textual.binding import Binding
 
 
@@ -34,6 +35,12 @@ class Action:
     footer: bool = False
     priority: bool = False
     palette: bool = True
+
+    @property
+    def call(self) -> tuple[str, tuple[object, ...]]:
+        """Name and parameters of what it calls, without the namespace."""
+        _, name, parameters = parse(self.action)
+        return name, parameters
 
     @property
     def key_text(self) -> str:

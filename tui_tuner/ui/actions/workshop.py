@@ -1,4 +1,4 @@
-"""Actions of the models, data, config, benchmark and chat screens."""
+"""Actions of the models, data, config and benchmark screens."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ _MODELS = frozenset({"models"})
 _DATA = frozenset({"data"})
 _CONFIG = frozenset({"config"})
 _BENCHMARK = frozenset({"benchmark"})
-_CHAT = frozenset({"chat"})
 
 WORKSHOP_ACTIONS: list[Action] = [
     Action("models.halt", "x", "halt", "Stop", "Stops what is being made; nothing half-made is left.", "Make",
@@ -171,17 +170,4 @@ WORKSHOP_ACTIONS: list[Action] = [
     Action("benchmark.previous", "p,k", "row(-1)", "Previous", "Goes to the previous row.", "Rows", _BENCHMARK),
     Action("benchmark.zoom", "z", "zoom", "Enlarge", "Gives the pane with the focus all the room, and back.", "View",
            _BENCHMARK, footer=True),
-
-    Action("chat.stop", "escape", "stop", "Stop", "Stops the answer and keeps what was said.", "Talk", _CHAT,
-           footer=True, palette=False),
-    Action("chat.voice", "ctrl+t", "voice", "Base/adapter",
-           "Switches who answers: the base model or the adapter.", "Talk", _CHAT, footer=True),
-    Action("chat.both", "ctrl+o", "both", "Both",
-           "Has base and adapter answer in turn, one below the other.", "Talk", _CHAT, footer=True),
-    Action("chat.probe", "ctrl+n,p", "probe", "Probe",
-           "Puts the experiment's next probe prompt into the empty input.", "Talk", _CHAT, footer=True),
-    Action("chat.memory", "ctrl+r", "memory", "Memory",
-           "Whether the model is told the conversation so far, or each question stands alone.", "Talk", _CHAT),
-    Action("chat.clear", "ctrl+l", "clear", "Clear", "Empties the conversation.", "Talk", _CHAT, footer=True),
-    Action("chat.write", "i,enter", "write", "Write", "Puts the cursor into the input.", "Talk", _CHAT, palette=False),
 ]  # fmt: skip

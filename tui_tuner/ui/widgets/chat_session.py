@@ -1,28 +1,55 @@
 """The conversation: who was asked what, what came back, and what is still on its way. No widgets, no threads.
 
-It asks the engine and reads what streams back when it is polled. It must never lose what was said: an answer that was
-stopped or failed keeps its text.
+It asks the engine and reads what streams back when it is polled, and has all of it written into a transcript as it
+happens. It must never lose what was said: an answer that was stopped or failed keeps its text, and editing, asking
+again and undoing only move in the conversation's tree.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from tui_tuner.chat.conversation import Answer, AnswerState, Conversation, Exchange
-from tui_tuner.chat.sampling import Sampling
+from tui_tuner.chat.sampling import GREEDY, Sampling
+from tui_tuner.chat.transcript import Kept, Transcript
 from tui_tuner.chat.voices import Voice
 from tui_tuner.engine.protocol import Engine, JobHandle, JobStatus
-from tui_tuner.engine.requests import ChatTurn
+from tui_tuner.engine.requests import ChatTogether, ChatTurn
 from tui_tuner.engine.results import ChatReply, TokenSink
 from tui_tuner.errors import TunerError
 
 
+@dataclass(frozen=True)
+class Question:
+    """What is asked, and in which way.
+
+    Attributes:
+        text: the question.
+        voices: who is asked, in their order.
+        reference, source: of a row of the data set, as `Exchange` has them.
+    """
+
+    text: str
+    voices: Sequence[Voice]
+    sampling: Sampling = GREEDY
+    reference: str = ""
+    source: str = ""
+
+
 @dataclass
 class _Pending:
+    exchange: Exchange
     answer: Answer
     handle: JobHandle
     sink: TokenSink
+    at: int | None = None  # its place in the results of a job for several
+
+
+_LETTING_GO = 0.3
+"""Seconds that a new conversation waits for the last lines of the old one; they are written anyhow."""
 
 
 class ChatSession:
@@ -30,19 +57,29 @@ class ChatSession:
 
     Args:
         engine: answers `ChatTurn` requests.
+        home: the folder in which a new transcript is made; None keeps none.
 
     Attributes:
         conversation: what was said.
+        title: what a person called it; empty when nobody did.
         memory: whether a voice is told what was asked and answered before.
         system: a system message before what a voice is sent; empty for none.
+        plain: whether the bare text is sent, without a chat template.
+        together: whether columns answer a token of each in turn, else one after the other.
     """
 
-    def __init__(self, engine: Engine, *, memory: bool = True) -> None:
+    def __init__(self, engine: Engine, home: Callable[[], Path] | None = None, *, memory: bool = True) -> None:
         self.conversation = Conversation()
+        self.title = ""
         self.memory = memory
         self.system = ""
+        self.plain = False
+        self.together = False
         self._engine = engine
+        self._home = home
+        self._transcript: Transcript | None = None
         self._pending: list[_Pending] = []
+        self._undone: list[int] = []
 
     @property
     def exchanges(self) -> list[Exchange]:
@@ -54,34 +91,150 @@ class ChatSession:
         """Whether an answer is still to come."""
         return bool(self._pending)
 
-    def ask(self, question: str, voices: list[Voice], sampling: Sampling | None = None) -> Exchange:
+    # -- asking -------------------------------------------------------------------------------------------------
+
+    def ask(self, question: Question, after: int | None = None) -> Exchange:
         """Asks every voice in turn; the answers come by polling.
+
+        Args:
+            after: the number of the exchange that it follows; the present one unless given.
 
         Raises:
             TunerError: an answer is still on its way (code "chat-busy"), or there is no question.
         """
+        self._idle()
+        if not question.text.strip():
+            raise TunerError("there is no question", code="no-question", fix="type one first")
+        parent = self.conversation.at if after is None else after
+        exchange = self._exchange(question, parent, self.system, self.memory, self.plain)
+        return self._send(exchange)
+
+    def again(self, number: int, sampling: Sampling, voices: Sequence[Voice]) -> Exchange:
+        """Asks an exchange's question once more beside it, with its own system message and manner.
+
+        Raises:
+            TunerError: an answer is still on its way, or there is no such exchange.
+        """
+        self._idle()
+        old = self.exchange(number)
+        question = Question(old.question, voices, sampling, old.reference, old.source)
+        return self._send(self._exchange(question, old.parent, old.system, old.memory, old.plain))
+
+    def _exchange(self, question: Question, parent: int, system: str, memory: bool, plain: bool) -> Exchange:
+        return Exchange(
+            self.conversation.next_number, parent, question.text, [Answer(voice) for voice in question.voices], system,
+            question.sampling, memory, plain, question.reference, question.source, asked=time.time(),
+        )  # fmt: skip
+
+    def _send(self, exchange: Exchange) -> Exchange:
+        talk = self.conversation
+        turns = [
+            ChatTurn(
+                answer.voice,
+                talk.messages(
+                    answer.voice,
+                    exchange.question,
+                    system=exchange.system,
+                    memory=exchange.memory,
+                    after=exchange.parent,
+                ),
+                exchange.sampling,
+                plain=exchange.plain,
+            )
+            for answer in exchange.answers
+        ]
+        talk.add(exchange)
+        self._undone.clear()
+        self._record(lambda transcript: transcript.asked(exchange))
+        if self.together and len(turns) > 1:
+            handle = self._engine.submit(ChatTogether(tuple(turns)))
+            places = zip(exchange.answers, turns, range(len(turns)), strict=True)
+            self._pending += [_Pending(exchange, answer, handle, turn.sink, at) for answer, turn, at in places]
+            return exchange
+        for answer, turn in zip(exchange.answers, turns, strict=True):
+            self._pending.append(_Pending(exchange, answer, self._engine.submit(turn), turn.sink))
+        return exchange
+
+    def _idle(self) -> None:
         if self.busy:
             raise TunerError("an answer is still on its way", code="chat-busy", fix="wait for it or stop it")
-        if not question.strip():
-            raise TunerError("there is no question", code="no-question", fix="type one first")
-        talk, sampling = self.conversation, sampling or Sampling()
-        sent = [talk.messages(voice, question, system=self.system, memory=self.memory) for voice in voices]
-        exchange = talk.add(
-            Exchange(
-                talk.next_number,
-                talk.at,
-                question,
-                [Answer(voice) for voice in voices],
-                self.system,
-                sampling,
-                self.memory,
-                asked=time.time(),
-            )
+
+    # -- moving in what was said ----------------------------------------------------------------------------------
+
+    def exchange(self, number: int = 0) -> Exchange:
+        """An exchange by its number, the present one for 0.
+
+        Raises:
+            TunerError: there is none (code "no-such-turn").
+        """
+        found = self.conversation.exchanges.get(number or self.conversation.at)
+        if found is None:
+            nothing = "nothing was said yet" if not number else f"there is no exchange {number}"
+            fix = "ask something first" if not number else "the numbers stand before the questions"
+            raise TunerError(nothing, code="no-such-turn", fix=fix, usage=True)
+        return found
+
+    def go(self, number: int) -> None:
+        """Goes to an exchange, from which the conversation goes on; 0 is the beginning.
+
+        Raises:
+            TunerError: an answer is still on its way, or there is no such exchange.
+        """
+        self._idle()
+        self.conversation.go(number)
+        self._record(lambda transcript: transcript.moved(number))
+
+    def undo(self) -> Exchange:
+        """Takes the present exchange back, and returns it; it stays in the tree."""
+        last = self.exchange()
+        self.go(last.parent)
+        self._undone.append(last.number)
+        return last
+
+    @property
+    def undone(self) -> bool:
+        """Whether there is something to redo."""
+        return bool(self._undone) and self.conversation.exchanges[self._undone[-1]].parent == self.conversation.at
+
+    def redo(self) -> Exchange:
+        """Goes to the exchange that was taken back last.
+
+        Raises:
+            TunerError: there is none that follows here.
+        """
+        if not self.undone:
+            raise TunerError("there is nothing to redo", code="no-such-turn", fix="/undo takes a question back")
+        self.go(self._undone.pop())
+        return self.exchange()
+
+    def siblings(self, number: int = 0) -> list[Exchange]:
+        """An exchange and what was asked in its place."""
+        return self.conversation.children(self.exchange(number).parent)
+
+    def branch(self) -> Exchange:
+        """Goes to the next branch: that of the last exchange which was asked in more than one way, at its newest end.
+
+        Raises:
+            TunerError: there is only one, or an answer is still on its way.
+        """
+        for exchange in reversed(self.exchanges):
+            beside = self.siblings(exchange.number)
+            if len(beside) > 1:
+                self.go(self._newest(beside[(beside.index(exchange) + 1) % len(beside)].number))
+                return self.exchange()
+        raise TunerError(
+            "there is only one branch",
+            code="no-such-turn",
+            fix="/edit and /again make others, and /branch with a number goes on from there",
         )
-        for answer, messages in zip(exchange.answers, sent, strict=True):
-            turn = ChatTurn(answer.voice, messages, sampling)
-            self._pending.append(_Pending(answer, self._engine.submit(turn), turn.sink))
-        return exchange
+
+    def _newest(self, number: int) -> int:
+        """The end of the newest branch below an exchange."""
+        while below := self.conversation.children(number):
+            number = below[-1].number
+        return number
+
+    # -- what comes back ------------------------------------------------------------------------------------------
 
     def poll(self) -> list[Answer]:
         """Takes in what has come since the last call; returns the answers that changed."""
@@ -98,6 +251,7 @@ class ChatSession:
                 pending.answer.state = AnswerState.RUNNING
             if before != (pending.answer.text, pending.answer.state):
                 changed.append(pending.answer)
+                self._record(lambda transcript, exchange=pending.exchange: transcript.said(exchange))  # type: ignore[misc]
         return changed
 
     def stop(self) -> None:
@@ -106,20 +260,87 @@ class ChatSession:
             pending.handle.control.stop()
 
     def clear(self) -> None:
-        """Stops, and forgets everything."""
+        """Stops, and begins a new conversation; the old one is in its transcript."""
+        self._leave()
+        self.conversation, self.title = Conversation(), ""
+
+    def reopen(self, kept: Kept) -> None:
+        """Stops, and goes on with a conversation that was kept, in its own transcript.
+
+        Raises:
+            TunerError: it is going on elsewhere, or its file cannot be written.
+        """
+        transcript = Transcript.resume(kept)
+        self._leave()
+        self.conversation, self.title, self._transcript = kept.conversation, kept.title, transcript
+
+    def _leave(self) -> None:
+        """Stops; what was said by now is kept."""
         self.stop()
+        self.poll()
+        for pending in self._pending:
+            pending.answer.state = AnswerState.STOPPED
+            self._record(lambda transcript, exchange=pending.exchange: transcript.said(exchange))  # type: ignore[misc]
         self._pending.clear()
-        self.conversation = Conversation()
+        self._undone.clear()
+        self.close(_LETTING_GO)
+
+    # -- the transcript -------------------------------------------------------------------------------------------
+
+    @property
+    def path(self) -> Path | None:
+        """The transcript's file; None before there is one."""
+        return self._transcript.path if self._transcript is not None else None
+
+    @property
+    def problem(self) -> str:
+        """Why the transcript is not being written at present, as a sentence; empty when it is."""
+        return self._transcript.problem if self._transcript is not None else ""
+
+    def note_vote(self, exchange: Exchange) -> None:
+        """The exchange got another vote."""
+        self._record(lambda transcript: transcript.voted(exchange))
+
+    def name(self, title: str) -> None:
+        """Gives the conversation a name."""
+        self.title = title
+        self._record(lambda transcript: transcript.titled(title))
+
+    def flush(self) -> None:
+        """Has all that was said in the file."""
+        self._record(lambda transcript: transcript.flush())
+
+    def close(self, timeout: float = 2.0) -> None:
+        """Lets go of the transcript; the next question begins another."""
+        self._record(lambda transcript: transcript.close(timeout))
+        self._transcript = None
+
+    def _record(self, note: Callable[[Transcript], object]) -> None:
+        if self._transcript is None and self._home is not None and self.conversation.exchanges:
+            self._transcript = Transcript.create(self._home())
+            if self.title:
+                self._transcript.titled(self.title)
+        if self._transcript is not None:
+            note(self._transcript)
 
     @staticmethod
     def _settle(pending: _Pending) -> None:
         answer, handle = pending.answer, pending.handle
-        if handle.status is JobStatus.FAILED:
+        result: object = handle.result
+        if pending.at is not None:
+            result = result[pending.at] if isinstance(result, list) and pending.at < len(result) else None
+        error = result if isinstance(result, TunerError) else handle.error
+        if error is not None or handle.status is JobStatus.FAILED:
             answer.state = AnswerState.FAILED
-            answer.problem = handle.error.sentence() if handle.error is not None else "The answer failed."
+            answer.problem = error.sentence() if error is not None else "The answer failed."
             return
-        if isinstance(handle.result, ChatReply):
-            answer.reply = handle.result
-            answer.text = handle.result.text or answer.text
+        if isinstance(result, ChatReply):
+            answer.reply = result
+            answer.text = result.text or answer.text
         stopped = handle.status is JobStatus.STOPPED or (answer.reply is not None and answer.reply.finish == "stopped")
         answer.state = AnswerState.STOPPED if stopped else AnswerState.DONE
+
+
+def next_seed(sampling: Sampling, seed: int | None = None) -> Sampling:
+    """The settings with the seed after theirs, or a given one."""
+    return replace(sampling, seed=(sampling.seed + 1) % 2**32 if seed is None else seed)

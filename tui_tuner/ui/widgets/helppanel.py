@@ -51,6 +51,9 @@ class HelpPanel(ModalScreen[None]):
                 groups[f"In the {_kind(screen.focused)} that has the focus"] = rows
         for action in [*actions_of(mode), *app_actions()]:
             groups.setdefault(action.group, []).append((action.all_keys_text, action.help))
+        more = getattr(screen, "help_groups", None)
+        if callable(more):
+            groups.update(more())
         groups["Go to"] = [_mode_row(action) for action in app_actions() if action.group == "Go to"]
         text = getattr(screen, "help_text", None)
         return cls(f"Help · {mode_label(mode)}", str(text()) if callable(text) else "", groups)

@@ -33,9 +33,8 @@ class KeyBar(Bar):
         return line + Content(" " * max(1, self.size.width - line.cell_length - end.cell_length)) + end
 
     def _applies(self, action: Action) -> bool:
-        name = action.action.split("(")[0]
-        owner = self.app if name.startswith("app.") else self.screen
-        return owner.check_action(name.removeprefix("app."), ()) is True
+        owner = self.app if action.action.startswith("app.") else self.screen
+        return owner.check_action(*action.call) is True
 
 
 @cache

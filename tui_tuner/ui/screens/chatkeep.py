@@ -1,0 +1,196 @@
+"""The room of the chat screen for what stays: transcripts, a training row, a probe, a behaviour test, a copy.
+
+What is made of an exchange goes into the experiment that is set up, or to the end of a file of rows; a run's own
+configuration and data are never changed.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tui_tuner.atomic import write_atomic, write_failure
+from tui_tuner.chat.export import as_markdown
+from tui_tuner.chat.harvest import append_row, case_of, kind_of_run, rows_file, training_row, with_case, with_probe
+from tui_tuner.chat.library import ChatSummary, list_chats, title_of
+from tui_tuner.chat.transcript import Kept, read
+from tui_tuner.chat.votes import PairVotes, ballots_of, summed
+from tui_tuner.config.model import Experiment
+from tui_tuner.errors import TunerError
+from tui_tuner.ui.screens.chatroom import LETTERS, ChatRoom
+from tui_tuner.ui.sourcedialog import dropped
+from tui_tuner.ui.text import clip
+from tui_tuner.ui.transcriptsdialog import Chosen, TranscriptsDialog
+from tui_tuner.ui.widgets.chat_offers import Offer
+
+_EXPORT = ".md"
+_PAIRS = 3
+"""Pairs of voices whose votes are told, those with the most votes first."""
+
+
+class ChatKeep(ChatRoom):
+    """Keeps what was said, whole or in part."""
+
+    # -- an exchange ----------------------------------------------------------------------------------------------
+
+    def do_copy(self, rest: str) -> None:
+        """Copies an answer to the clipboard, through the terminal."""
+        answer = self.answer_of(self.session.exchange(), rest)
+        self.app.copy_to_clipboard(answer.text)
+        self.say(f"Copied {len(answer.text):,} characters, if the terminal allows it.")
+
+    def after_copy(self, _rest: str) -> list[Offer]:
+        return [(LETTERS[at], each.voice.label) for at, each in enumerate(self.session.exchange().answers)]
+
+    after_keep = after_behaviour = after_copy
+
+    def do_keep(self, rest: str) -> None:
+        """Adds the exchange to a file of training rows."""
+        letter, _, name = rest.partition(" ") if rest[:2].strip() in (*LETTERS, *LETTERS.lower()) else ("", "", rest)
+        exchange = self.session.exchange()
+        answer = self.answer_of(exchange, letter)
+        run = self.tuner.state.run
+        kind = kind_of_run(run.data) if run is not None else "chat"
+        try:
+            row = training_row(self.session.conversation, exchange, exchange.answers.index(answer), kind)
+        except TunerError as error:
+            if error.code != "bad-row" or kind == "chat":
+                raise
+            # A row of the run's shape has no room for what came before; a conversation has.
+            kind = "chat"
+            row = training_row(self.session.conversation, exchange, exchange.answers.index(answer), kind)
+        path = Path(dropped(name.strip())).expanduser() if name.strip() else rows_file(self.tuner.runs_dir, kind)
+        if append_row(path, row):
+            self.say(f"Added as a {kind} row to {path}: train on it with data.source, or with l on Data.")
+        else:
+            self.say(f"The row is in {path} already.")
+
+    def do_probe(self, _rest: str) -> None:
+        """Adds the question to the probe prompts of the experiment that is set up."""
+        exchange, experiment = self.session.exchange(), self._set_up()
+        changed = with_probe(experiment, exchange)
+        if changed is experiment:
+            self.say("The question is a probe prompt of the experiment already.")
+            return
+        self._change(changed)
+        self.say(f"Probe prompt {len(changed.probes.prompts)} of the experiment; u on Config takes it back.")
+
+    def do_behaviour(self, rest: str) -> None:
+        """Makes the exchange a behaviour test of the experiment that is set up."""
+        exchange, experiment = self.session.exchange(), self._set_up()
+        column = exchange.answers.index(self.answer_of(exchange, rest))
+        case = case_of(experiment, exchange, column)
+        self._change(with_case(experiment, case))
+        rules = ", ".join(case.must) or ("JSON with " + ", ".join(case.keys) if case.valid_json else "")
+        self.say(
+            f"Behaviour test “{case.name}” of the experiment: the answer must hold {rules}. Config (3), v edits it."
+        )
+
+    def _set_up(self) -> Experiment:
+        experiment = self.tuner.state.experiment
+        if experiment is None:
+            raise TunerError(
+                "no experiment is set up that could take it",
+                code="no-experiment",
+                fix="choose a preset on Home (0), or load the run's configuration with u on Runs (7)",
+            )
+        return experiment
+
+    def _change(self, experiment: Experiment) -> None:
+        state = self.tuner.state
+        self.tuner.set_experiment(experiment, preset=state.preset, base=state.base, edited=True)
+
+    # -- transcripts ------------------------------------------------------------------------------------------------
+
+    def do_open(self, rest: str) -> None:
+        """Lists the transcripts; with words, where they stand."""
+
+        def taken(chosen: Chosen | None) -> None:
+            if chosen is None:
+                return
+            if chosen.what == "export":
+                self._export(read(chosen.chat.path), chosen.chat.path.with_suffix(_EXPORT))
+            else:
+                self._reopen(chosen.chat, chosen.exchange)
+
+        run = self.tuner.state.run
+        name = run.name if run is not None else ""
+        dialog = TranscriptsDialog(lambda: list_chats(self.tuner.runs_dir), name, self.tuner.clock(), rest)
+        self.ask_in(dialog, taken)
+
+    do_find = do_open
+
+    def _reopen(self, chat: ChatSummary, exchange: int) -> None:
+        """Goes on with a conversation, with the voices and in the manner in which it was led last."""
+        if self.session.path == chat.path:
+            kept_on = exchange or self.session.conversation.at
+            if kept_on and kept_on != self.session.conversation.at:
+                self.session.go(kept_on)
+        else:
+            kept = read(chat.path)
+            self.session.reopen(kept)
+            if exchange:
+                self.session.go(exchange)
+            if kept.problem:
+                self.say(f"{clip(title_of(kept), 60)}: {kept.problem}.", grave=True)
+            self._as_it_was(kept)
+        self.redraw()
+        if self.session.exchanges:
+            self.log_widget.find(self.session.exchange().number)
+        self.input.focus()
+
+    def _as_it_was(self, kept: Kept) -> None:
+        """Takes up voices, system message and sampling of the last exchange."""
+        path = kept.conversation.path()
+        if not path:
+            return
+        last = path[-1]
+        voices = [answer.voice for answer in last.answers]
+        if voices and voices != self.speakers.voices:
+            self.speakers.choose(voices)
+        self.session.system, self.system_chosen = last.system, True
+        self.session.memory, self.memory_chosen = last.memory, True
+        self.session.plain = last.plain
+        self.sampling = last.sampling
+
+    def do_save(self, rest: str) -> None:
+        """Writes the conversation as Markdown, beside its transcript unless a file is named."""
+        self.session.exchange()
+        self.session.flush()
+        path = self.session.path
+        if path is None:
+            raise TunerError(
+                self.session.problem.rstrip(".") or "there is no transcript yet",
+                code="write-failed",
+                fix="try again when it has been written",
+            )
+        target = Path(dropped(rest)).expanduser().absolute() if rest else path.with_suffix(_EXPORT)
+        if rest and target.exists():
+            raise TunerError("is there already", code="exists", where=str(target), fix="give another name")
+        self._export(read(path), target)
+
+    def _export(self, kept: Kept, target: Path) -> None:
+        try:
+            write_atomic(target, as_markdown(kept, title=title_of(kept)))
+        except OSError as error:
+            raise write_failure(error, target) from error
+        self.say(f"Written to {target}.")
+
+    def do_title(self, rest: str) -> None:
+        """Gives the conversation a name."""
+        self.session.name(rest)
+        self.say(f"The conversation is called {rest}.")
+
+    # -- votes --------------------------------------------------------------------------------------------------------
+
+    def do_votes(self, _rest: str) -> None:
+        """Sums the votes of the run's conversations up, or of those without a run."""
+        sentences = [sentence for pair in self._votes() for sentence in pair.sentences]
+        self.say(" ".join(sentences[:_PAIRS]) or "There are no votes yet: /vote says which answer is better.")
+
+    def _votes(self) -> list[PairVotes]:
+        run, here = self.tuner.state.run, self.session.path
+        chats = [chat for chat in list_chats(self.tuner.runs_dir, run) if chat.path != here]
+        if run is None:
+            chats = [chat for chat in chats if not chat.run]
+        ballots = [ballot for chat in chats for ballot in chat.ballots]
+        return summed([*ballots, *ballots_of(self.session.conversation)])
