@@ -13,6 +13,7 @@ from typing import Any
 
 _TOKENS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 _LOOKS_SECRET = re.compile(r"hf_[A-Za-z0-9]{16,}|(?<=Bearer )[^\s'\"]+|(?<=\?)(?:[\w.~-]+=[^\s'\"]*)")
+_BREAK = re.compile(r"\s*[\r\n\v\f\x1c-\x1e\x85\u2028\u2029]+\s*")
 
 
 class TunerError(Exception):
@@ -37,10 +38,11 @@ class TunerError(Exception):
         self.usage = usage
 
     def sentence(self) -> str:
-        """The error as one line: `where: message; fix.`"""
+        """The error as one line, whatever it quotes: `where: message; fix.`"""
         text = f"{self.where}: {self.message}" if self.where else self.message
         if self.fix:
             text = f"{text.rstrip('.')}; {self.fix}"
+        text = _BREAK.sub(" ", text)
         return text if text.endswith((".", "!", "?")) else f"{text}."
 
     def as_json(self) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def load_settings(path: Path | None = None) -> Settings:
         return _defaults(f"{path} is not UTF-8 text")
     except tomllib.TOMLDecodeError as error:
         return _defaults(f"{path} is no valid TOML ({error})")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return _defaults(f"{path} could not be read ({getattr(error, 'strerror', None) or error})")
     known = {key: value for key, value in data.items() if key in Settings.model_fields}
     warning = ""

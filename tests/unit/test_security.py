@@ -83,6 +83,31 @@ def test_no_process_is_started_through_a_shell() -> None:
     assert all(not isinstance(node.args[0], ast.Constant | ast.JoinedStr) for node in started if node.args)
 
 
+OWN = {
+    "quickstart/build/tokenizer.py",
+    "training/distributed.py",
+    "training/fast/activations.py",
+    "engine/uploading.py",
+}
+"""Whose JSON this program has just made itself."""
+
+
+def test_what_is_read_may_be_nested_without_end() -> None:
+    """A text of a few thousand brackets is a RecursionError for Python's readers, which is no ValueError."""
+    unguarded = []
+    for path in SOURCES:
+        name = str(path.relative_to(ROOT / "tui_tuner"))
+        for function in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(function, ast.FunctionDef) or name in OWN:
+                continue
+            text = ast.unparse(function)
+            if re.search(r"\b(json\.loads?|tomllib\.loads?|literal_eval)\(", text) and not re.search(
+                "RecursionError|RuntimeError", text
+            ):
+                unguarded.append(f"{name}: {function.name}")
+    assert unguarded == []
+
+
 def test_nothing_listens_to_the_network() -> None:
     """Ranks look for a free port of this machine by binding it for a moment; that is all."""
     assert {

@@ -65,7 +65,7 @@ def file_hash(path: Path) -> str:
 def _known(store: Path) -> dict[str, str]:
     try:
         found = json.loads(store.read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

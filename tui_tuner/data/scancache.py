@@ -85,7 +85,7 @@ def kept_report(key: str) -> Report | None:
             return None
         found = {code: stored[f"hits-{number}"] for number, code in enumerate(hits)}
         return Report(**told, guess=guess, problems=problems, hits=found, **columns)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, RecursionError):
         return None
 
 

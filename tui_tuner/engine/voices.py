@@ -176,7 +176,7 @@ def _of_adapter(place: Path, here: Voice | None) -> Voice:
     try:
         named = json.loads(((place if place.is_dir() else place.parent) / "adapter_config.json").read_text("utf-8"))
         model = named["model"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         model = None
     if not isinstance(model, str):
         raise TunerError(

@@ -152,7 +152,7 @@ def _read(path: Path) -> tuple[dict[str, Kept], dict[str, tuple[float, int]]]:
                 losses[str(told["p"])] = float(told["l"]), int(told["n"])
                 continue
             mark, tokens, finish = told["p"], told["t"], told["f"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
         whole = isinstance(tokens, list) and all(type(token) is int for token in tokens)
         if isinstance(mark, str) and whole and finish in ("stop", "length"):

@@ -286,7 +286,7 @@ def read_result(folder: Path, label: str, metrics: Sequence[str]) -> BenchmarkRe
     try:
         records = [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
         known = all(isinstance(record[key], str) for record in records for key in ("prediction", "reference"))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     if not records or not known:
         return None
@@ -318,7 +318,7 @@ def _read_partial(path: Path, count: int, key: str) -> dict[int, dict[str, Any]]
             record = json.loads(line)
             index, text = record["index"], record["prediction"]
             record["tokens"], record["finish"]
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             continue
         if isinstance(index, int) and 0 <= index < count and isinstance(text, str) and record.get("of", "") == key:
             found[index] = record

@@ -112,5 +112,5 @@ def read_before(folder: Path) -> dict[str, Any] | None:
     try:
         found = json.loads((folder / "canaries-before.json").read_text(encoding="utf-8"))
         return found if isinstance(found["groups"], list) else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

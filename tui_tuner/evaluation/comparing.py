@@ -273,7 +273,7 @@ def _result(outputs: Outputs) -> dict[str, Any]:
     path = Path(outputs.name)
     try:
         found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) if path.suffix == ".jsonl" else {}
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

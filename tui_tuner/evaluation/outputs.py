@@ -268,7 +268,7 @@ def _listed_texts(value: str) -> list[str]:
     if value.startswith("["):
         try:
             items = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return [value]
         if isinstance(items, list) and items and all(isinstance(item, str) for item in items):
             return items

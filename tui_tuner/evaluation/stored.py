@@ -204,7 +204,7 @@ def fill_in(pairs: Pairs, test: Path) -> None:
         try:
             row = json.loads(line)
             *asked, answer = messages_of(row)
-        except (ValueError, TypeError, KeyError, TunerError):
+        except (ValueError, TypeError, KeyError, TunerError, RecursionError):
             continue
         bare[at].prompt = _text(row["prompt"] if row_kind(row) == "completion" else asked)
         bare[at].reference = _text(answer.get("content"))
@@ -235,7 +235,7 @@ def _parse(line: str) -> tuple[int, dict[str, Any], Answer] | None:
             scores.setdefault("loss", loss / counted)
         finish, weighed = str(row.get("finish") or ""), (float(loss), int(counted)) if known else (0.0, 0)
         answer = Answer(_text(row["prediction"]), scores, int(row.get("tokens") or 0), finish, weighed)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return index, row, answer
 

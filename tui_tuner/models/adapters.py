@@ -270,7 +270,7 @@ def read_adapter_config(folder: Path) -> dict[str, Any]:
         ) from error
     except OSError as error:
         raise read_failure(error, path) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TunerError(
             f"{CONFIG} is not valid JSON", code="adapter-damaged", where=str(path), fix="train again"
         ) from error

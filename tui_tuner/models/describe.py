@@ -18,6 +18,9 @@ _EXPERTS = ("switch_mlp", "experts")
 _EMBEDDINGS = ("embed_tokens", "wte", "word_embeddings", "tok_embeddings", "embeddings")
 
 
+_LARGEST = 1 << 53  # of what a configuration counts; more is damage, and no floating-point number
+
+
 def describe_model(path: str, base: Path | None = None) -> ModelFacts:
     """The facts of a model given as `embedded:NAME`, folder or hub name; what is wrong with it is in `problems`.
 
@@ -74,7 +77,7 @@ def _text_config(config: dict[str, Any]) -> dict[str, Any]:
 def _int(config: dict[str, Any], *names: str) -> int:
     for name in names:
         value = config.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
+        if type(value) is int and abs(value) <= _LARGEST:
             return value
     return 0
 

@@ -20,6 +20,8 @@ from tui_tuner.runs.files import read_failure
 
 _LFS = b"version https://git-lfs"
 _HEADER_LIMIT = 100 << 20  # bytes; the safetensors format's own limit for a header
+_LONGEST_NAME = 256  # characters of a file's name, more than any file system takes
+_TABLES = ("quantization", "quantization_config", "text_config")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tiktoken.model")
 
 
@@ -87,6 +89,11 @@ def read_model_config(folder: Path) -> dict[str, Any]:
         raise TunerError(
             "config.json names no model_type", code="model-bad-config", where=str(path), fix="download the model again"
         )
+    if wrong := next((key for key in _TABLES if not isinstance(config.get(key) or {}, dict)), None):
+        raise TunerError(
+            f"{wrong} in config.json is no table", code="model-bad-config", where=str(path),
+            fix="download the model again",
+        )  # fmt: skip
     return config
 
 
@@ -129,7 +136,9 @@ def _missing_shards(index: Path) -> tuple[list[str], int]:
         raw = index.read_bytes()
         if raw.startswith(_LFS):
             raise _pointer(index)
-        names = {str(name) for name in json.loads(raw)["weight_map"].values()}
+        names = set(json.loads(raw)["weight_map"].values())
+        if not all(isinstance(name, str) and len(name) < _LONGEST_NAME for name in names):
+            raise ValueError("a name that is none")
     except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
         raise TunerError(
             "the index of the weights is damaged",
@@ -175,13 +184,24 @@ def read_header(file: Path) -> dict[str, tuple[str, list[int]]]:
         raise damaged from error
     try:
         tensors = {name: tensor for name, tensor in header.items() if name != "__metadata__"}
-        found = {name: (str(t["dtype"]), [int(size) for size in t["shape"]]) for name, t in tensors.items()}
-        end = max((int(t["data_offsets"][1]) for t in tensors.values()), default=0)
+        found = {name: (str(t["dtype"]), [_whole(size) for size in t["shape"]]) for name, t in tensors.items()}
+        end = max((_whole(t["data_offsets"][1]) for t in tensors.values()), default=0)
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise damaged from error
     if 8 + length + end > size:
         raise damaged
     return found
+
+
+def _whole(value: Any) -> int:
+    """A size as a header has it.
+
+    Raises:
+        ValueError: it is no whole number from 0 on.
+    """
+    if type(value) is not int or not 0 <= value < 1 << 63:
+        raise ValueError(f"no size: {value}")
+    return value
 
 
 def _unreadable(error: OSError, path: Path) -> TunerError:

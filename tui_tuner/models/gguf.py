@@ -85,7 +85,7 @@ def _vocabulary(folder: Path) -> dict[str, Any]:
     try:
         found = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
         model, before = found["model"], found.get("pre_tokenizer")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise _unsupported(
             "a GGUF file is made from a tokenizer.json, and there is none that can be read", folder
         ) from (error)

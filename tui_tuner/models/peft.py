@@ -144,7 +144,7 @@ def is_peft(folder: Path) -> bool:
     """Whether a folder holds an adapter of PEFT."""
     try:
         config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(config, dict) and "peft_type" in config
 
@@ -160,7 +160,7 @@ def _peft_config(folder: Path) -> dict[str, Any]:
         ) from error  # fmt: skip
     except OSError as error:
         raise read_failure(error, path) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TunerError(f"{CONFIG} is not valid JSON", code="adapter-damaged", where=str(path)) from error
     if not isinstance(config, dict) or "peft_type" not in config:
         raise TunerError(

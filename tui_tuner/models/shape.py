@@ -29,6 +29,7 @@ _OUT = ("o_proj", "out_proj", "dense", "c_proj", "wo", "attn_out", "down_proj", 
 _FUSED = ("qkv_proj", "wqkv", "query_key_value", "c_attn")
 _HEADS = ("num_attention_heads", "n_head", "n_heads")
 _WIDTHS = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
+_LARGEST = 1 << 53  # of what a configuration counts; more is damage, and no floating-point number
 
 
 @dataclass(frozen=True)
@@ -209,7 +210,7 @@ def _counts(name: str) -> bool:
 def _int(config: dict[str, Any], *names: str) -> int:
     for name in names:
         value = config.get(name)
-        if isinstance(value, int) and not isinstance(value, bool):
+        if type(value) is int and abs(value) <= _LARGEST:
             return value
     return 0
 

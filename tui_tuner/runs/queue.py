@@ -253,7 +253,8 @@ class RunQueue:
         if not isinstance(found, dict) or not isinstance(found.get("entries"), list):
             raise TunerError("is no queue", code="damaged-file", where=str(self.file), fix="restore it or delete it")
         entries = [entry for each in found["entries"] if (entry := _entry(each)) is not None]
-        ended = [each for each in found.get("ended") or [] if isinstance(each, str)]
+        noted = found.get("ended")
+        ended = [each for each in (noted if isinstance(noted, list) else []) if isinstance(each, str)]
         return _Draft(entries, found.get("paused") is True, ended)
 
     def _settle(self, draft: _Draft) -> None:

@@ -375,11 +375,20 @@ def _damage(path: Path, digest: str) -> str | None:
 def _read_snapshot(path: Path) -> Snapshot:
     import mlx.core as mx
 
-    arrays, metadata = mx.load(str(path), return_metadata=True)
-    groups: dict[str, dict[str, Any]] = {"weights": {}, "optimizer": {}, "gradients": {}}
-    for name, value in arrays.items():
-        group, _, rest = name.partition(".")
-        if group in groups:
-            groups[group][rest] = value
-    mx.eval(list(arrays.values()))
-    return Snapshot(Progress.from_dict(json.loads(metadata["progress"])), **groups, key=arrays["rng.key"])
+    try:
+        arrays, metadata = mx.load(str(path), return_metadata=True)
+        groups: dict[str, dict[str, Any]] = {"weights": {}, "optimizer": {}, "gradients": {}}
+        for name, value in arrays.items():
+            group, _, rest = name.partition(".")
+            if group in groups:
+                groups[group][rest] = value
+        mx.eval(list(arrays.values()))
+        return Snapshot(Progress.from_dict(json.loads(metadata["progress"])), **groups, key=arrays["rng.key"])
+    except (RuntimeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        # Its checksum is that of the index, so it was made like this: RecursionError is a RuntimeError.
+        raise TunerError(
+            "is no checkpoint of this program",
+            code="checkpoints-damaged",
+            where=str(path),
+            fix="start a new run with the same configuration",
+        ) from error

@@ -111,6 +111,13 @@ class ShellApp(App[int]):
     def action_mode(self, mode: str) -> None:
         self.go(mode)
 
+    def action_command_palette(self) -> None:
+        """Opens the palette, also while another one is open in another mode: Textual's own would clash by its id."""
+        from textual.command import CommandPalette
+
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette())
+
     def action_help(self) -> None:
         from tui_tuner.ui.widgets.helppanel import HelpPanel
 

@@ -23,6 +23,7 @@ NAMELESS = '""'
 
 _DEEPEST = 20
 _MOST = 5_000
+_LARGEST = 2**63  # of whole numbers: larger ones are damage, and are no floating-point numbers
 
 # The resolver that mlx_lm/lora.py gives its loader.
 _FLOAT = re.compile(
@@ -111,8 +112,11 @@ def _checked(value: Any, where: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise TunerError("it holds no keys", code="bad-yaml", where=where, fix="write lines such as batch_size: 4")
     try:
-        for _ in leaves(value):
-            pass
+        for key, leaf in leaves(value):
+            if any(
+                isinstance(one, int) and abs(one) > _LARGEST for one in (leaf if isinstance(leaf, list) else [leaf])
+            ):
+                raise TunerError(f"{key:.60} is a number beyond all measure", code="bad-yaml", fix="look at that line")
         return {str(key): _plain(each) for key, each in value.items()}
     except TunerError as error:
         raise TunerError(error.message, code=error.code, where=where, fix=error.fix) from None

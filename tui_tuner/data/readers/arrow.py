@@ -148,7 +148,7 @@ class BatchTable(ABC):
                     told = ", ".join(f"{number} = {label}" for number, label in enumerate(feature["names"][:12]))
                     more = ", …" if len(feature["names"]) > 12 else ""
                     self._said.append(f'the numbers in the column "{name}" stand for {told}{more}')
-        except (KeyError, TypeError, ValueError, AttributeError):
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
             return
 
     def close(self) -> None:
@@ -304,12 +304,16 @@ class ArrowTable(BatchTable):
         from pyarrow import ipc
 
         if self._whole is not None:
-            return self._whole
-        if self._file is not None:
-            return pyarrow.Table.from_batches([self._file.get_batch(block)])
-        self._stream.seek(self._offsets[block])
-        batch = ipc.read_record_batch(ipc.read_message(self._stream), self._schema)
-        return pyarrow.Table.from_batches([batch])
+            found = self._whole
+        elif self._file is not None:
+            found = pyarrow.Table.from_batches([self._file.get_batch(block)])
+        else:
+            self._stream.seek(self._offsets[block])
+            batch = ipc.read_record_batch(ipc.read_message(self._stream), self._schema)
+            found = pyarrow.Table.from_batches([batch])
+        # Offsets are taken as they stand in the file: a damaged one would lead outside the memory, and end the process.
+        found.validate(full=True)
+        return found
 
     def rest(self) -> None:
         self._content.rest()

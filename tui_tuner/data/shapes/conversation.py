@@ -71,7 +71,7 @@ def from_notation(text: str) -> Any:
     """
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if len(text) > _LONGEST_NOTATION or text.lstrip()[:1] not in ("[", "{"):
             raise
         try:

@@ -110,7 +110,7 @@ def _read(file: Path) -> RankPlan:
         content = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise _wrong(file, f"cannot be read ({error.strerror})") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _wrong(file, "is not valid JSON") from error
     given: Any = content.get("hosts") if isinstance(content, dict) else content
     if not isinstance(given, list) or not given:

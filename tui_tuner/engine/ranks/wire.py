@@ -46,7 +46,7 @@ def heard(line: str) -> dict[str, Any] | None:
         return None
     try:
         message = json.loads(line[start:])
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     good = isinstance(message, dict) and isinstance(message.get(_MARK), int) and isinstance(message.get("say"), str)
     return {**message, "rank": message[_MARK]} if good else None

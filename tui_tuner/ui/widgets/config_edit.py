@@ -146,7 +146,7 @@ def _long(item: Any) -> str:
         try:
             if tomllib.loads(f"value = {found}")["value"] == item:
                 return found
-        except tomllib.TOMLDecodeError:
+        except (tomllib.TOMLDecodeError, RecursionError):
             pass
     return in_toml(item)
 
