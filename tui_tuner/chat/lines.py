@@ -8,18 +8,19 @@ it, so that a run that is moved keeps its voices. Reading refuses what does not 
 from __future__ import annotations
 
 import math
-from dataclasses import fields as fields_of
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from tui_tuner.chat.conversation import Answer, AnswerState, Exchange
 from tui_tuner.chat.reply import ChatReply
-from tui_tuner.chat.sampling import Sampling
+from tui_tuner.chat.sampling import GREEDY, Sampling
 from tui_tuner.chat.voices import Voice
 from tui_tuner.errors import TunerError
 
 VERSION = 1
 """Of the format; fields and types are added to it without a new one."""
+_USUAL = {name: value for name, value in GREEDY.as_json().items() if name != "stop"}
 _ENDS = (AnswerState.DONE, AnswerState.STOPPED, AnswerState.FAILED)
 
 
@@ -153,15 +154,17 @@ def _sampling(found: Any) -> Sampling:
     """The settings; one that is out of its bounds is left at its default."""
     if not isinstance(found, dict):
         raise TypeError("settings are an object")
-    sampling = Sampling()
-    for name in (each.name for each in fields_of(Sampling) if each.name in found and each.name != "stop"):
+    sampling = GREEDY
+    for name, usual in _USUAL.items():
+        if found.get(name, usual) == usual:  # most of them, and quick
+            continue
         try:
             sampling = sampling.changed(name, repr(found[name]))
         except TunerError:
             continue
     stop = found.get("stop", [])
-    texts = [text for text in stop if isinstance(text, str) and text] if isinstance(stop, list) else []
-    return Sampling.of_json({**sampling.as_json(), "stop": texts})
+    texts = tuple(text for text in stop if isinstance(text, str) and text) if isinstance(stop, list) else ()
+    return replace(sampling, stop=texts) if texts else sampling
 
 
 def _text(value: Any) -> str:
