@@ -112,6 +112,11 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatJudge, ChatKeep):
             return True
         return super().go_back()
 
+    @property
+    def letters_are_text(self) -> bool:
+        """Whether somebody is writing, so that keys of one letter do nothing; the key bar leaves them out."""
+        return self.focused is self.input
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "offer":
             return bool(self.input.suggestions) if self.is_mounted else False
