@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -123,7 +124,8 @@ def test_words_are_looked_for_in_all_of_it(runs: Path, run: RunFolder) -> None:
 def test_what_is_going_on_is_neither_renamed_nor_deleted(runs: Path) -> None:
     path = talk(runs / "chats", "Hi")
     going_on = Transcript.resume(read(path))
-    for action in (lambda: rename(path, "x"), lambda: delete(path)):
+    actions: list[Callable[[], None]] = [lambda: rename(path, "x"), lambda: delete(path)]
+    for action in actions:
         with pytest.raises(TunerError) as caught:
             action()
         assert caught.value.code == "transcript-busy"

@@ -380,6 +380,7 @@ def test_the_end_does_not_wait_for_a_full_disk(run: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(os, "write", write)
     transcript = Transcript.create(run / "chats")
     transcript.asked(Exchange(1, 0, "Hi", [Answer(BASE)]))
+    assert not transcript.flush(1_000_000)
     assert not transcript.close()
 
 

@@ -115,12 +115,13 @@ class Scribe:
             self._wake()
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Has all that was noted in the file when this returns; False when that did not come about in time."""
+        """Has all that was noted in the file when this returns; False when it cannot be written, or not in time."""
         with self._changed:
             self._release()
             self._hurry = True
             self._wake()
-            return self._changed.wait_for(lambda: self._written == len(self._entries), timeout)
+            self._changed.wait_for(lambda: self._done or (self.problem and not self._hurry), timeout)
+            return self._done
 
     def close(self, timeout: float = 2.0) -> bool:
         """Writes the rest and ends; False when something could not be written. Doing it twice is harmless."""
@@ -136,6 +137,10 @@ class Scribe:
             thread.join(timeout)
         elif self._log is not None:
             self._abandon()
+        return self._done
+
+    @property
+    def _done(self) -> bool:
         return self._written == len(self._entries)
 
     # -- with the lock held --------------------------------------------------------------------------------------
@@ -177,10 +182,10 @@ class Scribe:
                     self._changed.wait(patience)  # whoever wakes it may have brought text that is due sooner
                 self._release(HOLD)
                 waiting = self._entries[self._written :]
-                closing, self._hurry = self._closing, False
+                closing = self._closing
             problem = self._write(waiting) if waiting else ""
             with self._changed:
-                self.problem = problem
+                self.problem, self._hurry = problem, False
                 self._again_at = time.monotonic() + RETRY
                 self._changed.notify_all()
                 if closing:

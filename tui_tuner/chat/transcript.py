@@ -175,7 +175,7 @@ class Transcript:
             self.titled(title)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Has all of it in the file when this returns; False when that did not come about in time."""
+        """Has all of it in the file when this returns; False when it cannot be written, or not in time."""
         return self._scribe.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> bool:

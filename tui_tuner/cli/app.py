@@ -14,6 +14,7 @@ from tui_tuner import __version__
 from tui_tuner.cli import (
     chatting,
     configuring,
+    conversing,
     converting,
     dataset,
     evaluating,
@@ -216,6 +217,7 @@ app.command()(queueing.sweep)
 app.command(hidden=True)(queueing.work)
 app.command()(attach)
 app.command()(chatting.chat)
+app.command()(conversing.chats)
 app.command()(listing.runs)
 app.command()(listing.label)
 app.command()(listing.delete)
