@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
 import pty
 import random
 import signal
+import statistics
 import struct
 import subprocess
 import sys
@@ -17,6 +19,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -193,6 +196,28 @@ def run_program(program: Path, *arguments: object, label: str = "") -> str:
     if status:
         raise RuntimeError(f"{program.name} failed:\n{''.join(said)[-2000:]}")
     return output
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """The median of ratios of speeds with its 95 % interval.
+
+    The interval is between two of the ordered ratios, by the binomial distribution in its normal approximation
+    (Conover, Practical Nonparametric Statistics, section 3.2); it asks nothing of how they are distributed.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, over: list[float], under: list[float]) -> Ratio:
+        ratios = sorted(a / b for a, b in zip(over, under, strict=True))
+        count = len(ratios)
+        aside = math.floor((count - 1.96 * math.sqrt(count)) / 2)
+        if aside < 1:
+            return cls(statistics.median(ratios), 0.0, math.inf)
+        return cls(statistics.median(ratios), ratios[aside - 1], ratios[count - aside])
 
 
 def verdict(name: str, value: float, bar: float, *, at_least: bool) -> bool:

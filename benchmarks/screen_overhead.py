@@ -22,7 +22,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import os
 import signal
 import statistics
@@ -35,7 +34,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import psutil
-from common import ROOT, app_on_terminal, run_python, wait_for, write_preset, write_rows
+from common import ROOT, Ratio, app_on_terminal, run_python, wait_for, write_preset, write_rows
 
 BAR = 0.97
 COLUMNS, ROWS = 160, 50
@@ -122,28 +121,6 @@ def headless(preset: Path, runs: Path, environment: dict[str, str]) -> Iterator[
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """The median of ratios of speeds with its 95 % interval.
-
-    The interval is between two of the ordered ratios, by the binomial distribution in its normal approximation
-    (Conover, Practical Nonparametric Statistics, section 3.2); it asks nothing of how they are distributed.
-    """
-
-    value: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, over: list[float], under: list[float]) -> Ratio:
-        ratios = sorted(a / b for a, b in zip(over, under, strict=True))
-        count = len(ratios)
-        aside = math.floor((count - 1.96 * math.sqrt(count)) / 2)
-        if aside < 1:
-            return cls(statistics.median(ratios), 0.0, math.inf)
-        return cls(statistics.median(ratios), ratios[aside - 1], ratios[count - aside])
 
 
 def share(values: list[float | None]) -> str:
