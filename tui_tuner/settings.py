@@ -30,7 +30,13 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="ignore", validate_assignment=True, use_attribute_docstrings=True, strict=True)
 
     theme: str = Field("ember", min_length=1)
-    """The colour theme: "ember" (dark), "paper" (light), or one of Textual's own by its name."""
+    """The colour theme: "ember" (dark), "paper" (light), "contrast", "harbor" (for eyes that confuse red and green),
+    "terminal" (the terminal's own sixteen colours), or one of Textual's own by its name."""
+    keys: dict[str, str] = Field(default_factory=dict)
+    """Other keys for actions, by the action's id, several apart by blanks; the help panel tells the ids."""
+    notify: str = Field("terminal", pattern="^(off|terminal|system)$")
+    """How the end of a run is told while the terminal is not in front: "terminal" has the terminal say it (OSC 9 and
+    777), "system" the system's own notifications, "off" nothing."""
     runs_dir: str = ""
     """The folder that runs land in; empty is the usual place, and a relative one counts from the home folder."""
     models_dir: str = ""

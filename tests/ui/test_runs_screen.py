@@ -72,7 +72,7 @@ async def test_a_query_that_finds_nothing_says_how_to_go_on(drive: Drive, runs: 
         await opened(app, pilot, runs)
         await pilot.press("slash", *"nothing-like-it", "enter")
         await until(pilot, lambda: keys(app) == [] and "esc empties the query" in shown(app))
-        await pilot.press("d", "t", "space", "enter")
+        await pilot.press("d", "n", "space", "enter")
         assert len(list_runs(app.runs_dir)) == 3
 
 
@@ -93,10 +93,10 @@ async def test_notes_stay_with_the_run(drive: Drive, runs: list[RunFolder]) -> N
         await opened(app, pilot, runs)
         first = keys(app)[0]
         folder = RunFolder.open(app.runs_dir / first)
-        await pilot.press("t", *"Keep #base", "tab", *"for Ann", "enter")
+        await pilot.press("n", *"Keep #base", "tab", *"for Ann", "enter")
         await until(pilot, lambda: "#base #keep" in shown(app) and "for Ann" in shown(app))
         assert labels_of(folder.path) == Labels(("base", "keep"), "for Ann")
-        await pilot.press("t", *"a,b", "enter")
+        await pilot.press("n", *"a,b", "enter")
         await until(pilot, lambda: "cannot be a tag" in shown(app))
         await pilot.press("escape", "i")
         await until(pilot, lambda: labels_of(folder.path).pinned and "★" in shown(app))
@@ -126,6 +126,17 @@ async def test_deleted_runs_come_back_with_a_key(drive: Drive, runs: list[RunFol
         assert deleted_runs(app.runs_dir) == []
 
 
+async def test_marked_runs_are_compared(drive: Drive, runs: list[RunFolder]) -> None:
+    async with drive(size=(120, 40)) as (app, pilot):
+        await opened(app, pilot, runs)
+        await pilot.press("space", "v")
+        await until(pilot, lambda: any("Mark two runs" in each for each in notices(app)))
+        await pilot.press("down", "space", "v")
+        await until(pilot, lambda: type(app.screen).__name__ == "CompareScreen")
+        await pilot.press("escape")
+        await until(pilot, lambda: app.current_mode == "runs" and len(keys(app)) == 3)
+
+
 async def test_a_run_that_is_written_is_not_deleted(drive: Drive, runs: list[RunFolder]) -> None:
     async with drive(size=(120, 40)) as (app, pilot):
         await opened(app, pilot, runs)
@@ -148,7 +159,7 @@ async def test_a_sweep_is_a_group_that_folds(drive: Drive, build: Build) -> None
         table.move_cursor(row=table.get_row_index("sweep rates"))
         await pilot.press("enter")
         await until(pilot, lambda: len(keys(app)) == 2 and "▸ sweep rates" in shown(app))
-        await pilot.press("d", "t", "u")
+        await pilot.press("d", "n", "u")
         assert len(list_runs(app.runs_dir)) == 4, "a heading is no run"
         await pilot.press("g")
         await until(pilot, lambda: len(keys(app)) == 5)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.filter import Monochrome
 
 from tests.ui.conftest import Drive
 from tests.ui.fakes import RunBuilder
@@ -16,7 +19,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.settings import Settings, load_settings
 from tui_tuner.ui.actions import ACTIONS, MODES, actions_of, app_actions
 from tui_tuner.ui.screens.base import WorkbenchScreen
-from tui_tuner.ui.themes import DARK, LIGHT, THEMES
+from tui_tuner.ui.themes import CONTRAST, DARK, LIGHT, SAFE, TERMINAL, THEMES
 from tui_tuner.ui.widgets.helppanel import HelpPanel
 
 
@@ -118,16 +121,107 @@ def _contrast(one: str, other: str) -> float:
     return (high + 0.05) / (low + 0.05)
 
 
-@pytest.mark.parametrize("theme", THEMES, ids=lambda theme: theme.name)
+MIXED = [theme for theme in THEMES if theme.name != TERMINAL]
+"""The themes whose colours we know."""
+
+
+@pytest.mark.parametrize("theme", MIXED, ids=lambda theme: theme.name)
 def test_text_is_legible_on_every_surface(theme: object) -> None:
-    """WCAG 2.1, success criterion 1.4.3: 4.5 : 1 for text."""
+    """WCAG 2.1, success criteria 1.4.3 and, for high contrast, 1.4.6: 4.5 : 1 and 7 : 1 for text."""
+    least = 7.0 if theme.name == CONTRAST else 4.5  # type: ignore[attr-defined]
     names = ("muted", "primary", "secondary", "accent", "warning", "error", "success")
     colors = {name: theme.variables[f"text-{name}"] for name in names} | {"foreground": theme.foreground}  # type: ignore[attr-defined]
     for surface in (theme.background, theme.surface, theme.panel):  # type: ignore[attr-defined]
         for name, color in colors.items():
-            assert _contrast(color, surface) >= 4.5, (name, surface)
+            assert _contrast(color, surface) >= least, (name, surface)
     cursor = theme.variables["block-cursor-background"]  # type: ignore[attr-defined]
-    assert _contrast(theme.variables["block-cursor-foreground"], cursor) >= 4.5  # type: ignore[attr-defined]
+    assert _contrast(theme.variables["block-cursor-foreground"], cursor) >= least  # type: ignore[attr-defined]
+
+
+# Viénot, Brettel and Mollon (1999), "Digital video colourmaps for checking the legibility of displays by dichromats":
+# linear RGB as a protanope and a deuteranope see it.
+_DICHROMATS = {
+    "protanope": ((0.11238, 0.88762, 0.0), (0.11238, 0.88762, 0.0), (0.00401, -0.00401, 1.0)),
+    "deuteranope": ((0.29275, 0.70725, 0.0), (0.29275, 0.70725, 0.0), (-0.02234, 0.02234, 1.0)),
+}
+
+
+def _seen(color: str, who: str) -> tuple[float, ...]:
+    """CIE L*a*b* of a colour as a dichromat sees it."""
+    parts = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    linear = [max(sum(a * b for a, b in zip(row, linear, strict=True)), 0.0) for row in _DICHROMATS[who]]
+    to_xyz = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
+    white = (0.95047, 1.0, 1.08883)
+    x, y, z = (sum(a * b for a, b in zip(row, linear, strict=True)) / w for row, w in zip(to_xyz, white, strict=True))
+    fx, fy, fz = (v ** (1 / 3) if v > 0.008856 else 7.787 * v + 16 / 116 for v in (x, y, z))
+    return 116 * fy - 16, 500 * (fx - fy), 200 * (fy - fz)
+
+
+@pytest.mark.parametrize("who", sorted(_DICHROMATS))
+def test_good_warning_and_bad_are_told_apart_without_red_and_green(who: str) -> None:
+    theme = next(theme for theme in THEMES if theme.name == SAFE)
+    seen = {name: _seen(theme.variables[f"text-{name}"], who) for name in ("success", "warning", "error")}
+    for one, other in itertools.combinations(seen, 2):
+        assert math.dist(seen[one], seen[other]) > 20, (one, other)  # 2.3 is a just noticeable difference
+
+
+async def test_the_terminals_own_colours_are_left_to_it(drive: Drive) -> None:
+    async with drive(settings=Settings(theme=TERMINAL), size=(120, 40)) as (app, pilot):
+        for mode in MODES:
+            app.go(mode)
+            await until(pilot, lambda mode=mode: app.current_mode == mode)
+            await pilot.pause()
+            kinds = {
+                color.type.name
+                for strip in app.screen._compositor.render_strips()
+                for segment in strip
+                if segment.style is not None
+                for color in (segment.style.color, segment.style.bgcolor)
+                if color is not None
+            }
+            assert kinds <= {"DEFAULT", "STANDARD"}, mode
+
+
+async def test_no_color_takes_all_colour_away(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """https://no-color.org: a set variable, whatever its value."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    async with drive(size=(120, 40)) as (app, pilot):
+        await pilot.press("7")
+        await until(pilot, lambda: app.current_mode == "runs")
+        grey = next(each for each in app._filters if isinstance(each, Monochrome))
+        strips = app.screen._compositor.render_strips()
+        for strip in strips:
+            for segment in strip.apply_filter(grey, app.screen.styles.background):
+                for color in (segment.style.color, segment.style.bgcolor) if segment.style else ():
+                    if color is not None and color.triplet is not None:
+                        assert len(set(color.triplet)) == 1, segment
+
+
+async def test_keys_are_changed_by_settings_and_told(drive: Drive) -> None:
+    keys = {
+        "runs.find": "f /",
+        "runs.sort": "d",
+        "runs.nonsense": "x",
+        "runs.pin": "ctrl+q",
+        "runs.group": "",
+        "app.theme": "F12",
+    }
+    async with drive(settings=Settings(keys=keys), size=(120, 90)) as (app, pilot):
+        await until(pilot, lambda: len(notices(app)) == 4)
+        told = " ".join(notices(app))
+        assert "did you mean" in told and "d is runs.delete already" in told
+        assert "ctrl+q always leaves the program" in told and "runs.group has no key named" in told
+        await pilot.press("f12")
+        await until(pilot, lambda: app.theme == LIGHT)
+        await pilot.press("t")
+        assert app.theme == LIGHT
+        await pilot.press("7", "question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpPanel))
+        assert "f12" in shown(app) and "f /" in shown(app)
+    async with drive(size=(120, 40)) as (app, pilot):
+        await pilot.press("t")
+        await until(pilot, lambda: app.theme == LIGHT)
 
 
 async def test_errors_become_one_sentence_and_the_app_lives(drive: Drive) -> None:

@@ -58,3 +58,17 @@ def test_runs_are_deleted_and_brought_back(tuner: Tuner, names: list[str], tmp_p
     assert tuner("delete", "--for-good", "--yes", "--json").document["runs"] == [second]
     assert "no run was deleted" in tuner("runs", "--deleted").out
     assert tuner("delete").status == 2
+
+
+def test_keys_are_listed_as_the_settings_have_them(
+    tuner: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUI_TUNER_CONFIG", str(tmp_path / "config"))
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "settings.toml").write_text('[keys]\n"runs.find" = "f"\n"runs.fnd" = "x"\n')
+    said = tuner("keys", "--json")
+    assert next(each for each in said.document if each["id"] == "runs.find")["keys"] == ["f"]
+    assert "did you mean runs.find" in said.err
+    (tmp_path / "config" / "settings.toml").unlink()
+    lines = tuner("keys").out.splitlines()
+    assert any(line.startswith("runs.find ") and " / " in line for line in lines)

@@ -227,3 +227,22 @@ def restore(
         else:
             output.say(f"{folder.name} is back")
     return 0
+
+
+def keys(json: Json = False, debug: Debug = False) -> int:
+    """Lists every action of the workbench with its id and its keys, for the table [keys] of settings.toml."""
+    from tui_tuner.settings import load_settings
+    from tui_tuner.ui.actions import ACTIONS
+    from tui_tuner.ui.actions.keymap import remap
+
+    with opened(json=json, debug=debug) as output:
+        _, said = remap(ACTIONS, load_settings().keys)
+        for sentence in said:
+            output.note(sentence)
+        if json:
+            output.document([{"id": each.id, "keys": each.in_force.split(","), "help": each.help} for each in ACTIONS])
+            return 0
+        width = max(len(action.id) for action in ACTIONS)
+        for action in ACTIONS:
+            output.say(f"{action.id:<{width}}  {action.all_keys_text:<14}  {action.help}")
+    return 0

@@ -110,6 +110,7 @@ class TunerApp(ShellApp):
         self._forget_signals = obey_signals(self)
         self.set_interval(BEAT, self.beat)
         self.set_interval(LOOK, self.desk.look)
+        self.tell_of_keys()
         try:
             if preset is not None:
                 self.load_preset(preset, self.state.overrides)
@@ -299,15 +300,16 @@ class TunerApp(ShellApp):
         self.tell("run")
 
     def _tell_end(self) -> None:
-        """Says that the run being looked at has ended, to somebody who is looking at something else just now."""
+        """Says that the run being looked at has ended, to somebody who looks at something else, here or elsewhere."""
         follower = self.state.follower
         if follower is None or not follower.ready:
             return
         before, self._last_seen = self._last_seen, (follower, follower.state)
-        if before[0] is not follower or before[1] not in ACTIVE or self.current_mode == "train":
+        if before[0] is not follower or before[1] not in ACTIVE or follower.state in ACTIVE:
             return
-        if follower.state in (RunState.FINISHED, RunState.STOPPED, RunState.INTERRUPTED):
-            sentence = (follower.view.verdict or {}).get("sentence", "")
+        sentence = (follower.view.verdict or {}).get("sentence", "")
+        self.tell_outside(follower.name, f"{follower.word}. {sentence}")
+        if self.current_mode != "train" and follower.state is not RunState.FAILED:
             self.notice(f"{follower.name}: {follower.word}. {sentence} (4 shows it)".replace(".  (", ". ("))
 
     def on_tuner_experiment_changed(self) -> None:

@@ -34,7 +34,7 @@ class WorkbenchCommands(Provider):
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for name, about, call in [*self._actions(), *self._presets(), *self._runs()]:
+        for name, about, call in [*self._actions(), *self._themes(), *self._presets(), *self._runs()]:
             score = matcher.match(name)
             if score > 0:
                 shown = _highlighted(visible(name), matcher)
@@ -53,6 +53,12 @@ class WorkbenchCommands(Provider):
 
     async def _run(self, action: Action) -> None:
         await self.app.run_action(action.action, self.screen if action.where else None)
+
+    def _themes(self) -> Iterator[Command]:
+        from tui_tuner.ui.themes import ABOUT
+
+        for name, about in ABOUT.items():
+            yield f"Theme {name}", f"Colours: {about}.", partial(self.tuner.choose_theme, name)
 
     def _presets(self) -> Iterator[Command]:
         from tui_tuner.config.presets import list_presets

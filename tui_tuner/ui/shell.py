@@ -16,7 +16,8 @@ from textual.screen import Screen
 
 from tui_tuner.errors import TunerError
 from tui_tuner.ui import themes
-from tui_tuner.ui.actions import MODES, bindings
+from tui_tuner.ui.actions import ACTIONS, MODES, bindings
+from tui_tuner.ui.actions.keymap import remap
 from tui_tuner.ui.commands import WorkbenchCommands
 from tui_tuner.ui.screens import factory
 from tui_tuner.ui.text import visible
@@ -57,6 +58,14 @@ class ShellApp(App[int]):
             self.register_theme(theme)
         wish = getattr(settings, "theme", "")
         self.theme = wish if wish in self.available_themes else themes.DARK
+        keys, self._key_warnings = remap(ACTIONS, getattr(settings, "keys", {}))
+        self.set_keymap(keys)
+
+    def tell_of_keys(self) -> None:
+        """Says which of the settings' keys cannot be used."""
+        for sentence in self._key_warnings:
+            self.notice(_capital(f"{sentence}."), "warning")
+        self._key_warnings = []
 
     def go(self, mode: str) -> None:
         """Shows a mode's screen."""
@@ -65,6 +74,14 @@ class ShellApp(App[int]):
     def notice(self, text: str, severity: str = "information") -> None:
         """Shows one sentence for a few seconds; the text is inert."""
         self.notify(visible(text), severity=severity, markup=False)  # type: ignore[arg-type]
+
+    def tell_outside(self, title: str, text: str) -> None:
+        """Tells of something that has come about while the terminal is not in front, in the way that was chosen."""
+        if self.app_focus or self._driver is None:
+            return
+        from tui_tuner.ui.notifying import tell
+
+        tell(getattr(self.settings, "notify", "off"), f"tui_tuner · {title}", text.strip(), self._driver.write)
 
     def tell_once(self, name: str, text: str) -> None:
         """Gives a person a hint, unless it was given before, today or in another session; the text is inert."""
@@ -126,8 +143,15 @@ class ShellApp(App[int]):
             self.push_screen(HelpPanel.of(self.screen, mode or self.current_mode))
 
     def action_next_theme(self) -> None:
-        """Switches theme and stores the choice."""
-        self.theme = themes.LIGHT if self.current_theme.dark else themes.DARK
+        """Steps to the next theme and stores the choice."""
+        names = list(themes.ABOUT)
+        at = names.index(self.theme) if self.theme in names else -1
+        self.choose_theme(names[(at + 1) % len(names)])
+        self.notice(f"Theme {self.theme}: {themes.ABOUT[self.theme]}.")
+
+    def choose_theme(self, name: str) -> None:
+        """Puts a theme into force and stores the choice."""
+        self.theme = name
         if self.settings is not None:
             from tui_tuner.settings import save_settings
 

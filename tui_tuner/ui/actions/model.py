@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from textual.actions import parse
@@ -43,14 +44,19 @@ class Action:
         return name, parameters
 
     @property
+    def in_force(self) -> str:
+        """The keys that call it: its own, or those of a person's settings."""
+        return _rebound.get(self.id, self.keys)
+
+    @property
     def key_text(self) -> str:
         """The first key as people write it: `ctrl+p`, `space`, `?`."""
-        return key_text(self.keys.split(",")[0])
+        return key_text(self.in_force.split(",")[0])
 
     @property
     def all_keys_text(self) -> str:
         """Every key, as people write them."""
-        return " ".join(key_text(key) for key in self.keys.split(","))
+        return " ".join(key_text(key) for key in self.in_force.split(","))
 
     def binding(self) -> Binding:
         """The Textual binding of this action."""
@@ -63,6 +69,15 @@ class Action:
             tooltip=self.help,
             id=self.id,
         )
+
+
+_rebound: dict[str, str] = {}
+
+
+def rebind(keys: Mapping[str, str]) -> None:
+    """Says which actions are called by other keys than their own, by id; all others by their own."""
+    _rebound.clear()
+    _rebound.update(keys)
 
 
 _SIGNS = {

@@ -75,6 +75,20 @@ class LineChart(Steerable):
         &:light > .line-chart--series-6 { color: #c04a00; }
         &:light > .line-chart--series-7 { color: #4450c8; }
         &:light > .line-chart--series-8 { color: #555555; }
+        &:ansi > .line-chart--label { color: ansi_default; }
+        &:ansi > .line-chart--axis { color: ansi_bright_black; }
+        &:ansi > .line-chart--grid { color: ansi_bright_black; text-style: dim; }
+        &:ansi > .line-chart--crosshair { color: ansi_default; }
+        &:ansi > .line-chart--empty { color: ansi_default; }
+        &:ansi > .line-chart--legend { color: ansi_default; }
+        &:ansi > .line-chart--series-1 { color: ansi_blue; }
+        &:ansi > .line-chart--series-2 { color: ansi_yellow; }
+        &:ansi > .line-chart--series-3 { color: ansi_green; }
+        &:ansi > .line-chart--series-4 { color: ansi_magenta; }
+        &:ansi > .line-chart--series-5 { color: ansi_cyan; }
+        &:ansi > .line-chart--series-6 { color: ansi_red; }
+        &:ansi > .line-chart--series-7 { color: ansi_bright_blue; }
+        &:ansi > .line-chart--series-8 { color: ansi_default; }
     }
     """
 
@@ -275,5 +289,7 @@ class LineChart(Steerable):
                 pass
         if not raw or style.color is None or self.rich_style.bgcolor is None:
             return style
+        if self.app.native_ansi_color:  # the terminal's colours cannot be mixed; it can dim one
+            return style + RichStyle(dim=True)
         back, front = Color.from_rich_color(self.rich_style.bgcolor), Color.from_rich_color(style.color)
         return style + RichStyle.from_color(back.blend(front, _RAW).rich_color)

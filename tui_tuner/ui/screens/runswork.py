@@ -51,6 +51,15 @@ class RunsWorkScreen(WorkbenchScreen):
             self.marked ^= {run.run}
             self.look()
 
+    def action_compare(self) -> None:
+        """Shows the marked runs side by side; of one alone it says what is missing."""
+        from tui_tuner.runs.folder import RunFolder
+
+        if len(self.marked) < 2:
+            self.tuner.notice("Mark two runs or more with space, then v compares them.", "warning")
+            return
+        self.tuner.compare_runs([RunFolder.open(run.path) for run in self.chosen])
+
     def action_note(self) -> None:
         from tui_tuner.ui.notedialog import NoteDialog
 
@@ -165,7 +174,7 @@ class RunsWorkScreen(WorkbenchScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if self.is_mounted and action == "undelete":
             return bool(self._deleted)
-        if self.is_mounted and action in ("mark", "note"):
+        if self.is_mounted and action in ("mark", "note", "compare"):
             return self.current is not None
         if self.is_mounted and action in ("pin", "archive", "delete"):
             return bool(self.chosen)

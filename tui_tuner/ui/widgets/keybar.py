@@ -39,10 +39,14 @@ class KeyBar(Bar):
         return owner.check_action(*action.call) is True
 
 
-@cache
 def _item(action: Action) -> Content:
+    return _drawn(action, action.key_text)
+
+
+@cache
+def _drawn(action: Action, key_name: str) -> Content:
     name = action.action
     if not name.startswith("app."):
         name = f"screen.{name}" if action.where else f"app.{name}"
-    key = (action.key_text.replace("ctrl+", "^"), "bold $text-primary")
+    key = (key_name.replace("ctrl+", "^"), "bold $text-primary")
     return Content.assemble(key, f" {action.label}").stylize(Style.from_meta({"@click": name}))
