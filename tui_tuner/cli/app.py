@@ -12,6 +12,7 @@ import typer
 
 from tui_tuner import __version__
 from tui_tuner.cli import (
+    bundling,
     chatting,
     configuring,
     conversing,
@@ -200,6 +201,8 @@ app.command()(steering.steer)
 app.command()(steering.advice)
 app.command()(probing.probes)
 app.command()(reporting.report)
+app.command()(bundling.bundle)
+app.command()(bundling.replay)
 app.command()(evaluating.evaluate)
 app.command()(evaluating.checkpoints)
 app.command()(scoring.score)

@@ -57,7 +57,7 @@ def create_run(
             "created": time.time(),
             "python": platform.python_version(),
             "platform": platform.platform(),
-            "libraries": _versions(),
+            "libraries": library_versions(),
             "base": str(base) if base is not None else None,
             "model_path": resolve_model(experiment.model.path, base),
             "data_path": resolve_data(experiment.data.source, base),
@@ -143,7 +143,7 @@ def fingerprints(model: Path, data: Path) -> dict[str, str]:
     """What identifies a model folder and a folder of prepared rows, by the names they have in `meta.json`."""
     return {
         "model_fingerprint": model_fingerprint(model),
-        "data_fingerprint": _fingerprint_files(sorted(data.glob("*.jsonl"))),
+        "data_fingerprint": rows_fingerprint(data),
     }
 
 
@@ -154,7 +154,8 @@ def _read_meta(folder: RunFolder) -> dict[str, Any]:
         return {}
 
 
-def _versions() -> dict[str, str | None]:
+def library_versions() -> dict[str, str | None]:
+    """The versions of the libraries that a result depends on; None for one that is not there."""
     found: dict[str, str | None] = {}
     for name in _LIBRARIES:
         try:
@@ -162,6 +163,11 @@ def _versions() -> dict[str, str | None]:
         except metadata.PackageNotFoundError:
             found[name] = None
     return found
+
+
+def rows_fingerprint(folder: Path) -> str:
+    """What identifies a folder of prepared rows."""
+    return _fingerprint_files(sorted(folder.glob("*.jsonl")))
 
 
 def _fingerprint_files(files: list[Path]) -> str:
