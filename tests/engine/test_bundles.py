@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.support.commands import Tuner, tuner
-from tui_tuner.engine.bundles import make_bundle
+from tui_tuner.engine.bundles import make_bundle, name_elsewhere
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.replays import compare_losses, differences, experiment_of, put_away, set_up, take_out
 from tui_tuner.engine.shelf import ModelShelf
@@ -112,6 +112,12 @@ def test_other_data_another_model_and_other_versions_are_told(
     assert found["data"]["now"] != found["data"]["then"] and "why" not in found["data"]
 
 
+def test_names_that_mean_the_same_elsewhere(tmp_path: Path) -> None:
+    same = ["hf:owner/rows", "owner/model", "embedded:phi3-tiny", ""]
+    assert [name_elsewhere(name) for name in same] == same
+    assert name_elsewhere(str(tmp_path / "phi3")) == "phi3"
+
+
 def test_where_losses_part(tmp_path: Path) -> None:
     def of(losses: dict[int, float | None]) -> RunView:
         view = RunView()
@@ -157,3 +163,19 @@ def test_a_template_of_ones_own_goes_along(new_run: Callable[..., RunFolder], ti
     bundle = take_out(tmp_path / "a.tar.gz", tmp_path / "elsewhere")
     made: Any = set_up(bundle, experiment_of(bundle, str(tiny_model)), tmp_path / "elsewhere")
     assert f'chat_template = "{made.path / "bundle" / "template.jinja"}"' in made.config.read_text("utf-8")
+
+
+def test_a_strangers_bundle_allows_no_code_and_names_no_file_here(trained: RunFolder, tmp_path: Path) -> None:
+    make_bundle(trained, tmp_path / "a.tar.gz")
+    bundle = take_out(tmp_path / "a.tar.gz", tmp_path / "elsewhere")
+    text = (bundle.folder / "config.toml").read_text("utf-8")
+    for key, value in (("trust_remote_code", "evil@0123456789ab"), ("start_from", "/srv/keys/weights.safetensors"),
+                       ("chat_template", "/srv/keys/id_rsa"), ("source", "/srv/keys/rows.jsonl")):  # fmt: skip
+        lines = [f'{key} = "{value}"' if line.startswith(f"{key} = ") else line for line in text.split("\n")]
+        text = "\n".join(lines)
+    (bundle.folder / "config.toml").write_text(text, "utf-8")
+    made = experiment_of(bundle)
+    assert made.model.trust_remote_code == "" and made.data.source == "rows.jsonl"
+    assert made.adapter.start_from == "weights.safetensors"
+    assert made.model.chat_template == str(bundle.folder / "template.jinja")
+    assert experiment_of(bundle, overrides=["model.trust_remote_code=a@b"]).model.trust_remote_code == "a@b"

@@ -90,7 +90,8 @@ def test_it_is_an_ordinary_archive_without_owner_or_time(archive: Path) -> None:
 @pytest.mark.parametrize(
     "name",
     ["../config.toml", "/etc/passwd", "data/../../x", "data/train.jsonl/../../x", "adapters/../x.json",
-     "adapters/x.pkl", "adapters/model.pt", "adapters/.x.json", "adapters/a/b.json", "evil.py", "config.toml\0", "config.toml/", "",
+     "adapters/x.pkl", "adapters/model.pt", "adapters/.x.json", "adapters/a/b.json", "evil.py",
+     "config.toml\0", "config.toml/", "",
      "adapters/weights.bin", "C:\\x", "data/train.jsonl.", "evaluation/a b.json", "bundle.json"],
 )  # fmt: skip
 def test_names_that_no_run_has(name: str, tmp_path: Path) -> None:

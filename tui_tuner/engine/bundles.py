@@ -115,7 +115,7 @@ def _portable(experiment: Experiment, notes: list[str]) -> tuple[Experiment, byt
     copy = experiment.model_copy(deep=True)
     for section, key in ((copy.model, "path"), (copy.data, "source"), (copy.adapter, "start_from")):
         before = getattr(section, key)
-        after = public_name(before) if before else before
+        after = name_elsewhere(before)
         if after != before:
             setattr(section, key, after)
             what = {"path": "model", "source": "data", "start_from": "weights to start from"}[key]
@@ -128,6 +128,11 @@ def _portable(experiment: Experiment, notes: list[str]) -> tuple[Experiment, byt
         return copy, template.read_bytes()
     except OSError as error:
         raise read_failure(error, template) from error
+
+
+def name_elsewhere(name: str) -> str:
+    """What a model, data or weights are called where this machine's folders mean nothing; a name of the Hub stays."""
+    return name if not name or name.startswith("hf:") else public_name(name)
 
 
 def _meta(folder: RunFolder) -> dict[str, Any]:

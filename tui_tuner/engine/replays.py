@@ -20,9 +20,10 @@ from tui_tuner import __version__
 from tui_tuner.config import Experiment, dump_experiment, load_experiment
 from tui_tuner.config.data_section import DataSection
 from tui_tuner.config.difference import between
+from tui_tuner.config.reading import CHAT_TEMPLATES
 from tui_tuner.data.draft import draft
 from tui_tuner.data.prepare import prepared_of, write_prepared
-from tui_tuner.engine.bundles import TEMPLATE
+from tui_tuner.engine.bundles import TEMPLATE, name_elsewhere
 from tui_tuner.engine.new_run import create_run, library_versions, model_fingerprint, rows_fingerprint
 from tui_tuner.errors import TunerError
 from tui_tuner.models.folder import locate
@@ -87,6 +88,9 @@ def experiment_of(
 ) -> Experiment:
     """What is run here: the bundle's experiment on the model and data that are named, else on those in the bundle.
 
+    A consent to a model's code that stands in the bundle is somebody else's, and is taken out; and its paths are names
+    only, so that no bundle chooses files of this machine.
+
     Args:
         model, data: instead of those that the bundle names; a relative path counts from the working directory.
         overrides: `key=value` settings on top.
@@ -94,15 +98,24 @@ def experiment_of(
     Raises:
         TunerError: an override is wrong.
     """
+    named = {override.partition("=")[0].strip() for override in overrides}
     made = load_experiment(bundle.folder / "config.toml", overrides)
+    if "model.trust_remote_code" not in named:
+        made.model.trust_remote_code = ""
+    if "adapter.start_from" not in named:
+        made.adapter.start_from = name_elsewhere(made.adapter.start_from)
+    if "model.path" not in named:
+        made.model.path = name_elsewhere(made.model.path)
+    if "data.source" not in named:
+        made.data.source = name_elsewhere(made.data.source)
     if model is not None:
         made.model.path = resolve_model(model, None)
     if data is not None:
         made.data.source = resolve_data(data, None)
-    elif (rows := bundle.folder / "data").is_dir():
+    elif "data.source" not in named and (rows := bundle.folder / "data").is_dir():
         # The rows are prepared, so nothing is to be rendered or divided; what they teach stays as it was.
         made.data = DataSection(source=str(rows), mask_prompt=made.data.mask_prompt, allow=made.data.allow)
-    if (bundle.folder / TEMPLATE).is_file() and made.model.chat_template == TEMPLATE:
+    if "model.chat_template" not in named and made.model.chat_template not in CHAT_TEMPLATES:
         made.model.chat_template = str(bundle.folder / TEMPLATE)
     return made
 
