@@ -53,7 +53,9 @@ async def opened(app: TunerApp, pilot: Pilot[Any], runs: list[RunFolder]) -> Non
 async def test_a_query_finds_as_it_is_typed_and_escape_takes_it_back(drive: Drive, runs: list[RunFolder]) -> None:
     async with drive(size=(160, 50)) as (app, pilot):
         await opened(app, pilot, runs)
-        await pilot.press("slash", *"is:finished")
+        app.screen.action_find()  # type: ignore[attr-defined]
+        assert isinstance(app.screen.focused, Input), "keys that come with it are for the line"
+        await pilot.press(*"is:finished")
         await until(pilot, lambda: set(keys(app)) == {runs[1].name, runs[2].name})
         assert "2 of 3 runs" in shown(app)
         await pilot.press("enter", "escape")

@@ -174,7 +174,7 @@ class RunsScreen(RunsWorkScreen):
     def action_find(self) -> None:
         line = self.query_one("#find", Input)
         line.add_class("-open")
-        line.focus()
+        self.set_focus(line)  # at once: keys that came with this one are for the line
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
