@@ -141,7 +141,8 @@ class TranscriptsDialog(ModalScreen[Chosen | None]):
         wide = min(room, 112) - 10
         about = [ago(chat.changed, self._now)] if chat.changed else []
         about += [f"{chat.exchanges:,} asked"] if chat.exchanges else []
-        about += [f"{len(chat.ballots):,} votes"] if chat.ballots else []
+        votes = len(chat.ballots)
+        about += [f"{votes:,} {'vote' if votes == 1 else 'votes'}"] if votes else []
         about += [clip_middle(chat.run, 24)] if chat.run and chat.run != self._run and wide > 80 else []
         end = f"✗ {chat.problem}" if chat.problem and not chat.exchanges else " · ".join(about)
         end = clip(end, wide // 2)

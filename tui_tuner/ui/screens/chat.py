@@ -27,11 +27,15 @@ from tui_tuner.ui.widgets.chat_offers import ChatOffers
 from tui_tuner.ui.widgets.config_subject import Subject
 from tui_tuner.ui.widgets.data_pane import lines, wrap
 
+_MORE = (
+    "ctrl+o asks base and adapter at once, f2 any model or checkpoint, and f8 says which answer is better. A slash "
+    "lists all there is to do; everything said here is kept."
+)
 _ANSWERED = frozenset({"again", "edit", "undo", "copy", "inside", "keep", "keep_probe", "behaviour", "clear"})
 """What there is to do only when something was said."""
 
 
-class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatJudge, ChatKeep):
+class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
     """The chat. The conversation lives as long as the app, whichever run is looked at."""
 
     MODE = "chat"
@@ -192,9 +196,6 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatJudge, ChatKeep):
             out.append(Content.styled(offer, "$text-muted"))
             for prompt in self.input.suggestions[:8]:
                 out.append(Content.assemble(("• ", "$text-accent"), clip(prompt, width - 2)))
-        if self.speakers.adapter is None:
-            out += [
-                Content(""),
-                *(Content.styled(each, "$text-muted") for each in wrap(self.speakers.no_adapter, width)),
-            ]
+        more = self.speakers.no_adapter if self.speakers.adapter is None else _MORE
+        out += [Content(""), *(Content.styled(each, "$text-muted") for each in wrap(more, width))]
         self.log_widget.hello(lines(out))

@@ -65,7 +65,11 @@ class ChatJudge(ChatRoom):
         exchange.vote = vote
         self.session.note_vote(exchange)
         self.redraw()
-        self.obey_name("votes")
+        self.tell_votes()
+
+    def tell_votes(self) -> None:
+        """Says how the votes stand; the room that keeps things knows."""
+        raise NotImplementedError
 
     def after_vote(self, _rest: str) -> list[Offer]:
         exchange = self.session.exchange()

@@ -21,10 +21,9 @@ from tui_tuner.ui.sourcedialog import dropped
 from tui_tuner.ui.text import clip
 from tui_tuner.ui.transcriptsdialog import Chosen, TranscriptsDialog
 from tui_tuner.ui.widgets.chat_offers import Offer
+from tui_tuner.ui.widgets.helppanel import HelpPanel
 
 _EXPORT = ".md"
-_PAIRS = 3
-"""Pairs of voices whose votes are told, those with the most votes first."""
 
 
 class ChatKeep(ChatRoom):
@@ -183,9 +182,23 @@ class ChatKeep(ChatRoom):
     # -- votes --------------------------------------------------------------------------------------------------------
 
     def do_votes(self, _rest: str) -> None:
-        """Sums the votes of the run's conversations up, or of those without a run."""
-        sentences = [sentence for pair in self._votes() for sentence in pair.sentences]
-        self.say(" ".join(sentences[:_PAIRS]) or "There are no votes yet: /vote says which answer is better.")
+        """Shows the votes of the run's conversations, or of those without a run, for every pair."""
+        pairs = self._votes()
+        if not pairs:
+            self.say("There are no votes yet: /vote says which answer is better.")
+            return
+        groups = {
+            f"{pair.names[0]} · {pair.names[1]}": [(f"{pair.whole.n:,}", sentence) for sentence in pair.sentences]
+            for pair in pairs
+        }
+        self.app.push_screen(HelpPanel("Votes", "", groups))
+
+    def tell_votes(self) -> None:
+        """Says how the votes between those two stand that were compared most."""
+        pairs = self._votes()
+        more = f" /votes tells the other {len(pairs) - 1} pairs." if len(pairs) > 1 else ""
+        if pairs:
+            self.say(" ".join(pairs[0].sentences) + more)
 
     def _votes(self) -> list[PairVotes]:
         run, here = self.tuner.state.run, self.session.path
