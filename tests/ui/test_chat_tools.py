@@ -27,7 +27,7 @@ from tests.ui.workshop import (
 from tui_tuner.chat.library import list_chats
 from tui_tuner.chat.transcript import read
 from tui_tuner.engine.protocol import JobHandle, JobStatus
-from tui_tuner.engine.requests import ChatTogether, LookInside, PreviewData
+from tui_tuner.engine.requests import ChatTogether, LookInside, PreviewData, RunExperiment
 from tui_tuner.engine.results import Inside, PreviewRow
 from tui_tuner.paths import chats_dir
 from tui_tuner.ui.columnsdialog import ColumnsDialog
@@ -197,7 +197,9 @@ async def test_a_vote_is_kept_and_summed_up_with_its_interval(drive: Drive, buil
         app.screen.session.flush()  # type: ignore[attr-defined]
         (chat,) = list_chats(runs_dir, run.folder)
         assert [(ballot.vote, ballot.blind) for ballot in chat.ballots] == [(-1, False)]
-        await pilot.press(*"/vote x", "enter")
+        await pilot.press(*"/votes", "enter")
+        await until(pilot, lambda: "Votes" in shown(app) and "adapter" in shown(app))
+        await pilot.press("escape", *"/vote x", "enter")
         await until(pilot, lambda: "There is no answer x; the answers are A, B." in shown(app))
 
 
@@ -259,6 +261,40 @@ async def test_an_exchange_becomes_a_row_a_probe_and_a_behaviour_test(drive: Dri
         await until(pilot, lambda: len(app.state.experiment.behaviour.cases) == 1)  # type: ignore[union-attr]
         (case,) = app.state.experiment.behaviour.cases  # type: ignore[union-attr]
         assert case.prompt == "Which one?" and case.must == ["answer 1"] and app.state.edited
+
+
+async def test_a_reference_or_a_mended_answer_is_kept_instead(drive: Drive, runs_dir: Path) -> None:
+    engine = FakeEngine(answering)
+    async with drive(engine=engine) as (app, pilot):
+        await open_mode(pilot, "chat", made=experiment())
+        await said(pilot, "Which one?")
+        await pilot.press(*"/keep reference", "enter")
+        await until(pilot, lambda: "The exchange has no reference" in shown(app))
+        app.screen.session.exchange().reference = "The blue one."  # type: ignore[attr-defined]
+        rows = runs_dir / "mine.jsonl"
+        field(app).put(f"/keep reference {rows}")
+        await pilot.press("enter")
+        await until(pilot, rows.is_file)
+        await pilot.press(*"/mend", "enter")
+        await until(pilot, lambda: "Mend the answer" in shown(app))
+        await pilot.press("!", "ctrl+s")
+        mended = chats_dir(runs_dir) / "rows" / "chat.jsonl"
+        await until(pilot, mended.is_file)
+        kept = [json.loads(path.read_text())["messages"][-1]["content"] for path in (rows, mended)]
+        assert kept == ["The blue one.", "answer 1!"]
+        assert app.screen.session.exchange().answers[0].text == "answer 1"  # type: ignore[attr-defined]
+
+
+async def test_a_probe_goes_to_the_run_that_is_going(drive: Drive, build: Build) -> None:
+    engine = FakeEngine(answering)
+    run = with_config(build().prepared().train(1, 40))
+    async with drive(engine=engine) as (app, pilot):
+        job = engine.submit(RunExperiment(run.folder.path))
+        await open_mode(pilot, "chat", run=run)
+        await said(pilot, "Which one?")
+        await pilot.press(*"/probe", "enter")
+        await until(pilot, lambda: "asks it from its next validation on" in shown(app))
+        assert job.control.take_requests() == [("probe", "Which one?")]
 
 
 async def test_transcripts_are_listed_searched_reopened_exported_and_deleted(drive: Drive, runs_dir: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tui_tuner.atomic import write_atomic, write_failure
+from tui_tuner.chat.conversation import Answer, Exchange
 from tui_tuner.chat.export import as_markdown
 from tui_tuner.chat.harvest import append_row, case_of, kind_of_run, rows_file, training_row, with_case, with_probe
 from tui_tuner.chat.library import ChatSummary, list_chats, title_of
@@ -20,10 +21,13 @@ from tui_tuner.ui.screens.chatroom import LETTERS, ChatRoom
 from tui_tuner.ui.sourcedialog import dropped
 from tui_tuner.ui.text import clip
 from tui_tuner.ui.transcriptsdialog import Chosen, TranscriptsDialog
+from tui_tuner.ui.valuedialogs import LongDialog, Written
 from tui_tuner.ui.widgets.chat_offers import Offer
 from tui_tuner.ui.widgets.helppanel import HelpPanel
 
 _EXPORT = ".md"
+
+REFERENCE = "reference"
 
 
 class ChatKeep(ChatRoom):
@@ -40,38 +44,71 @@ class ChatKeep(ChatRoom):
     def after_copy(self, _rest: str) -> list[Offer]:
         return [(LETTERS[at], each.voice.label) for at, each in enumerate(self.session.exchange().answers)]
 
-    after_keep = after_behaviour = after_copy
+    after_behaviour = after_mend = after_copy
+
+    def after_keep(self, rest: str) -> list[Offer]:
+        reference = self.session.exchange().reference
+        return [*self.after_copy(rest), *([(REFERENCE, reference)] if reference else [])]
 
     def do_keep(self, rest: str) -> None:
-        """Adds the exchange to a file of training rows."""
-        letter, _, name = rest.partition(" ") if rest[:2].strip() in (*LETTERS, *LETTERS.lower()) else ("", "", rest)
+        """Adds the exchange to a file of training rows, with an answer or with the row's reference."""
         exchange = self.session.exchange()
-        answer = self.answer_of(exchange, letter)
-        run = self.tuner.state.run
+        which, name = _first_of(rest, (*LETTERS, REFERENCE))
+        if which != REFERENCE:
+            self._add_row(exchange, self.answer_of(exchange, which), name)
+        elif exchange.reference:
+            self._add_row(exchange, exchange.answers[0], name, exchange.reference)
+        else:
+            raise TunerError("the exchange has no reference", code="no-such-turn", fix="/row asks a row that has one")
+
+    def do_mend(self, rest: str) -> None:
+        """Opens an answer; what is made of it is added to a file of training rows."""
+        exchange = self.session.exchange()
+        which, name = _first_of(rest, tuple(LETTERS))
+        answer = self.answer_of(exchange, which)
+
+        def mended(typed: Written | None) -> None:
+            if typed is not None:
+                self._add_row(exchange, answer, name, typed.text)
+
+        about = "What shall be learned as the answer to this question. The conversation stays as it is."
+        dialog = LongDialog("Mend the answer", about, answer.text, "", _not_empty, lambda _typed: None, items=False)
+        self.ask_in(dialog, mended)
+
+    def _add_row(self, exchange: Exchange, answer: Answer, name: str, text: str | None = None) -> None:
+        """Adds a row of the shape that the run's rows have; where that has no room for what came before, as a chat."""
+        run, talk, column = self.tuner.state.run, self.session.conversation, exchange.answers.index(answer)
         kind = kind_of_run(run.data) if run is not None else "chat"
         try:
-            row = training_row(self.session.conversation, exchange, exchange.answers.index(answer), kind)
+            row = training_row(talk, exchange, column, kind, text)
         except TunerError as error:
             if error.code != "bad-row" or kind == "chat":
                 raise
-            # A row of the run's shape has no room for what came before; a conversation has.
             kind = "chat"
-            row = training_row(self.session.conversation, exchange, exchange.answers.index(answer), kind)
-        path = Path(dropped(name.strip())).expanduser() if name.strip() else rows_file(self.tuner.runs_dir, kind)
+            row = training_row(talk, exchange, column, kind, text)
+        path = Path(dropped(name)).expanduser() if name else rows_file(self.tuner.runs_dir, kind)
         if append_row(path, row):
             self.say(f"Added as a {kind} row to {path}: train on it with data.source, or with l on Data.")
         else:
             self.say(f"The row is in {path} already.")
 
     def do_probe(self, _rest: str) -> None:
-        """Adds the question to the probe prompts of the experiment that is set up."""
-        exchange, experiment = self.session.exchange(), self._set_up()
-        changed = with_probe(experiment, exchange)
-        if changed is experiment:
-            self.say("The question is a probe prompt of the experiment already.")
-            return
-        self._change(changed)
-        self.say(f"Probe prompt {len(changed.probes.prompts)} of the experiment; u on Config takes it back.")
+        """Adds the question to the probe prompts of the experiment that is set up, and to those of a run that goes."""
+        exchange, state = self.session.exchange(), self.tuner.state
+        told = []
+        if state.run is not None and state.follower is not None and state.follower.active:
+            self.tuner.jobs.steer(state.run, "probe", exchange.question)
+            told.append(f"{state.run.name} asks it from its next validation on.")
+        if state.experiment is not None or not told:
+            experiment = self._set_up()
+            changed = with_probe(experiment, exchange)
+            if changed is experiment:
+                told.append("The question is a probe prompt of the experiment already.")
+            else:
+                self._change(changed)
+                prompts = len(changed.probes.prompts)
+                told.append(f"Probe prompt {prompts} of the experiment that is set up; u on Config takes it back.")
+        self.say(" ".join(told))
 
     def do_behaviour(self, rest: str) -> None:
         """Makes the exchange a behaviour test of the experiment that is set up."""
@@ -207,3 +244,16 @@ class ChatKeep(ChatRoom):
             chats = [chat for chat in chats if not chat.run]
         ballots = [ballot for chat in chats for ballot in chat.ballots]
         return summed([*ballots, *ballots_of(self.session.conversation)])
+
+
+def _first_of(rest: str, words: tuple[str, ...]) -> tuple[str, str]:
+    """The first word where it is one of these, whatever its case, and what follows; else nothing, and all of it."""
+    first, _, more = rest.partition(" ")
+    found = next((word for word in words if word.casefold() == first.casefold()), "")
+    return (found, more.strip()) if found else ("", rest.strip())
+
+
+def _not_empty(typed: Written) -> str:
+    if not typed.text.strip():
+        raise TunerError("an empty answer cannot be learned", code="no-question", fix="write it, or go back")
+    return f"{len(typed.text.split()):,} words"

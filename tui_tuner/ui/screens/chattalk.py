@@ -1,4 +1,4 @@
-"""The room of the chat screen where one talks: asking, asking again, editing, undoing, branches, and what is typed."""
+"""The room of the chat screen where one talks: what is typed, and asking it."""
 
 from __future__ import annotations
 
@@ -7,20 +7,19 @@ import random
 from textual.timer import Timer
 from textual.widgets import TextArea
 
-from tui_tuner.chat.conversation import Exchange
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.chatcommands import Wish, parse
-from tui_tuner.ui.screens.chatroom import ChatRoom
+from tui_tuner.ui.screens.chatmoves import ChatMoves
 from tui_tuner.ui.widgets.chat_input import ChatInput
 from tui_tuner.ui.widgets.chat_offers import ChatOffers, Offer
-from tui_tuner.ui.widgets.chat_session import Question, next_seed
+from tui_tuner.ui.widgets.chat_session import Question
 
 _REST = 0.3
 """Seconds without a key after which what is typed is counted."""
 
 
-class ChatTalk(ChatRoom):
-    """Asks, and moves in what was said."""
+class ChatTalk(ChatMoves):
+    """Takes what is typed, and asks."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,117 +87,8 @@ class ChatTalk(ChatRoom):
         exchange = self.session.ask(question, self.after)
         self.input.sent(typed or text)
         self.row_asked = None
-        self._show_new(exchange)
-
-    def _show_new(self, exchange: Exchange) -> None:
-        """Shows what was just asked: at the end, or on a branch of its own."""
-        branched = self.after is not None or len(self.session.siblings(exchange.number)) > 1
-        self.after = None
-        self._title_input()
-        if branched:
-            self.redraw()
-            self.log_widget.find(exchange.number)
-        else:
-            self.log_widget.add(exchange, self.waiting)
-        self.watch_answers()
-
-    def action_stop(self) -> None:
-        self.session.stop()
+        self.show_new(exchange)
 
     def do_stop(self, _rest: str) -> None:
-        self.action_stop()
-
-    # -- once more, otherwise -------------------------------------------------------------------------------------
-
-    def do_again(self, rest: str) -> None:
-        """Asks the present question again, with the next seed or a given one."""
-        exchange = self.session.exchange()
-        seed = self.sampling.changed("seed", rest).seed if rest else None
-        last = max((each.sampling.seed for each in self.session.siblings()), default=0)
-        sampling = next_seed(self.sampling if seed is not None else self.sampling.changed("seed", str(last)), seed)
-        self._show_new(self.session.again(exchange.number, sampling, self.speakers.voices))
-        if sampling.greedy:
-            self.say("Greedy answers do not depend on the seed: /set temperature 0.7 has another one drawn.")
-
-    def action_again(self) -> None:
-        self.do_again("")
-
-    def do_edit(self, rest: str) -> None:
-        """Puts a question into the input; sent, it begins a branch in its place."""
-        exchange = self.session.exchange(_number(rest))
-        self.input.put(exchange.question)
-        self.input.focus()
-        self.after = exchange.parent
-        if exchange.reference:
-            self.row_asked = exchange.question, exchange.reference, exchange.source
-        self._title_input(f"Question {exchange.number}, edited: enter asks it in its place, empty leaves it")
-
-    def action_edit(self) -> None:
-        self.do_edit("")
-
-    def leave_edit(self) -> None:
-        """The next question follows the last one again."""
-        self.after = None
-        self._title_input()
-
-    def _title_input(self, title: str = "") -> None:
-        self.input.border_title = title or "You"
-
-    def do_undo(self, _rest: str) -> None:
-        """Takes the last exchange back; its question is offered in the input."""
-        last = self.session.undo()
-        if not self.input.text:
-            self.input.put(last.question)
-        self.moved()
-
-    def do_redo(self, _rest: str) -> None:
-        back = self.session.redo()
-        if self.input.full == back.question:
-            self.input.put("")
-        self.moved()
-
-    def do_branch(self, rest: str) -> None:
-        """Goes to the next branch, or on from an exchange by its number."""
-        if rest:
-            self.session.go(_number(rest))
-        else:
-            self.session.branch()
-        self.moved()
-
-    def do_clear(self, _rest: str) -> None:
-        self.session.clear()
-        self.log_widget.clear()
-        self.leave_edit()
-        self.draw_head()
-
-    def moved(self) -> None:
-        """Another place of the conversation is shown."""
-        if self.after is not None:
-            self.leave_edit()
-        self.redraw()
-        if self.session.exchanges:
-            self.log_widget.find(self.session.exchange().number)
-
-    def after_edit(self, _rest: str) -> list[Offer]:
-        return [(str(each.number), each.question) for each in reversed(self.session.exchanges)]
-
-    def after_branch(self, _rest: str) -> list[Offer]:
-        return [(str(each.number), each.question) for each in reversed(self.session.conversation.exchanges.values())]
-
-
-def _number(rest: str) -> int:
-    """The number of an exchange as somebody typed it; 0 for none.
-
-    Raises:
-        TunerError: it is none.
-    """
-    if not rest:
-        return 0
-    if not rest.isdecimal() or int(rest) == 0:
-        raise TunerError(
-            f"{rest} is no exchange's number",
-            code="no-such-turn",
-            fix="the numbers stand before the questions",
-            usage=True,
-        )
-    return int(rest)
+        """Stops what is on its way; what was said stays."""
+        self.session.stop()

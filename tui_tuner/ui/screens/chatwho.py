@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from tui_tuner.chat.sampling import SETS, Sampling, named_set
 from tui_tuner.chat.voices import Voice
 from tui_tuner.engine.voices import voice_of, voices_there
@@ -12,9 +14,16 @@ from tui_tuner.ui.screens.chatroom import ChatRoom
 from tui_tuner.ui.valuedialogs import LongDialog, Written
 from tui_tuner.ui.widgets.chat_offers import Offer
 
+_FRESH = 5.0
+"""Seconds for which the list of those at hand is taken as it was while one types."""
+
 
 class ChatWho(ChatRoom):
     """Chooses who answers, and how."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._listed: tuple[float, list[Voice]] = (-_FRESH, [])  # who is at hand, and when that was looked up
 
     # -- columns --------------------------------------------------------------------------------------------------
 
@@ -63,7 +72,9 @@ class ChatWho(ChatRoom):
     def after_adapter(self, _rest: str) -> list[Offer]:
         own = [voice for voice in (self.speakers.base, self.speakers.adapter) if voice is not None]
         both = [("both", "base and adapter, side by side")] if self.speakers.adapter is not None else []
-        there = [(voice.label, str(voice.adapter or voice.model)) for voice in self.at_hand() if voice not in own]
+        if time.monotonic() - self._listed[0] > _FRESH:
+            self._listed = time.monotonic(), self.at_hand()
+        there = [(voice.label, str(voice.adapter or voice.model)) for voice in self._listed[1] if voice not in own]
         return [*((voice.name, voice.label) for voice in own), *both, *there]
 
     # -- system message -------------------------------------------------------------------------------------------
