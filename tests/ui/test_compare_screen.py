@@ -195,7 +195,7 @@ async def test_what_a_run_goes_on_to_report_is_drawn(drive: Drive, folders: list
         # Nobody holds its lock, so it counts as interrupted: what follows is looked at when it is asked for.
         live.add("train", 1, step=10, loss=1.0)
         assert screen._together is not None and screen._together.members[1].poll()
-        screen._draw()
+        screen.draw()
         assert screen.chart.series[1].y.tolist() == [2.0, 1.0]
 
 
