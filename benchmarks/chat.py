@@ -145,7 +145,7 @@ def in_turns(first: Side, second: Side, pairs: int) -> Ratio:
 
 def speed(folder: Path, pairs: int, tokens: int) -> dict[str, Any]:
     """The ratio of the engine to `mlx_lm.generate`, for each model."""
-    run_python(LARGER, str(folder / "larger"), "384", "6")
+    run_python(LARGER, str(folder / "larger"), "512", "8")
     sources = {"embedded": ROOT / "tui_tuner/quickstart/model", "larger": folder / "larger"}
     found: dict[str, Any] = {}
     for name, source in sources.items():
