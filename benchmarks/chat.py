@@ -9,7 +9,7 @@ Turns: a conversation of many turns with a llama of random weights. How many tok
 first token took, against the last turn's when all of it is read anew: a turn shall cost what is new in it, and what
 was said before only as much as looking back at it takes.
 
-    python benchmarks/chat.py [--pairs 12] [--tokens 400] [--only speed turns] [--json]
+    python benchmarks/chat.py [--pairs 12] [--tokens 400] [--only speed turns] [--models embedded larger]
 
 Exits 0 when the bars are met, 1 when not.
 """
@@ -143,13 +143,14 @@ def in_turns(first: Side, second: Side, pairs: int) -> Ratio:
     return Ratio.of(first.speeds, second.speeds)
 
 
-def speed(folder: Path, pairs: int, tokens: int) -> dict[str, Any]:
+def speed(folder: Path, pairs: int, tokens: int, models: list[str]) -> dict[str, Any]:
     """The ratio of the engine to `mlx_lm.generate`, for each model."""
-    run_python(LARGER, str(folder / "larger"), "512", "8")
+    if "larger" in models:
+        run_python(LARGER, str(folder / "larger"), "512", "8")
     sources = {"embedded": ROOT / "tui_tuner/quickstart/model", "larger": folder / "larger"}
     found: dict[str, Any] = {}
-    for name, source in sources.items():
-        model = endless(source, folder / f"{name}-endless")
+    for name in models:
+        model = endless(sources[name], folder / f"{name}-endless")
         count = tokens if name == "embedded" else tokens // 8
         with talking("engine", model, count) as ours, talking("stock", model, count) as stock:
             ratio = in_turns(ours, stock, pairs)
@@ -182,12 +183,13 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=12)
     parser.add_argument("--tokens", type=int, default=400, help="of an answer of the embedded model")
     parser.add_argument("--only", nargs="+", choices=["speed", "turns"], default=["speed", "turns"])
+    parser.add_argument("--models", nargs="+", choices=list(BARS), default=list(BARS))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as name:
         if "speed" in options.only:
-            found["speed"] = speed(Path(name), options.pairs, options.tokens)
+            found["speed"] = speed(Path(name), options.pairs, options.tokens, options.models)
         if "turns" in options.only:
             found["turns"] = turns(Path(name))
     if options.json:
