@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from textual.command import CommandPalette
 from textual.filter import Monochrome
 
 from tests.ui.conftest import Drive
@@ -302,3 +303,14 @@ assert not bad, bad
     command = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
+
+
+async def test_a_palette_left_open_in_another_mode_is_not_in_the_way(drive: Drive) -> None:
+    async with drive() as (app, pilot):
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette), "the palette is open")
+        app.go("runs")
+        await until(pilot, lambda: app.current_mode == "runs" and not isinstance(app.screen, CommandPalette), "runs")
+        await pilot.press("ctrl+p")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette), "another one is open")
+        assert app.mishaps == []

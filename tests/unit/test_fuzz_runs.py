@@ -88,8 +88,9 @@ def test_a_damaged_log_is_gone_on_with(seed: int, times: int, run: RunFolder) ->
         log.append("log", level="info", text="here")
         log.close()
         after = read_events(run.events)
-        assert after[-1]["text"] == "here" and len(after) in (len(before) + 1, len(before))
-        assert after[: len(before) - 1] == before[: len(before) - 1]
+        # A last line that lacks its end only is given it, and counts from then on.
+        assert after[-1]["text"] == "here" and len(after) in (len(before) + 1, len(before) + 2)
+        assert after[: len(before)] == before
 
     assert survive(read, lambda chance: damaged(whole, chance), 120 * times, seed) == 0
 

@@ -75,7 +75,7 @@ def training_row(
 
 def kind_of_run(folder: Path) -> RowKind:
     """The shape of a run's prepared rows (its `data` folder); "chat" where there are none yet."""
-    with suppress(OSError, ValueError), (folder / "train.jsonl").open("rb") as file:
+    with suppress(OSError, ValueError, RecursionError), (folder / "train.jsonl").open("rb") as file:
         first = json.loads(file.readline())
         return (kind_of_columns(first) if isinstance(first, dict) else None) or "chat"
     return "chat"

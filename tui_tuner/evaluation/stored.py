@@ -235,7 +235,7 @@ def _parse(line: str) -> tuple[int, dict[str, Any], Answer] | None:
             scores.setdefault("loss", loss / counted)
         finish, weighed = str(row.get("finish") or ""), (float(loss), int(counted)) if known else (0.0, 0)
         answer = Answer(_text(row["prediction"]), scores, int(row.get("tokens") or 0), finish, weighed)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
     return index, row, answer
 

@@ -29,6 +29,7 @@ FEWEST: Final = 4
 """Measurements that an interval needs: reports, or whole epochs."""
 _LONGEST: Final = 3000  # reports that are looked at: enough for any mean, and quick
 _FAR: Final = 3.0  # quartile ranges beyond the others' quartiles that make an outlier (Tukey's far out)
+_MOST_EPOCHS = 1_000_000
 _FLOOR: Final = 0.01  # share of what is left that is never known better, as a standard deviation
 _ONCE: Final = 0.1  # the same for validations of which only one was measured
 _Z: Final = 1.959963984540054
@@ -270,6 +271,8 @@ class _Measured:
             epoch: steps of an epoch; 0 when unknown, which gives none.
         """
         start = self.step[0] - self.size
+        if epoch and (self.step[-1] - start) / epoch > _MOST_EPOCHS:  # a damaged log, or a stranger's
+            return np.empty(0)
         edges = np.arange(math.ceil(start / epoch) * epoch, self.step[-1] + 0.5, epoch) if epoch else np.empty(0)
         edges = edges[-max(FEWEST, len(edges) // 3) - 1 :]
         if len(edges) <= FEWEST:

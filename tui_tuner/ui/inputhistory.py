@@ -63,7 +63,7 @@ class InputHistory:
             return []
         out: dict[str, None] = {}
         for line in lines:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 text = json.loads(line)
                 if isinstance(text, str) and text.strip() and len(text) <= LONGEST:
                     out.pop(text, None)
