@@ -319,6 +319,12 @@ async def chat(runs: Path, run: RunFolder) -> None:
         await pilot.press("ctrl+o", *("down",))
         await pilot.press("enter")
         await until(pilot, lambda: _answered(engine) == 2, "both answers")
+        await pilot.press(*"/row test 4", "enter")
+        await shows(app, pilot, "Row test 4")
+        await pilot.press("enter")
+        await until(pilot, lambda: _answered(engine) == 4, "both answers to the row")
+        await pilot.press(*"/se")
+        await shows(app, pilot, "/set [NAME VALUE]")
         await settled(app, pilot)
         save(app, "chat")
 
