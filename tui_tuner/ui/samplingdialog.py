@@ -21,14 +21,14 @@ from tui_tuner.errors import TunerError
 from tui_tuner.ui.text import inert
 
 ABOUT = {
-    "temperature": "0 is greedy: always the likeliest token",
-    "top_p": "of the likeliest that together have this; 1 is all",
-    "top_k": "of this many likeliest; 0 is all",
-    "min_p": "of those with this share of the likeliest's; 0 is all",
-    "repetition_penalty": "makes repeating less likely; 1 is none",
+    "temperature": "0 is greedy: the likeliest token",
+    "top_p": "likeliest up to this share; 1 all",
+    "top_k": "this many likeliest; 0 all",
+    "min_p": "share of the likeliest's; 0 all",
+    "repetition_penalty": "above 1 repeats less; 1 is none",
     "max_tokens": "where an answer is cut off",
     "seed": "of the drawing",
-    "stop": r"texts that end an answer; several with |, \n is a line's end",
+    "stop": "texts that end it; | parts them",
 }
 """What each setting does, in a few words."""
 
