@@ -16,7 +16,7 @@ from tui_tuner.ui.actions import ACTIONS
 from tui_tuner.ui.chatcommands import Command, Wish, begun, completed, following
 from tui_tuner.ui.text import clip
 
-_KEYS = {action.id: action.key_text for action in ACTIONS}
+_ACTIONS = {action.id: action for action in ACTIONS}
 _WIDTH = 22
 """Cells of the first column."""
 
@@ -79,7 +79,8 @@ class ChatOffers(OptionList):
             ]  # fmt: skip
         out: list[tuple[str, Command | None, Content]] = []
         for command in begun(typed):
-            key = _KEYS.get(command.action, "")
+            action = _ACTIONS.get(command.action)
+            key = action.key_text if action is not None else ""
             room = max(self.app.size.width - _WIDTH - len(key) - 10, 20)
             about = clip(command.about, room).ljust(room)
             line = Content.assemble(

@@ -33,7 +33,7 @@ class KeyBar(Bar):
         return line + Content(" " * max(1, self.size.width - line.cell_length - end.cell_length)) + end
 
     def _applies(self, action: Action) -> bool:
-        if len(action.keys.split(",")[0]) == 1 and getattr(self.screen, "letters_are_text", False):
+        if len(action.in_force.split(",")[0]) == 1 and getattr(self.screen, "letters_are_text", False):
             return False
         owner = self.app if action.action.startswith("app.") else self.screen
         return owner.check_action(*action.call) is True
