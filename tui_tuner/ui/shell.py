@@ -64,7 +64,7 @@ class ShellApp(App[int]):
     def tell_of_keys(self) -> None:
         """Says which of the settings' keys cannot be used."""
         for sentence in self._key_warnings:
-            self.notice(_capital(f"{sentence}."), "warning")
+            self.notice(capital(f"{sentence}."), "warning")
         self._key_warnings = []
 
     def go(self, mode: str) -> None:
@@ -101,7 +101,7 @@ class ShellApp(App[int]):
     def report(self, error: Exception) -> None:
         """Turns an exception into a notice. What is no `TunerError` is a defect of ours, and is kept in `mishaps`."""
         if isinstance(error, TunerError):
-            self.notice(_capital(error.sentence()), "error")
+            self.notice(capital(error.sentence()), "error")
             return
         self.mishaps.append(error)
         self.log.error(repr(error))
@@ -164,7 +164,7 @@ class ShellApp(App[int]):
         self.notice(f"Saved {path}.")
 
 
-def _capital(sentence: str) -> str:
+def capital(sentence: str) -> str:
     """A sentence with its first letter raised, unless it starts with a path or a key."""
     first = sentence.split(" ", 1)[0]
     return sentence if any(mark in first for mark in "/._:") else sentence[:1].upper() + sentence[1:]

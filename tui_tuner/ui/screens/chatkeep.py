@@ -233,9 +233,9 @@ class ChatKeep(ChatRoom):
     def tell_votes(self) -> None:
         """Says how the votes between those two stand that were compared most."""
         pairs = self._votes()
-        more = f" /votes tells the other {len(pairs) - 1} pairs." if len(pairs) > 1 else ""
+        told = sum(len(pair.sentences) for pair in pairs)
         if pairs:
-            self.say(" ".join(pairs[0].sentences) + more)
+            self.say(pairs[0].sentences[0] + (" /votes tells of all." if told > 1 else ""))
 
     def _votes(self) -> list[PairVotes]:
         run, here = self.tuner.state.run, self.session.path

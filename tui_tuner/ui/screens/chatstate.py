@@ -20,6 +20,7 @@ from tui_tuner.paths import chats_dir
 from tui_tuner.ui.chatcontext import Counter
 from tui_tuner.ui.chatvoices import Speakers
 from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.shell import capital
 from tui_tuner.ui.text import inert
 from tui_tuner.ui.widgets.chat_input import ChatInput
 from tui_tuner.ui.widgets.chat_log import ChatLog
@@ -101,8 +102,7 @@ class ChatState(WorkbenchScreen):
         try:
             act()
         except TunerError as error:
-            sentence = error.sentence()
-            self.say(f"{sentence[:1].upper()}{sentence[1:]}", grave=True)
+            self.say(capital(error.sentence()), grave=True)
 
     def ask_in(self, dialog: ModalScreen[Answered], taken: Callable[[Answered | None], None]) -> None:
         """Asks in a dialog; what is done with the answer may say why it cannot be done."""
