@@ -12,6 +12,7 @@ from tests.ui.workshop import experiment, open_mode
 from tui_tuner.chat.conversation import Answer, AnswerState, Conversation, Exchange
 from tui_tuner.chat.reply import ChatReply
 from tui_tuner.chat.voices import Voice
+from tui_tuner.ui.widgets.chat_input import ChatInput
 from tui_tuner.ui.widgets.chat_log import ChatLog
 from tui_tuner.ui.widgets.chat_view import LogView
 
@@ -62,6 +63,7 @@ async def log_with(pilot: Pilot[Any], talk: Conversation, view: LogView | None =
     await open_mode(pilot, "chat", made=experiment())
     log = pilot.app.screen.query_one(ChatLog)
     await until(pilot, lambda: log.size.width > 0)
+    pilot.app.screen.query_one(ChatInput).cursor_blink = False
     log.show(talk, view)
     await pilot.pause()
     return log

@@ -13,7 +13,7 @@ from textual.pilot import Pilot
 from tests.ui.chatting import BASE, CALL, OTHER, REPORT, STEP, THOUGHT, TUNED, asked, log_with, said
 from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine
-from tests.ui.looking import shown
+from tests.ui.looking import shown, until
 from tests.ui.workshop import SIZES, app_with, place
 from tui_tuner.chat.conversation import AnswerState, Conversation
 from tui_tuner.ui.widgets.chat_exchange import abreast
@@ -101,6 +101,20 @@ async def test_what_grows_asks_for_no_layout(drive: Drive, monkeypatch: pytest.M
         assert log.scroll_y == log.max_scroll_y and not laid
 
 
+async def test_an_answer_without_news_is_not_drawn_again(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with drive() as (_, pilot):
+        talk = one("The Her", AnswerState.RUNNING)
+        log = await log_with(pilot, talk)
+        answer, changes = talk.path()[0].answers[0], list[int]()
+        monkeypatch.setattr(log, "changed_from", lambda first, _count: changes.append(first))
+        log.draw([answer], "waits")
+        log.draw([answer], "waits")
+        assert len(changes) == 1, "what it waits for was new"
+        answer.text += "ons"
+        log.draw([answer], "waits")
+        assert len(changes) == 2
+
+
 async def test_text_that_comes_in_pieces_looks_as_if_it_had_come_at_once(drive: Drive) -> None:
     text = f"{THOUGHT}\r\n\r\n{REPORT}\r\n{CALL}\nand on"
     async with drive(size=(120, 60)) as (app, pilot):
@@ -114,6 +128,18 @@ async def test_text_that_comes_in_pieces_looks_as_if_it_had_come_at_once(drive: 
             log.draw([answer])
         await pilot.pause()
         assert shown(app) == whole and "and on▍" in whole
+
+
+async def test_the_end_stays_in_sight_when_the_terminal_shrinks(drive: Drive) -> None:
+    async with drive() as (_, pilot):
+        log = await log_with(pilot, one("line\n" * 80 + "last"))
+        for size in ((120, 30), (80, 24), (140, 50)):
+            await pilot.resize_terminal(*size)
+            await until(pilot, lambda: log.max_scroll_y > 0 and log.scroll_y == log.max_scroll_y)
+        log.scroll_home(animate=False)
+        await pilot.resize_terminal(100, 30)
+        await pilot.pause()
+        assert log.scroll_y == 0
 
 
 async def test_reasoning_is_folded_and_calls_are_told(drive: Drive) -> None:

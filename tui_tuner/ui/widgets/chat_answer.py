@@ -98,6 +98,7 @@ class Column:
         self._against: str | None = None
         self._leads = False
         self._foot: list[Row] = []
+        self._drawn: tuple[object, ...] = ()  # what was drawn last, in short
         self._begin()
 
     def lay(
@@ -148,12 +149,17 @@ class Column:
             at -= len(rows)
         return ()
 
-    def grow(self) -> int:
+    def grow(self) -> int | None:
         """Takes in what is new of the answer.
 
         Returns:
-            The first row that may look otherwise than before.
+            The first row that may look otherwise than before; None when there is nothing new.
         """
+        answer = self.answer
+        drawn = (len(answer.text), answer.state, answer.problem, self.waiting, answer.reply is None)
+        if drawn == self._drawn and not self.behind:
+            return None
+        self._drawn = drawn
         rows = self.rows
         first = 1 + len(rows)
         self._take_in()
@@ -177,6 +183,7 @@ class Column:
         self._tail: list[Row] = []
         self._seen = ""  # the answer's text, as far as it was set
         self._over = False
+        self._drawn = ()
         self._head = self._make_head()
 
     def _compare(self, other: str) -> None:

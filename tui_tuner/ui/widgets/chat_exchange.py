@@ -117,15 +117,21 @@ class Block:
     def _tall(band: list[Column]) -> int:
         return 1 + max(column.height for column in band)
 
-    def grow(self, columns: list[Column]) -> int:
-        """Takes in what is new of some columns; the first line that may look otherwise than before."""
+    def grow(self, columns: list[Column]) -> int | None:
+        """Takes in what is new of some columns.
+
+        Returns:
+            The first line that may look otherwise than before; None when there is nothing new.
+        """
         if self.lay(self._width, self._view, self._branch):
             return 0  # all have ended, and can be compared
-        first, base = self.height, len(self._top)
+        first: int | None = None
+        base = len(self._top)
         for band in self._bands:
             for column in band:
-                if column in columns:
-                    first = min(first, base + column.grow())
+                row = column.grow() if column in columns else None
+                if row is not None:
+                    first = base + row if first is None else min(first, base + row)
             base += self._tall(band)
         return first
 

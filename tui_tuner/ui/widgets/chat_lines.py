@@ -36,6 +36,7 @@ class GrowingLines(ScrollView, can_focus=True):
         self._count = 0
         self._strips: dict[int, Strip] = {}  # lines as they were drawn last, borders and all
         self._bar = (0, 0)
+        self.followed = True  # whether the end was in sight before the widget's size changed
 
     def drawn(self, at: int) -> Strip:
         """One line, from 0, as wide as `room`."""
@@ -55,6 +56,7 @@ class GrowingLines(ScrollView, can_focus=True):
         """All lines are new."""
         self._strips.clear()
         self._resize(count)
+        self.followed = self.at_end
         self.refresh()
 
     def changed_from(self, first: int, count: int) -> None:
@@ -74,6 +76,7 @@ class GrowingLines(ScrollView, can_focus=True):
     def go_to_end(self) -> None:
         """Scrolls to the last line."""
         self.scroll_to(y=self.max_scroll_y, animate=False, force=True)
+        self.followed = True
 
     def bring(self, first: int, last: int) -> None:
         """Scrolls as little as it takes to have these lines in sight."""
@@ -104,6 +107,7 @@ class GrowingLines(ScrollView, can_focus=True):
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
         self._draw_bar()
+        self.followed = self.at_end
         if round(old_value) != round(new_value):
             self.refresh(self.size.region)
 

@@ -107,8 +107,10 @@ class ChatLog(GrowingLines):
                 continue
             for column in columns:
                 column.waiting = waiting
-            line = self._starts[number] + block.grow(columns)
-            first = line if first is None else min(first, line)
+            grown = block.grow(columns)
+            if grown is not None:
+                line = self._starts[number] + grown
+                first = line if first is None else min(first, line)
         if first is not None:
             self.changed_from(first, self._add_up())
             self._catch_up()
@@ -227,9 +229,9 @@ class ChatLog(GrowingLines):
         self._catch_up()
 
     def on_resize(self) -> None:
-        at_end = self.at_end
+        followed = self.followed
         self._lay()
-        if at_end and self._blocks:
+        if followed and self._blocks:
             self.go_to_end()
 
     def notify_style_update(self) -> None:
