@@ -99,13 +99,13 @@ async def test_a_monkey_breaks_nothing_for_minutes(seed: int, drive: Drive, buil
 @pytest.mark.parametrize("seed", range(2))
 async def test_a_monkey_at_the_real_engine(seed: int, drive: Drive, runs_dir: Path, tuner: Tuner) -> None:
     """On a run that was really trained, with jobs that are really done."""
-    said = tuner("run", "quickstart", "--set", "train.iters=6", "--runs-dir", runs_dir, "--json")
+    said = tuner("run", "quickstart", "--set", "train.iters=12", "--runs-dir", runs_dir, "--json")
     assert said.status == 0, said.err
     folder = RunFolder.open(Path(said.document["run"]))
     engine = LocalEngine()
     try:
         async with drive(engine=engine, size=(120, 40), mishaps=True) as (app, pilot):
-            app.load_preset("quickstart", ["train.iters=6", "evaluation.enabled=false"])
+            app.load_preset("quickstart", ["train.iters=12", "evaluation.enabled=false"])
             app.select_run(folder)
             monkey = Monkey(pilot, 200_000 + seed)
             for mode in [*MODES] * 2:
