@@ -111,6 +111,18 @@ async def test_enter_does_the_only_one_and_completes_one_of_several(drive: Drive
         await until(pilot, lambda: not field(app).has_focus)
 
 
+async def test_keys_that_come_together_are_one_command(drive: Drive) -> None:
+    """Over a slow line several keys arrive at once, before anything was drawn."""
+    async with drive() as (app, pilot):
+        await open_mode(pilot, "chat", made=experiment())
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.focused is not field(app))
+        app.screen.action_write("/")  # type: ignore[attr-defined]
+        assert app.screen.focused is field(app)
+        await pilot.press(*"diff")
+        await until(pilot, lambda: field(app).text == "/diff")
+
+
 async def test_arrows_choose_and_escape_puts_the_list_away(drive: Drive) -> None:
     async with drive() as (app, pilot):
         await open_mode(pilot, "chat", made=experiment())

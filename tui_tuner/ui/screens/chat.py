@@ -88,14 +88,14 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
 
     def action_offer(self) -> None:
         """Puts the next probe prompt into the empty input."""
-        self.input.focus()
+        self.set_focus(self.input)
         if not self.input.offering:
             self.say("The input is not empty; send or clear it first.", grave=True)
         elif not self.input.offer(1):
             self.say("The experiment has no probe prompts; set probes.prompts to have some here.", grave=True)
 
     def action_write(self, text: str = "") -> None:
-        self.input.focus()
+        self.set_focus(self.input)  # at once: keys that came with this one are for the input
         if text and not self.input.text:
             self.input.put(text)
 
@@ -112,7 +112,7 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
     def go_back(self) -> bool:
         """Escape leaves the input for the conversation, where letters are keys and the arrows scroll."""
         if self.focused is self.input:
-            self.log_widget.focus()
+            self.set_focus(self.log_widget)
             return True
         return super().go_back()
 

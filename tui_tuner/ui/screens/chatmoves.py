@@ -43,7 +43,7 @@ class ChatMoves(ChatRoom):
         """Puts a question into the input; sent, it begins a branch in its place."""
         exchange = self.session.exchange(_number(rest))
         self.input.put(exchange.question)
-        self.input.focus()
+        self.set_focus(self.input)
         self.after = exchange.parent
         if exchange.reference:
             self.row_asked = exchange.question, exchange.reference, exchange.source
