@@ -1,7 +1,7 @@
 """Answers greedily whenever it is told to, and tells how fast it was: SIDE MODEL TOKENS.
 
 `stock` is what `mlx_lm.generate` does, but for printing; `engine` is a chat's answer by the engine, its text taken
-fifteen times a second, as the screen does. Each line on standard input is a turn, and is answered with a line of JSON:
+ten times a second, as the screen does. Each line on standard input is a turn, and is answered with a line of JSON:
 tokens, and seconds from asking to the end of the answer. Every turn asks something else, so nothing is read already.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from tui_tuner.models.libraries import ready
 
-TAKES = 15
+TAKES = 10
 
 
 def question(turn: int) -> list[dict[str, str]]:

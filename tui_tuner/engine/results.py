@@ -89,7 +89,7 @@ def _mean(values: list[float]) -> float | None:
 
 @dataclass
 class TokenSink:
-    """Text on its way from the worker to a reader that looks in when it likes; a screen does so 15 times a second.
+    """Text on its way from the worker to a reader that looks in when it likes; a screen does so ten times a second.
 
     `write` and `finish` are called by one worker thread; `take` by one reader.
     """

@@ -18,8 +18,8 @@ from tui_tuner.ui.text import clip_middle
 
 __all__ = ["LETTERS", "ChatRoom"]
 
-RATE = 15.0
-"""Looks into the sink per second while an answer is on its way."""
+RATE = 10.0
+"""Looks into the sink per second while an answer is on its way; each costs what a small model takes for a few tokens."""
 _LOOK = 1.0
 """Seconds between looks at whether the transcript is being written."""
 
