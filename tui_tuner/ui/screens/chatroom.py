@@ -19,7 +19,7 @@ from tui_tuner.ui.text import clip_middle
 __all__ = ["LETTERS", "ChatRoom"]
 
 RATE = 10.0
-"""Looks into the sink per second while an answer is on its way; each costs what a small model takes for a few tokens."""
+"""Looks into the sink per second while an answer is on its way; one costs as much as some tokens of a small model."""
 _LOOK = 1.0
 """Seconds between looks at whether the transcript is being written."""
 
