@@ -184,7 +184,7 @@ def test_all_impossible_combinations_are_named_at_once(tmp_path: Path) -> None:
         load_sweep(preset(tmp_path, {"values": values}))
     said = caught.value.message
     assert caught.value.code == "bad-sweep"
-    assert said.startswith("4 of 6 combinations are impossible, so none was queued.")
+    assert said.startswith("4 of 6 combinations are impossible, so nothing is queued.")
     assert "Number 2 (train.iters=50, adapter.rank=-1): adapter.rank is -1" in said
     assert "Number 4 (train.iters=0, adapter.rank=2) and 1 more: train.iters is 0" in said
 

@@ -298,7 +298,7 @@ def _sweep(there: RunQueue, preset: str, overrides: Sequence[str], output: Outpu
         for trial in trials if not output.json else ():
             output.say(f"{trial.experiment.run.name.ljust(width)}  {tell(trial.values)}")
         return 0
-    identity, folders = queue_sweep(found, trials, there, made_of.path)
+    identity, folders = queue_sweep(found, trials, there, made_of.path, made_of.base)
     for trial, folder in zip(trials, folders, strict=True):
         output.note(f"queued {folder.name}  {tell(trial.values)}")
     if not work:

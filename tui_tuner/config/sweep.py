@@ -241,7 +241,7 @@ def _impossible(wrong: Sequence[tuple[int, dict[str, Any], TunerError]], total: 
         told.append(f"Number {which[0][0]} ({tell(which[0][1])}){more}: {clause.rstrip('.')}.")
     if len(alike) > SHOWN:
         told.append(f"And {len(alike) - SHOWN} more reasons.")
-    message = f"{len(wrong)} of {total} combinations are impossible, so none was queued. {' '.join(told)}"
+    message = f"{len(wrong)} of {total} combinations are impossible, so nothing is queued. {' '.join(told)}"
     return _wrong(message, "", origin)
 
 

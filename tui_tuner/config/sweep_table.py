@@ -112,7 +112,7 @@ def read_sweep(table: Any, origin: Origin) -> Sweep:
         message = "sweep.values is no table" if values else "[sweep] tries nothing"
         problems.append(_problem(("values",), message, f"give sweep.values {_WANTED['values']}", origin))
     else:
-        for key, location, value in _flat(values):
+        for key, location, value in flat_values(values):
             axis, wrong = _axis(key, value, made.method)
             if axis is not None:
                 axes.append(axis)
@@ -154,7 +154,7 @@ def _problem(location: tuple[Any, ...], message: str, fix: str, origin: Origin) 
     return Problem(key, message, fix, where, line)
 
 
-def _flat(values: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], Any]]:
+def flat_values(values: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], Any]]:
     """Dotted key, where it stands in `[sweep]`, and value; `"train.iters"` and `train.iters` mean the same in TOML."""
     sections = [section.name for section in describe.sections()]
     for name, value in values.items():

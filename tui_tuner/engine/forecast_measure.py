@@ -63,7 +63,7 @@ Tell = Callable[[str, int, int], None]
 
 def perform_forecast(
     request: ForecastQuestion | MeasureForecast, control: JobControl, shelf: Callable[[], ModelShelf]
-) -> Forecast | Fitting:
+) -> Forecast | Fitting | list[Forecast | TunerError]:
     """The result of a request.
 
     Args:
@@ -75,7 +75,7 @@ def perform_forecast(
     """
     if isinstance(request, MeasureForecast):
         return measure_forecast(request, control, shelf())
-    return answer_forecast(request)
+    return answer_forecast(request, control.check)
 
 
 def measure_forecast(request: MeasureForecast, control: JobControl, shelf: ModelShelf) -> Forecast:

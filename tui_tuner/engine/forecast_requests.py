@@ -34,6 +34,23 @@ class AskForecast:
 
 
 @dataclass(frozen=True)
+class ForecastSweep:
+    """What each run of a sweep will take, as `AskForecast`. Result: a list of `Forecast`, or of why there is none.
+
+    Attributes:
+        experiments: the runs.
+    """
+
+    experiments: tuple[Experiment, ...]
+    base: Path | None = None
+    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+
+    @property
+    def title(self) -> str:
+        return f"forecast {len(self.experiments)} runs"
+
+
+@dataclass(frozen=True)
 class FitForecast:
     """What would make a run fit, and its price. Result: `Fitting`. As `AskForecast`, at once.
 
@@ -72,4 +89,4 @@ class MeasureForecast:
         return f"measure {self.experiment.run.name}"
 
 
-ForecastQuestion = AskForecast | FitForecast
+ForecastQuestion = AskForecast | FitForecast | ForecastSweep

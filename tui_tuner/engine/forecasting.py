@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tui_tuner.config import Experiment
 from tui_tuner.data.chatforms import template_text
 from tui_tuner.data.scancache import kept_report, scan_key
 from tui_tuner.engine.dataset import DataFacts
-from tui_tuner.engine.forecast_requests import AskForecast, FitForecast, ForecastQuestion
+from tui_tuner.engine.forecast_requests import AskForecast, FitForecast, ForecastQuestion, ForecastSweep
 from tui_tuner.engine.modelshelves import usable_memory
 from tui_tuner.engine.shelf import file_stamp
 from tui_tuner.errors import TunerError
@@ -30,12 +31,19 @@ _lock = threading.Lock()
 _shapes: dict[Path, tuple[Any, ModelShape]] = {}
 
 
-def answer_forecast(request: ForecastQuestion) -> Forecast | Fitting:
+def answer_forecast(
+    request: ForecastQuestion, check: Callable[[], None] = lambda: None
+) -> Forecast | Fitting | list[Forecast | TunerError]:
     """The result of a question.
+
+    Args:
+        check: called between the runs of a sweep; it may raise to end the work.
 
     Raises:
         TunerError: there is no such model, or the adapter does not fit it.
     """
+    if isinstance(request, ForecastSweep):
+        return _of_sweep(request, check)
     experiment, base = request.experiment, request.base
     shape, lengths = shape_for(experiment, base), known_lengths(experiment, base)
     speed, usable = known_speed(shape), usable_memory()
@@ -44,6 +52,19 @@ def answer_forecast(request: ForecastQuestion) -> Forecast | Fitting:
     assert isinstance(request, AskForecast)
     besides = answers_besides(experiment, locate(experiment.model.path, base))
     return forecast_run(experiment, shape, lengths, usable=usable, speed=speed, besides=besides)
+
+
+def _of_sweep(request: ForecastSweep, check: Callable[[], None]) -> list[Forecast | TunerError]:
+    out: list[Forecast | TunerError] = []
+    for experiment in request.experiments:
+        check()
+        try:
+            found = answer_forecast(AskForecast(experiment, request.base))
+            assert isinstance(found, Forecast)
+            out.append(found)
+        except TunerError as error:
+            out.append(error)
+    return out
 
 
 def answers_besides(experiment: Experiment, model: Path) -> int:

@@ -67,8 +67,14 @@ def queue_experiment(
     return folder
 
 
-def queue_sweep(sweep: Sweep, trials: Sequence[Trial], queue: RunQueue, preset: Path) -> tuple[str, list[RunFolder]]:
+def queue_sweep(
+    sweep: Sweep, trials: Sequence[Trial], queue: RunQueue, preset: Path | None, base: Path | None
+) -> tuple[str, list[RunFolder]]:
     """Queues every trial of a sweep; returns the sweep's id and the runs in its order.
+
+    Args:
+        preset: the file that it is from, or None.
+        base: the folder that relative paths start from.
 
     Raises:
         TunerError: a folder or the queue cannot be written.
@@ -83,10 +89,10 @@ def queue_sweep(sweep: Sweep, trials: Sequence[Trial], queue: RunQueue, preset: 
             "of": len(trials),
             "method": sweep.method,
             "metric": sweep.metric,
-            "preset": str(preset),
+            "preset": str(preset) if preset is not None else None,
             "values": trial.values,
         }
-        folders.append(queue_experiment(trial.experiment, queue, None, preset.parent, {"sweep": note}, sweep=identity))
+        folders.append(queue_experiment(trial.experiment, queue, None, base, {"sweep": note}, sweep=identity))
     return identity, folders
 
 

@@ -6,7 +6,7 @@ itself with a run that was killed: that may have happened for a reason, and the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,8 @@ from tui_tuner.errors import TunerError
 from tui_tuner.runs.folder import QUEUE_FILE, QUEUE_FOLDER
 
 if TYPE_CHECKING:
+    from tui_tuner.config.sweep import Trial
+    from tui_tuner.config.sweep_table import Sweep
     from tui_tuner.engine.protocol import JobHandle
     from tui_tuner.runs.folder import RunFolder
     from tui_tuner.runs.lock import RunLock
@@ -181,6 +183,28 @@ class QueueDesk:
         self.change(lambda queue: queue.add(folder))
         at = self.place(folder.name)
         self._app.notice(f"{folder.name} is queued at place {at} (7 shows the queue).")
+
+    def enqueue_sweep(self, sweep: Sweep, trials: Sequence[Trial], preset: Path | None, base: Path | None) -> None:
+        """Makes a run of each trial, in a thread, and puts them at the end as one group."""
+
+        def work() -> None:
+            from tui_tuner.engine.queueing import queue_sweep
+
+            try:
+                identity, folders = queue_sweep(sweep, trials, self.queue, preset, base)
+            except Exception as error:
+                self._app.call_later(self._app.report, error)
+                return
+            self._app.call_later(self._queued, identity, len(folders))
+
+        self._app.run_worker(work, thread=True, exit_on_error=False, group="queue-sweep")
+
+    def _queued(self, identity: str, many: int) -> None:
+        self._seen = self.queue.read()
+        self._app.tell("engine")
+        runs = "1 run is" if many == 1 else f"{many} runs are"
+        self._app.notice(f"{runs} queued as the sweep {identity} (7 shows them; w there ranks them).")
+        self.look()
 
     def told(self) -> str:
         """The queue in a clause, such as `3 queued, paused`; empty when nothing is queued."""

@@ -21,7 +21,7 @@ from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.format import count
 from tui_tuner.ui.screens.filework import FileWorkScreen
 from tui_tuner.ui.screens.forecastwork import ForecastWorkScreen
-from tui_tuner.ui.screens.textwork import TextWorkScreen
+from tui_tuner.ui.screens.sweepwork import SweepWorkScreen
 from tui_tuner.ui.text import visible
 from tui_tuner.ui.widgets import config_rows
 from tui_tuner.ui.widgets.config_editor import TomlEditor
@@ -51,7 +51,7 @@ class FormList(RowList):
     ]
 
 
-class ConfigScreen(TextWorkScreen, FileWorkScreen, ForecastWorkScreen):
+class ConfigScreen(SweepWorkScreen, FileWorkScreen, ForecastWorkScreen):
     """Shows and edits the experiment being set up, or shows that of the run being looked at."""
 
     MODE = "config"
@@ -208,7 +208,7 @@ class ConfigScreen(TextWorkScreen, FileWorkScreen, ForecastWorkScreen):
             return len(self._subjects.found(self.tuner.state)) > 1
         if action in ("search", "changed_only", "file", "all", "next", "edit", "save", "compare", "hand_on", "measure"):
             return self._subject is not None
-        if action in ("step", "edit_long", "reset", "reset_more", "fit", "advice"):
+        if action in ("step", "edit_long", "reset", "reset_more", "fit", "advice", "sweep"):
             return self._subject is not None and not self._subject.is_run
         if action == "undo":
             return self.tuner.history.can_undo or self.text_is_wrong
@@ -342,6 +342,7 @@ class ConfigScreen(TextWorkScreen, FileWorkScreen, ForecastWorkScreen):
             text = "s shows the experiment being set up" if self.check_action("subject", ()) else ""
         else:
             text = "enter edits · ← → step · u takes back · l loads · p saves · f5 starts"
+            text += " · y its sweep" if self.carries_sweep() else ""
         return Content.styled(text, "$text-muted")
 
 

@@ -232,6 +232,14 @@ class RunsScreen(RunsWorkScreen):
         return line.run if line is not None else None
 
     @property
+    def _sweep(self) -> str:
+        """The sweep under the cursor, or that of the run there; empty for none."""
+        line = self._lines.get(self._current_key() or "") if self.is_mounted else None
+        if line is None:
+            return ""
+        return line.sweep or (line.run.sweep if line.run is not None else "")
+
+    @property
     def chosen(self) -> list[RunSummary]:
         run = self.current
         marked = [each for each in self._all if each.run in self.marked]
@@ -265,7 +273,7 @@ class RunsScreen(RunsWorkScreen):
             )  # fmt: skip
         else:
             line = self._lines.get(self._current_key() or "")
-            told = "enter folds and unfolds it · w on one of its runs ranks them" if line is not None else ""
+            told = "enter folds and unfolds it · w ranks its runs" if line is not None else ""
             detail.update(Content.styled(told or "No run is what was asked for; esc empties the query.", "$text-muted"))
         self.refresh_bars()
 
@@ -295,7 +303,7 @@ class RunsScreen(RunsWorkScreen):
         if action == "enqueue":
             return run is not None and not queued and run.state in (*RESUMABLE, RunState.QUEUED)
         if action == "sweep":
-            return run is not None and bool(run.sweep)
+            return bool(self._sweep)
         if action in ("benchmark", "chat") and queued and run is not None and run.state is RunState.QUEUED:
             return False  # there is no result yet, and the keys of the queue want the room
         if action in ("open", "benchmark", "chat", "reuse"):
@@ -327,12 +335,11 @@ class RunsScreen(RunsWorkScreen):
             self.tuner.resume_run(folder)
 
     def action_sweep(self) -> None:
-        """Shows the sweep of the run under the cursor; its figures are computed in a thread."""
+        """Shows the sweep under the cursor, or that of the run there; its figures are computed in a thread."""
         from tui_tuner.ui.reportview import ReportView
 
-        run = self.current
-        if run is not None and run.sweep:
-            self.app.push_screen(ReportView(partial(_sweep_text, run.sweep, self.tuner.runs_dir)))
+        if self._sweep:
+            self.app.push_screen(ReportView(partial(_sweep_text, self._sweep, self.tuner.runs_dir)))
 
     def action_reuse(self) -> None:
         """Makes the run's configuration the experiment to edit and start."""

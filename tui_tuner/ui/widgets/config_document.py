@@ -92,7 +92,7 @@ class Document:
         try:
             experiment = experiment_from_text(text, "the text")
         except TunerError as error:
-            self.wrong = _wrong(error, text)
+            self.wrong = Wrong(error.sentence(), lines_of(error, text))
             return False
         changed = experiment != self.experiment
         self._take(experiment, text)
@@ -119,8 +119,8 @@ class Document:
         del self._seen[:-_MOST]
 
 
-def _wrong(error: TunerError, text: str) -> Wrong:
-    sentence = error.sentence()
+def lines_of(error: TunerError, text: str) -> tuple[int, ...]:
+    """The lines of a text, from 0, that a failure is about."""
     found = tuple(int(number) - 1 for number in _LINE.findall(f"{error.where} {error.message}"))
     last = text.count("\n")
-    return Wrong(sentence, tuple(sorted({min(line, last) for line in found})))
+    return tuple(sorted({min(line, last) for line in found}))
