@@ -152,6 +152,7 @@ def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int
         editor = await opened(pilot, "[sweep.values]\nadapter.rnak = [4, 8]\n")
         await until(pilot, lambda: editor.has_focus and "there is no key" in " ".join(shown(app).split()))
         editor.cursor_blink = False
+        await pilot.press("down")  # which shows the cursor, wherever it was in its blinking
         await pilot.pause()
         assert app.mishaps == []
 
