@@ -67,7 +67,9 @@ WRONG = {
     "chat with no adapter": Wrong(
         ("chat", "{workshop}/model", "--adapter", "{here}", "--prompt", "x"), 1, "adapter-not-found", ("adapters",)
     ),
-    "a token limit of none": Wrong(("chat", "m", "--prompt", "x", "--max-tokens", "0"), 2, "usage", ("--max-tokens",)),
+    "a token limit of none": Wrong(
+        ("chat", "m", "--prompt", "x", "--max-tokens", "0"), 2, "bad-setting", ("max_tokens",)
+    ),
 }
 
 

@@ -165,7 +165,7 @@ def test_the_report_holds_the_figures_and_no_text_breaks_out_of_it(tmp_path: Pat
     assert "| exact_match | 0.000 (" in text
     assert "| recall | 1 | exact_match | 0.000 (" in text
     assert "- **bleu**: Corpus BLEU, 0 to 100" in text and "version sacrebleu 2" in text
-    assert "models/a\\|b" in text
+    assert "| model | a\\|b |" in text, "the name, not the place on this machine"
     assert "| data | d\\|e |" in text
     assert text.endswith("    tui-tuner run config.toml\n")
     for line in ("```", "# heading", "<script>", "| a | b |"):

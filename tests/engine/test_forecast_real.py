@@ -76,7 +76,7 @@ def trained_peak(folder: RunFolder) -> int:
         ("llama", {}, {}),
         ("phi3", {"targets": ["attention"], "layers": 2}, {"mode": "stock"}),
         pytest.param("qwen2", {"rank": 16}, {"grad_checkpoint": True, "grad_accumulation": 2}, marks=pytest.mark.slow),
-        ("llama", {"method": "full"}, {"optimizer": "adamw"}),
+        pytest.param("llama", {"method": "full"}, {"optimizer": "adamw"}, marks=pytest.mark.slow),
     ],
 )
 def test_a_forecast_holds_for_a_real_training(

@@ -163,7 +163,12 @@ def killed_at_each(moments: Moments, new_run: Callable[..., RunFolder]) -> None:
     finish_and_compare(whole, killed)
 
 
-@pytest.mark.parametrize("group", MOMENTS)
+QUICK = "while checkpoints are written"
+
+
+@pytest.mark.parametrize(
+    "group", [pytest.param(group, marks=() if group == QUICK else pytest.mark.slow) for group in MOMENTS]
+)
 def test_kills_at_the_worst_moments(group: str, new_run: Callable[..., RunFolder]) -> None:
     killed_at_each(MOMENTS[group], new_run)
 

@@ -295,7 +295,7 @@ def interrupted(command: list[str], number: signal.Signals, delay: float, target
     ("kind", "number", "seed"),
     [
         ("convert", signal.SIGKILL, 1),
-        ("convert", signal.SIGTERM, 2),
+        pytest.param("convert", signal.SIGTERM, 2, marks=pytest.mark.slow),
         *(
             pytest.param(kind, number, seed, marks=pytest.mark.slow)
             for kind in COMMANDS

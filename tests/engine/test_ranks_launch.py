@@ -245,7 +245,7 @@ def test_what_a_rank_says_of_its_failure_is_said(start: Start) -> None:
     lost = 'say(0, "failed", message="another rank is gone", code="rank-lost", where="", fix="")'
     for order in ((failed, ended, lost), (ended, failed, lost), (lost, ended, failed), (lost, failed, ended)):
         pause = "; time.sleep(0.3); "  # stdout and stderr are read by two threads
-        error = watched(start(f"hello(0); hello(1); {pause.join(order)}"))
+        error = watched(start(f"hello(0); hello(1); heard(); {pause.join(order)}"))
         assert error is not None
         assert error.sentence() == "m: rank 1: there is no such model; copy it."
         assert error.code == "model-not-found"

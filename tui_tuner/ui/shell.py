@@ -147,7 +147,6 @@ class ShellApp(App[int]):
         names = list(themes.ABOUT)
         at = names.index(self.theme) if self.theme in names else -1
         self.choose_theme(names[(at + 1) % len(names)])
-        self.notice(f"Theme {self.theme}: {themes.ABOUT[self.theme]}.")
 
     def choose_theme(self, name: str) -> None:
         """Puts a theme into force and stores the choice."""
