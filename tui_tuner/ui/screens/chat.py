@@ -1,6 +1,6 @@
 """Talks to any model and adapter, alone or side by side: the screen itself, what it is put together from, and its keys.
 
-Answers stream through sinks that are looked into ten times a second while one is on its way; the engine's mlx lane
+Answers stream through sinks that are looked into five times a second while one is on its way; the engine's mlx lane
 does the work. It must never send one message per token, and never lose what was said. What it does stands in its rooms:
 `chattalk`, `chatwho`, `chatrows`, `chatjudge`, `chatkeep`. A key, the palette and a slash command are one and the same.
 """

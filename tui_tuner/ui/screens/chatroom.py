@@ -18,7 +18,7 @@ from tui_tuner.ui.text import clip_middle
 
 __all__ = ["LETTERS", "ChatRoom"]
 
-RATE = 10.0
+RATE = 5.0
 """Looks into the sink per second while an answer is on its way; one costs as much as some tokens of a small model."""
 _LOOK = 1.0
 """Seconds between looks at whether the transcript is being written."""
@@ -31,6 +31,8 @@ class ChatRoom(ChatState):
         super().__init__()
         self._timer: Timer | None = None
         self._trouble = ""  # with the transcript, as it was told last
+        self._watching = False
+        self._blinks = True  # the cursor of the input, while nothing is on its way
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(1 / RATE, self.poll, pause=True)
@@ -95,8 +97,10 @@ class ChatRoom(ChatState):
         changed = session.poll()
         waiting = [answer for exchange in session.exchanges[-1:] for answer in exchange.answers if not answer.ended]
         self.log_widget.draw([*changed, *waiting], self.waiting)
-        if not session.busy and self._timer is not None:
+        if not session.busy and self._timer is not None and self._watching:
+            self._watching = False
             self._timer.pause()
+            self.input.cursor_blink = self._blinks
         if was_busy and not session.busy:
             self.draw_head()
 
@@ -112,7 +116,10 @@ class ChatRoom(ChatState):
 
     def watch_answers(self) -> None:
         """Something was asked: look for what comes."""
-        if self._timer is not None:
+        if self._timer is not None and not self._watching:
+            self._watching, self._blinks = True, self.input.cursor_blink
             self._timer.resume()
+            # A blink far from where text grows has all that lies between drawn again.
+            self.input.cursor_blink = False
         self.poll()
         self.draw_head()
