@@ -121,8 +121,8 @@ async def test_deleted_runs_come_back_with_a_key(drive: Drive, runs: list[RunFol
         await until(pilot, lambda: len(keys(app)) == 1)
         assert {each.run for each in deleted_runs(app.runs_dir)} == gone
         assert "2 runs: deleted; z brings it back." in notices(app)
-        if runs[2].name in gone:
-            assert app.state.run is None and app.state.follower is None
+        assert runs[2].name in gone
+        assert app.state.run is None and app.state.follower is None
         await pilot.press("z")
         await until(pilot, lambda: len(keys(app)) == 3)
         assert deleted_runs(app.runs_dir) == []

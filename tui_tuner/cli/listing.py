@@ -1,4 +1,4 @@
-"""The commands that list runs, note something of them, and put them aside."""
+"""The commands that list runs, note something of them, and put them aside; and the one that lists the keys."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tui_tuner import units
 from tui_tuner.cli.options import Debug, Json, Run, RunsDir, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -91,7 +92,7 @@ def _list_deleted(place: Path, output: Output, json: bool) -> int:
         return 0
     for each in found:
         moment = datetime.fromtimestamp(each.when)
-        output.say(f"{each.run}  deleted {moment:%Y-%m-%d %H:%M}  {each.size / 1e6:,.1f} MB")
+        output.say(f"{each.run}  deleted {moment:%Y-%m-%d %H:%M}  {units.size(each.size)}")
     if not found:
         output.say("no run was deleted")
     else:
@@ -185,12 +186,12 @@ def _free(place: Path, yes: bool, output: Output, json: bool) -> int:
 
     found = deleted_runs(place)
     if found and not yes:
-        _agreed(f"delete {len(found)} runs for good, {sum(each.size for each in found) / 1e6:,.1f} MB")
+        _agreed(f"delete {len(found)} runs for good, {units.size(sum(each.size for each in found))}")
     freed = empty_trash(place)
     if json:
         output.document({"runs": [each.run for each in found], "bytes": freed})
     else:
-        output.say(f"{len(found)} runs are gone, {freed / 1e6:,.1f} MB are free")
+        output.say(f"{len(found)} runs are gone, {units.size(freed)} are free")
     return 0
 
 

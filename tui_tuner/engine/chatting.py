@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tui_tuner import units
 from tui_tuner.chat.answering import Answering, prompt_of, take_turns
 from tui_tuner.chat.inside import Inside, answer_tokens, look_inside
 from tui_tuner.chat.prompt_cache import PromptCaches
@@ -213,7 +214,7 @@ def _check_memory(folder: Path) -> None:
     there = device_memory().total
     if needed > there:
         raise TunerError(
-            f"the model takes {needed / 1e9:.1f} GB and this machine has {there / 1e9:.1f} GB of memory",
+            f"the model takes {units.size(needed)} and this machine has {units.size(there)} of memory",
             code="no-memory",
             where=str(folder),
             fix="take a smaller one, or one of fewer bits",
