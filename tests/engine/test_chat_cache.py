@@ -256,7 +256,7 @@ def test_a_model_that_cannot_fit_is_refused_in_a_sentence(
         patch.setattr(chatting, "device_memory", lambda: DeviceMemory(0, 200_000))
         refused = ended(engine.submit(ChatTurn(Voice(str(model_of())), question, Sampling(max_tokens=2))))
         assert refused.error is not None and refused.error.code == "no-memory"
-        assert "this machine has 0.0 GB" in refused.error.sentence()
+        assert "this machine has 200 kB of memory" in refused.error.sentence()
     assert (
         ended(engine.submit(ChatTurn(Voice(str(model_of())), question, Sampling(max_tokens=2)))).status
         is JobStatus.DONE
