@@ -12,7 +12,7 @@ from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder, going
 from tests.ui.looking import shown, until
 from tui_tuner.runs.folder import RunFolder
-from tui_tuner.ui.leaving import Question
+from tui_tuner.ui.leaving import Question, window_lost
 
 Build = Callable[..., RunBuilder]
 
@@ -121,6 +121,42 @@ async def test_a_run_is_handed_to_the_background(
         assert started == [builder.folder.name]
     said = capsys.readouterr().err
     assert "4711" in said and f"tui-tuner attach {builder.folder.name}" in said
+
+
+@pytest.mark.parametrize("queued", [False, True])
+async def test_a_run_goes_on_when_its_window_is_lost(
+    drive: Drive, engine: FakeEngine, build: Build, monkeypatch: pytest.MonkeyPatch, queued: bool
+) -> None:
+    from tui_tuner.engine import handover
+    from tui_tuner.runs.queue import RunQueue
+
+    builder = build().prepared()
+    started: list[str] = []
+    monkeypatch.setattr(handover, "continue_in_background", lambda folder: started.append(folder.name) or 1)
+    monkeypatch.setattr(handover, "work_off_in_background", lambda folder: started.append("the queue") or 1)
+    going(engine, builder)
+    async with drive() as (app, pilot):
+        if queued:
+            RunQueue(app.runs_dir).add(build("later").folder)
+            await until(pilot, lambda: bool(app.desk.entries))
+        window_lost(app)
+        window_lost(app)
+        await until(pilot, lambda: app.return_value is not None)
+        assert started == (["the queue"] if queued else [builder.folder.name])
+        assert engine.handles()[0].control.stop_requested and engine.shut_down
+
+
+@pytest.mark.parametrize("runs", [0, 2])
+async def test_a_lost_window_stops_and_saves_what_cannot_be_handed_over(
+    drive: Drive, engine: FakeEngine, build: Build, runs: int
+) -> None:
+    for name in ("first", "second")[:runs]:
+        going(engine, build(name).prepared())
+    async with drive() as (app, pilot):
+        window_lost(app)
+        await until(pilot, lambda: app.return_value is not None)
+        assert app.return_value == 0 and engine.shut_down
+        assert all(handle.control.stop_requested for handle in engine.handles())
 
 
 async def test_two_runs_cannot_be_handed_over(drive: Drive, engine: FakeEngine, build: Build) -> None:

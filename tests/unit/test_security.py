@@ -109,11 +109,11 @@ def test_what_is_read_may_be_nested_without_end() -> None:
     assert unguarded == []
 
 
-def test_nothing_listens_to_the_network() -> None:
-    """Ranks look for a free port of this machine by binding it for a moment; that is all."""
+def test_nothing_listens_but_the_server_for_a_browser() -> None:
+    """Ranks look for a free port of this machine by binding it for a moment; that is all besides."""
     assert {
         file for file, name, _ in CALLS if name.endswith((".bind", ".listen", "create_server", "start_server"))
-    } == {"engine/ranks/hosts.py"}
+    } == {"engine/ranks/hosts.py", "browser/place.py"}
     from tui_tuner.engine.ranks.hosts import HERE
 
     assert HERE == "127.0.0.1"

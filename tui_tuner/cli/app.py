@@ -28,6 +28,7 @@ from tui_tuner.cli import (
     queueing,
     reporting,
     scoring,
+    serving,
     steering,
 )
 from tui_tuner.cli.attach import attach
@@ -219,6 +220,7 @@ app.command()(queueing.queue)
 app.command()(queueing.sweep)
 app.command(hidden=True)(queueing.work)
 app.command()(attach)
+app.command()(serving.serve)
 app.command()(chatting.chat)
 app.command()(conversing.chats)
 app.command()(listing.runs)

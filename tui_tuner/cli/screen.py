@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_tuner.browser import in_browser
 from tui_tuner.cli.output import has_terminal
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import config_dir
@@ -39,7 +40,7 @@ def open_workbench(
     Raises:
         TunerError: when there is no terminal to open it on.
     """
-    if not has_terminal():
+    if not has_terminal() and not in_browser():
         raise TunerError(
             "the workbench needs a terminal",
             code="no-terminal",
@@ -78,7 +79,9 @@ def _terminal_kept() -> Iterator[None]:
     saved = [(1, os.dup(1)), (2, os.dup(2))]
     streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
     out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
-    err = os.fdopen(os.dup(2) if os.isatty(2) else os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
+    err = os.fdopen(
+        os.dup(2) if os.isatty(2) or in_browser() else os.dup(1), "w", encoding="utf-8", errors="backslashreplace"
+    )
     sys.stdout, sys.stderr = out, err
     sys.__stdout__, sys.__stderr__ = out, err  # type: ignore[misc]
     for descriptor, _ in saved:

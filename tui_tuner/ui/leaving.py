@@ -212,6 +212,23 @@ def _shut_down(app: TunerApp, timeout: float, afterwards: Callable[[], str] | No
     app.run_worker(end(), exit_on_error=False, group="leaving", exclusive=True)
 
 
+def window_lost(app: TunerApp) -> None:
+    """What the app does when the browser's window that showed it is gone: a run goes on, in a process of its own.
+
+    A page is loaded anew and a connection breaks far more often than a terminal is closed, so neither ends a run. More
+    than one cannot be handed over; then they are stopped and saved, as when a terminal is closed.
+    """
+    if app.stopping:
+        return
+    going = app.jobs.runs()
+    if len(going) != 1:
+        _stop_and_leave(app)
+    elif _queued_after(app, going[0]):
+        _work_off(app)
+    else:
+        _hand_over(app)
+
+
 def obey_signals(app: TunerApp) -> Callable[[], None]:
     """Makes SIGTERM and SIGHUP (a closed terminal) stop and save, as "stop and save" does; returns the way to undo it.
 
