@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,132 +10,13 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.commands import Tuner, tuner
-from tui_tuner.config import Experiment, experiment_from_text
-from tui_tuner.config.interchange import import_text, stock_file
+from tests.support.foreign import AXOLOTL, FILES, LLAMA_FACTORY, PEFT, STOCK, UNSLOTH
+from tui_tuner.config.interchange import import_text
 from tui_tuner.config.interchange.importing import DIALECTS, detected
 from tui_tuner.config.interchange.reading import leaves, parsed
 from tui_tuner.config.interchange.report import Imported
 from tui_tuner.config.interchange.stock_in import DEFAULTS, LEFT_OUT, PLAIN, SPECIAL
 from tui_tuner.errors import TunerError
-
-__all__ = ["tuner"]
-
-# Keys as in mlx_lm/examples/lora_config.yaml of mlx-lm 0.32.
-STOCK = """\
-model: org/model
-train: true
-fine_tune_type: dora
-optimizer: adamw
-optimizer_config:
-  adamw: {weight_decay: 0.1}
-  sgd: {momentum: 0.9}
-data: rows
-seed: 7
-num_layers: -1
-batch_size: 2
-iters: 300
-val_batches: 25
-learning_rate: 3e-5
-lr_schedule: {name: cosine_decay, warmup: 100, warmup_init: 0, arguments: [1e-5, 200]}
-steps_per_report: 10
-steps_per_eval: 200
-resume_adapter_file: null
-adapter_path: adapters
-save_every: 100
-test: true
-test_batches: 10
-max_seq_length: 1024
-grad_checkpoint: true
-mask_prompt: true
-lora_parameters:
-  keys: ["self_attn.q_proj", "self_attn.v_proj"]
-  rank: 16
-  scale: 10.0
-  dropout: 0.05
-"""
-# Keys as in the configuration reference of Axolotl and its examples/llama-3/qlora-1b.yml.
-AXOLOTL = """\
-base_model: org/llama
-load_in_4bit: true
-adapter: qlora
-datasets:
-  - {path: who/instructions, type: alpaca}
-  - {path: who/more, type: sharegpt}
-val_set_size: 0.1
-sequence_len: 4096
-sample_packing: true
-lora_r: 32
-lora_alpha: 16
-lora_target_linear: true
-gradient_accumulation_steps: 4
-micro_batch_size: 2
-max_steps: 100
-optimizer: adamw_bnb_8bit
-weight_decay: 0.0
-lr_scheduler: cosine
-learning_rate: 0.0002
-warmup_ratio: 0.1
-logging_steps: 5
-train_on_inputs: false
-output_dir: ./outputs/out
-deepspeed: zero2.json
-"""
-# As PEFT's save_pretrained writes its LoraConfig.
-PEFT = json.dumps(
-    {
-        "base_model_name_or_path": "org/llama", "bias": "none", "fan_in_fan_out": False, "inference_mode": True,
-        "init_lora_weights": True, "layers_to_transform": [1, 2], "lora_alpha": 32, "lora_dropout": 0.1,
-        "modules_to_save": None, "peft_type": "LORA", "r": 16, "target_modules": ["q_proj", "v_proj"],
-        "task_type": "CAUSAL_LM", "use_dora": False, "use_rslora": True,
-    }
-)  # fmt: skip
-# As in Unsloth's notebooks: from_pretrained, get_peft_model, SFTConfig.
-UNSLOTH = """\
-model: {model_name: org/llama, max_seq_length: 2048, load_in_4bit: true}
-lora:
-  r: 8
-  target_modules: [q_proj, k_proj]
-  lora_alpha: 8
-  lora_dropout: 0
-  use_gradient_checkpointing: unsloth
-  random_state: 3407
-training:
-  dataset_text_field: text
-  per_device_train_batch_size: 2
-  gradient_accumulation_steps: 4
-  warmup_steps: 5
-  max_steps: 60
-  learning_rate: 2e-4
-  optim: adamw_8bit
-  weight_decay: 0.01
-  lr_scheduler_type: linear
-  report_to: none
-dataset: rows.jsonl
-"""
-# Keys as in LLaMA-Factory's examples/train_lora.
-LLAMA_FACTORY = """\
-model_name_or_path: org/llama
-stage: sft
-do_train: true
-finetuning_type: lora
-lora_rank: 8
-lora_target: all
-dataset: identity,demo
-template: llama3
-cutoff_len: 1024
-max_samples: 500
-per_device_train_batch_size: 1
-gradient_accumulation_steps: 8
-learning_rate: 1.0e-4
-num_train_epochs: 3.0
-lr_scheduler_type: cosine
-warmup_ratio: 0.1
-bf16: true
-val_size: 200
-quantization_bit: 8
-"""
-FILES = {"mlx-lm": STOCK, "axolotl": AXOLOTL, "peft": PEFT, "unsloth": UNSLOTH, "llama-factory": LLAMA_FACTORY}
 
 
 def flat(found: Imported) -> dict[str, Any]:
@@ -420,105 +300,3 @@ def test_a_file_that_tells_nothing_of_its_tool_is_asked_about() -> None:
         assert caught.value.code == "unknown-dialect" and "--as" in caught.value.fix
     with pytest.raises(TunerError, match="no tool"):
         import_text("a: 1\n", "f", "other")
-
-
-# What both files can say, so that it comes back as it went.
-SHARED = st.fixed_dictionaries(
-    {
-        "seed": st.integers(0, 2**32 - 1),
-        "iters": st.integers(200, 5000),
-        "batch_size": st.integers(1, 64),
-        "learning_rate": st.floats(1e-9, 1.0),
-        "num_layers": st.sampled_from([-1, 1, 8, 32]),
-        "fine_tune_type": st.sampled_from(["lora", "dora", "full"]),
-        "optimizer": st.sampled_from(["adam", "muon", "sgd", "adafactor", "adamw"]),
-        "val_batches": st.sampled_from([-1, 1, 25]),
-        "steps_per_report": st.integers(1, 100),
-        "steps_per_eval": st.integers(1, 1000),
-        "save_every": st.integers(1, 1000),
-        "max_seq_length": st.integers(2, 8192),
-        "grad_accumulation_steps": st.integers(1, 8),
-        "grad_checkpoint": st.booleans(),
-        "mask_prompt": st.booleans(),
-        "test": st.booleans(),
-    }
-)
-
-
-@settings(max_examples=100, deadline=None)
-@given(
-    values=SHARED,
-    lora=st.fixed_dictionaries(
-        {"rank": st.integers(1, 256), "scale": st.floats(0.001, 1000), "dropout": st.floats(0, 0.9)},
-        optional={"keys": st.just(["self_attn.o_proj", "mlp.down_proj"])},
-    ),
-    schedule=st.sampled_from(["", "cosine_decay", "linear_schedule", "warm"]),
-    warmup=st.integers(1, 20),
-)
-def test_a_file_of_mlx_lm_comes_back_as_it_went(
-    values: dict[str, Any], lora: dict[str, Any], schedule: str, warmup: int
-) -> None:
-    values = {"model": "org/model", "train": True, "data": "embedded:players", **values}
-    if values["fine_tune_type"] != "full":
-        values["lora_parameters"] = lora
-    rest = values["iters"] // values["grad_accumulation_steps"] - warmup
-    rate = values["learning_rate"]
-    arguments = {"cosine_decay": [rate, rest], "linear_schedule": [rate, 0.0, rest], "warm": [rate, rate, rest]}
-    if schedule:
-        name = "linear_schedule" if schedule == "warm" else schedule
-        values["lr_schedule"] = {"name": name, "arguments": arguments[schedule], "warmup": warmup}
-    found = import_text(yaml.safe_dump(values), "f", "mlx-lm")
-    assert not found.warnings
-    made = found.experiment()
-    back = yaml.safe_load(stock_file(made, data="embedded:players").text)
-    assert {key: back[key] for key in values} == values
-    # And the preset says the same when it has been written and read.
-    from tui_tuner.config import dump_experiment
-
-    again = experiment_from_text(dump_experiment(made), "f")
-    assert again == made and stock_file(again, data="embedded:players") == stock_file(made, data="embedded:players")
-
-
-def test_what_stock_mlx_lm_cannot_do_is_told() -> None:
-    made = Experiment.model_validate(
-        {
-            "model": {"path": "m", "bits": 4, "chat_template": "chatml"},
-            "data": {"source": "d", "prompt": ["{a}?"], "completion": ["{b}"]},
-            "adapter": {"targets": ["attention"], "rank": 4, "alpha": 8.0},
-            "train": {"clip_norm": 1.0, "patience": 3},
-            "probes": {"prompts": ["x"]},
-        }
-    )
-    file = stock_file(made)
-    assert not file.equal
-    for key in ("clip_norm", "patience", "bits", "chat_template", "adapter.targets", "train.mode", "probes", "data:"):
-        assert any(key in line for line in file.told), key
-    assert file.values["lora_parameters"]["scale"] == 2.0
-    plain = made.model_copy(deep=True)
-    plain.train.epochs = 2.0
-    with pytest.raises(TunerError) as caught:
-        stock_file(plain)
-    assert caught.value.code == "no-iterations"
-    assert stock_file(plain, iters=30).values["iters"] == 30
-
-
-def test_commands(tuner: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "lora.yaml").write_text(STOCK.replace("data: rows", "data: mine"))
-    (tmp_path / "mine").mkdir()
-    told = tuner("import-config", "lora.yaml", "--to", "brought", "--json").document
-    assert told["dialect"] == "mlx-lm" and told["sure"] == "certain" and Path(told["path"]).is_file()
-    assert {each["key"] for each in told["entries"]} >= {"model", "lora_parameters.rank"}
-    assert "16" in tuner("diff", "brought", "quickstart").out
-    assert str(tmp_path / "mine") in tuner("export-config", "brought").out
-    again = tuner("import-config", "lora.yaml", "--to", "brought", "--set", "train.iters=400")
-    assert again.status == 2 and "--force" in again.err
-    out = tuner("export-config", "quickstart", "--set", "scale=none")
-    assert out.status == 2
-    made = tuner("export-config", "quickstart", "--data", "rows", "--to", "q.yaml", "--json").document
-    assert made["commands"]["lora"] == "mlx_lm.lora --config q.yaml"
-    assert (tmp_path / "rows" / "train.jsonl").is_file() and made["values"]["data"] == str(tmp_path / "rows")
-    assert yaml.safe_load((tmp_path / "q.yaml").read_text())["iters"] == 100
-    assert tuner("export-config", "quickstart", "--to", "q.yaml").status == 2
-    assert tuner("export-config", "quickstart", "--data", "rows").status == 2
-    assert "does not" in tuner("import-config", "nothing.yaml").err or tuner("import-config", "nothing.yaml").status

@@ -1,4 +1,4 @@
-"""Following a log of stock mlx-lm: real logs of 0.32, the older sentences, and all that happens to logs.
+"""Following a log of stock mlx-lm: real logs of 0.32, and the older sentences.
 
 The files in tests/support/stocklogs are real: mlx-lm 0.32.2 training a tiny phi3 for 60 iterations, with its output
 sent to a file, and recorded from a terminal of 120 and of 40 columns.
@@ -6,77 +6,21 @@ sent to a file, and recorded from a terminal of 120 and of 40 columns.
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tui_tuner.errors import TunerError
+from tests.support.stocklog import OLD, SAMPLES, TABLE, read, rows, view_of
 from tui_tuner.runs import RunState, RunView
 from tui_tuner.runs.events import parse_line
 from tui_tuner.runs.stocklog import StockLogReader
 from tui_tuner.runs.vocabulary import EVENT_FIELDS
 from tui_tuner.training.advice import diagnose
-
-SAMPLES = Path(__file__).parents[1] / "support" / "stocklogs"
-OLD = """\
-Loading pretrained model
-Fetching 11 files: 100%|██████████| 11/11 [00:00<00:00, 101848.44it/s]
-Loading datasets
-Training
-Trainable parameters: 0.041% (1.311M/3212.750M)
-Starting training..., iters: 200
-Calculating loss...: 100%|██████████| 25/25 [00:05<00:00,  4.75it/s]
-Iter 1: Val loss 2.936, Val took 5.265s
-Iter 10: Train loss 2.662, Learning Rate 1.000e-05, It/sec 0.490, Tokens/sec 161.374, Trained Tokens 3290, \
-Peak mem 9.707 GB
-Iter 100: Train loss 1.505, Learning Rate 1.000e-05, It/sec 25.674, Tokens/sec 8056.378, Trained Tokens 32807, \
-Peak mem 10.588 GB
-Iter 100: Saved adapter weights to adapters/adapters.safetensors and adapters/0000100_adapters.safetensors.
-Iter 200: Val loss 1.441, Val took 4.812s
-Iter 200: Train loss 1.3, Learning Rate 9.000e-06, It/sec 25.0, Tokens/sec 8000.0, Trained Tokens 65807, \
-Peak mem 10.588 GB
-Iter 200: Saved adapter weights to adapters/adapters.safetensors and adapters/0000200_adapters.safetensors.
-Saved final weights to adapters/adapters.safetensors.
-"""
-METAL = "libc++abi: terminating due to uncaught exception of type std::runtime_error: [METAL] Insufficient Memory"
-TABLE = """\
-Loading pretrained model
-╭─ mlx_lm.lora ────────────╮
-│    model           org/m │
-│    batch · iters   2 · 1,000 │
-╰──────────────────────────╯
-  iter   train_loss     tok/s     tokens
-"""
-
-
-def read(path: Path, text: str | None = None) -> list[dict[str, Any]]:
-    """All events of a log, to the point where nothing more comes."""
-    if text is not None:
-        path.write_text(text, encoding="utf-8", newline="")
-    reader = StockLogReader(path)
-    return [*reader.poll(), *reader.poll(), *reader.poll()]
-
-
-def view_of(events: list[dict[str, Any]]) -> RunView:
-    view = RunView()
-    view.extend(events)
-    assert view.unknown == 0
-    return view
-
-
-def rows(view: RunView, name: str, *fields: str) -> list[tuple[float, ...]]:
-    columns = getattr(view, name)
-    return list(zip(*(columns.column(field).tolist() for field in fields), strict=True))
 
 
 # -- the table of 0.32 ------------------------------------------------------------------------------------------------
@@ -264,138 +208,3 @@ def test_the_run_doctor_reads_a_log_too(tmp_path: Path) -> None:
     (advice,) = diagnose(view_of(read(tmp_path / "l", text)))
     assert advice.code == "overfitting"
     assert "checkpoint of step 200" in advice.text
-
-
-# -- several runs, ends, other files ----------------------------------------------------------------------------------
-def test_appended_runs_are_told_one_after_another(tmp_path: Path) -> None:
-    table = (SAMPLES / "redirected.txt").read_text(encoding="utf-8")
-    events = read(tmp_path / "l", OLD + table + OLD)
-    assert [e["steps"] for e in events if e["type"] == "run_started"] == [200, 60, 200]
-    view = view_of(events)
-    assert (view.steps, len(view.train), len(view.checkpoints)) == (200, 3, 2)
-    assert all(a["t"] <= b["t"] for a, b in itertools.pairwise(events))
-
-
-def test_a_run_without_its_header_begins_where_the_iterations_do(tmp_path: Path) -> None:
-    body = "".join(line + "\n" for line in OLD.splitlines() if line.startswith("Iter"))
-    events = read(tmp_path / "l", body + body)
-    assert [e["steps"] for e in events if e["type"] == "run_started"] == [0, 0]
-    assert len(view_of(events).train) == 3
-
-
-def test_a_line_told_twice_counts_once(tmp_path: Path) -> None:
-    doubled = "".join(line + "\n" + line + "\n" for line in OLD.splitlines())
-    events = read(tmp_path / "l", doubled.replace("Starting training..., iters: 200\n", "", 1))
-    assert [e["type"] for e in events].count("run_started") == 1
-    assert [e["type"] for e in events].count("train") == 3
-    assert [e["type"] for e in events].count("validation") == 2
-
-
-@pytest.mark.parametrize(
-    ("ending", "status", "reason"),
-    [
-        (
-            'Traceback (most recent call last):\n  File "x.py", line 1, in y\n    z()\nValueError: no rows\n',
-            "failed",
-            "ValueError: no rows",
-        ),
-        ("Traceback (most recent call last):\n  a\nKeyboardInterrupt\n", "stopped", "interrupted from the keyboard"),
-        (f"{METAL}\n", "failed", METAL),
-        ("Killed: 9\n", "failed", "Killed: 9"),
-    ],
-)
-@pytest.mark.parametrize("before", [TABLE + "  10    2.0 ▼    100    0.6k\n", "Loading pretrained model\n"])
-def test_a_bad_end_is_told_with_its_cause(tmp_path: Path, before: str, ending: str, status: str, reason: str) -> None:
-    view = view_of(read(tmp_path / "l", before + ending))
-    assert ((view.finished or {})["status"], (view.finished or {})["reason"]) == (status, reason)
-
-
-def test_a_traceback_of_something_else_is_ignored(tmp_path: Path) -> None:
-    view = view_of(read(tmp_path / "l", OLD + "Traceback (most recent call last):\n  a\nKeyError: 1\n"))
-    assert (view.finished or {})["status"] == "finished"
-
-
-def test_the_same_warning_is_told_once(tmp_path: Path) -> None:
-    warning = "[WARNING] Some sequences are longer than 20 tokens. The longest sentence {} will be truncated to 20.\n"
-    text = TABLE + warning.format(33) + "   1    val 2.0    0.2s\n" + warning.format(26)
-    view = view_of(read(tmp_path / "l", text))
-    assert [log["text"][:14] for log in view.logs if log["level"] == "warning"] == ["Some sequences"]
-
-
-def test_another_file_is_not_recognised(tmp_path: Path) -> None:
-    log = tmp_path / "l"
-    reader = StockLogReader(log)
-    log.write_text("hello\n" * 199)
-    assert (reader.poll(), reader.recognised) == ([], None)
-    with log.open("a") as file:
-        file.write("hello\n")
-    assert (reader.poll(), reader.recognised) == ([], False)
-    with log.open("a") as file:
-        file.write(OLD)
-    assert len(reader.poll()) > 5
-    assert reader.recognised is True
-
-
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.binary(max_size=3000), st.integers(0, 3000))
-def test_nothing_in_a_file_can_break_it(tmp_path: Path, rubbish: bytes, where: int) -> None:
-    raw = (SAMPLES / "pty.txt").read_bytes()[-6000:]
-    log = tmp_path / "l"
-    log.write_bytes(raw[:where] + rubbish + raw[where:])
-    for event in read(log):
-        assert parse_line(json.dumps(event).encode()) == event
-
-
-def test_a_replaced_or_cut_file_is_read_anew(tmp_path: Path) -> None:
-    log = tmp_path / "l"
-    log.write_text(OLD)
-    reader = StockLogReader(log)
-    assert len(reader.poll()) > 5
-    log.write_text("Starting training..., iters: 5\n")
-    assert [e["steps"] for e in reader.poll() if e["type"] == "run_started"] == [5]
-    assert reader.generation == 1
-    other = tmp_path / "other"
-    other.write_text("Starting training..., iters: 7\n" * 2)
-    other.replace(log)
-    assert [e["steps"] for e in reader.poll() if e["type"] == "run_started"] == [7, 7]
-    assert reader.generation == 2
-
-
-def test_times_end_with_the_file_and_go_back_by_what_things_took(tmp_path: Path) -> None:
-    log = tmp_path / "l"
-    log.write_text(OLD)
-    os.utime(log, (5000.0, 5000.0))
-    events = StockLogReader(log).poll()
-    by = {(e["type"], e.get("step")): e["t"] for e in events}
-    assert by["train", 200] == events[-1]["t"] == 5000.0
-    assert by["validation", 199] == pytest.approx(5000.0 - 100 / 25.0)
-    assert by["train", 10] == pytest.approx(by["train", 100] - 90 / 25.674)
-    assert by["run_started", None] == pytest.approx(by["train", 10] - 10 / 0.49 - 5.265)
-
-
-def test_a_place_that_cannot_be_read_is_said(tmp_path: Path) -> None:
-    with pytest.raises(TunerError) as caught:
-        StockLogReader(tmp_path).poll()
-    assert caught.value.code == "not-readable"
-    assert StockLogReader(tmp_path / "file-to-come").poll() == []
-
-
-@pytest.mark.slow
-@pytest.mark.mlx
-def test_the_installed_mlx_lm_still_prints_what_is_understood(tmp_path: Path) -> None:
-    from tests.support.models import make_model, make_rows
-
-    make_model(tmp_path / "m")
-    for seed, name in enumerate(("train", "valid")):
-        text = "".join(json.dumps(row) + "\n" for row in make_rows(16, seed))
-        (tmp_path / f"{name}.jsonl").write_text(text)
-    options = "--model m --train --data . --iters 7 --batch-size 2 --steps-per-report 3 --save-every 5 --num-layers 2"
-    with (tmp_path / "train.log").open("wb") as log:
-        subprocess.run(
-            [sys.executable, "-m", "mlx_lm", "lora", *options.split()], cwd=tmp_path, stdout=log, stderr=log, check=True
-        )
-    view = view_of(read(tmp_path / "train.log"))
-    assert (view.steps, view.model, view.state(False)) == (7, "m", RunState.FINISHED)
-    assert [step for (step,) in rows(view, "train", "step")] == [3, 6, 7]
-    assert [step for (step,) in rows(view, "validation", "step")] == [0, 6]
-    assert all((tmp_path / "adapters" / c["path"]).is_file() for c in view.checkpoints) and view.checkpoints
