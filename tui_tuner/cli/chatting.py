@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -27,6 +27,25 @@ def _setting(name: str, text: str) -> Any:
     return typer.Option(name, help=text, show_default=False)
 
 
+Compare = Annotated[
+    str | None,
+    typer.Option(
+        "--compare",
+        metavar="A,B[,C,D]",
+        help="Ask these instead: base, RUN, RUN:STEP, RUN:best, an adapter folder, a model.",
+    ),
+]
+Stop = Annotated[
+    list[str] | None, typer.Option("--stop", metavar="TEXT", help="Ends the answer before this text. Repeatable.")
+]
+Reference = Annotated[
+    str | None, typer.Option("--reference", metavar="TEXT", help="Tell the loss of this answer, too.")
+]
+Logprobs = Annotated[
+    bool, typer.Option("--logprobs", help="With --json: each token with its probability and alternatives.")
+]
+
+
 def chat(
     model: Annotated[
         str, typer.Argument(help="Model folder, hub name, embedded:phi3-tiny, or a run: RUN, RUN:STEP, RUN:best.")
@@ -38,14 +57,7 @@ def chat(
         str | None, typer.Option("--prompt", help="Answer this once on stdout; `-` reads it from stdin.")
     ] = None,
     system: Annotated[str | None, typer.Option("--system", help="A system message before the conversation.")] = None,
-    compare: Annotated[
-        str | None,
-        typer.Option(
-            "--compare",
-            metavar="A,B[,C,D]",
-            help="Ask these instead: base, RUN, RUN:STEP, RUN:best, an adapter folder, a model.",
-        ),
-    ] = None,
+    compare: Compare = None,
     sampling: Annotated[
         str | None, typer.Option("--sampling", help="A set of settings: greedy, careful, balanced or lively.")
     ] = None,
@@ -58,16 +70,10 @@ def chat(
         float | None, _setting("--repetition-penalty", "Divides the logits of the last tokens; 1 is none.")
     ] = None,
     seed: Annotated[int | None, _setting("--seed", "Of the sampling.")] = None,
-    stop: Annotated[
-        list[str] | None, typer.Option("--stop", metavar="TEXT", help="Ends the answer before this text. Repeatable.")
-    ] = None,
+    stop: Stop = None,
     plain: Annotated[bool, typer.Option("--plain", help="The bare text goes in, without the chat template.")] = False,
-    reference: Annotated[
-        str | None, typer.Option("--reference", metavar="TEXT", help="Tell the loss of this answer, too.")
-    ] = None,
-    logprobs: Annotated[
-        bool, typer.Option("--logprobs", help="With --json: each token with its probability and alternatives.")
-    ] = False,
+    reference: Reference = None,
+    logprobs: Logprobs = False,
     chat_template: Annotated[
         str,
         typer.Option("--chat-template", help="A named chat template, or a Jinja file."),
@@ -78,22 +84,13 @@ def chat(
     debug: Debug = False,
 ) -> int:
     """Opens the workbench on a chat with the model; with --prompt it answers once on stdout."""
-    from tui_tuner.chat.sampling import GREEDY, named_set
     from tui_tuner.paths import runs_dir as runs_place
 
-    chosen = named_set(sampling, GREEDY) if sampling is not None else GREEDY
     given = {
-        "max_tokens": max_tokens,
-        "temperature": temperature,
-        "top_p": top_p,
-        "top_k": top_k,
-        "min_p": min_p,
-        "repetition_penalty": repetition_penalty,
-        "seed": seed,
-    }
-    for name, value in given.items():
-        chosen = chosen if value is None else chosen.changed(name, str(value))
-    chosen = replace(chosen, stop=tuple(text.replace("\\n", "\n") for text in stop or () if text))
+        "max_tokens": max_tokens, "temperature": temperature, "top_p": top_p, "top_k": top_k, "min_p": min_p,
+        "repetition_penalty": repetition_penalty, "seed": seed,
+    }  # fmt: skip
+    chosen = _sampling(sampling, given, stop or ())
     place = runs_place(runs_dir)
     voice = _voice(model, adapter, chat_template, place)
     voices = _compared(compare, voice, place) if compare is not None else []
@@ -106,6 +103,16 @@ def chat(
     with opened(json=json, debug=debug) as output:
         asker = _Asker(output, messages, chosen, plain=plain, logprobs=logprobs, reference=reference)
         return asker.compare(voices) if compare is not None else asker.ask(voice)
+
+
+def _sampling(name: str | None, given: Mapping[str, float | None], stop: Sequence[str]) -> Sampling:
+    """The named set of settings, greedy without a name, with what was given beside it."""
+    from tui_tuner.chat.sampling import GREEDY, named_set
+
+    chosen = named_set(name, GREEDY) if name is not None else GREEDY
+    for key, value in given.items():
+        chosen = chosen if value is None else chosen.changed(key, str(value))
+    return replace(chosen, stop=tuple(text.replace("\\n", "\n") for text in stop if text))
 
 
 class _Asker:

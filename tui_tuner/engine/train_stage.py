@@ -146,31 +146,20 @@ class TrainStage:
         Raises:
             TunerError: when training fails, or this rank has another model or other rows than rank 0.
         """
-        import mlx.core as mx
-
-        experiment, train, ranks = self._experiment, settled(self._experiment.train, self._order), self._ranks
+        train, ranks = settled(self._experiment.train, self._order), self._ranks
         if ranks.size > 1:
             check_alike(ranks, self._folder, self._base.path)
         shared = RunStore(store, lambda: checkpoints(self._folder, train), self._patience, ranks)
         snapshot = shared.follow(snapshot)
         from_step = snapshot.progress.step if snapshot else 0
         replay = ranks.lead(lambda: requests_to_replay(events, from_step))
-        tree = fresh_tree(self._base)
-        mx.random.seed(experiment.run.seed)
-        attached = attach(tree, experiment.adapter)
-        if experiment.adapter.start_from and snapshot is None:
-            self._put_start(tree)
-        if ranks.rank == 0:
-            self._write_adapter_config(attached)
-            self._tell_of_other_ranks(snapshot)
-        else:
-            set_random_key(first_key(experiment.run.seed, ranks.rank))
+        tree = self._tree(snapshot)
         choice = LossChoice(
             tree,
             self._order,
             self._base.path,
             train,
-            experiment.adapter,
+            self._experiment.adapter,
             from_step=from_step,
             ranks=ranks,
             emit=self._emit,
@@ -193,12 +182,33 @@ class TrainStage:
                 interlude=LiveModel(self._base, tree, self._folder.adapters),
                 replay=[(int(step), str(what), value) for step, what, value in replay],
             ),
-            guarded=experiment.adapter.method != "full",
+            guarded=self._experiment.adapter.method != "full",
             ranks=ranks,
         )
         if snapshot is not None:
             trainer.restore(snapshot)
         return trainer.run()
+
+    def _tree(self, snapshot: Snapshot | None) -> Any:
+        """The base with the adapter to train, and this rank's draws at their beginning.
+
+        Args:
+            snapshot: what will be restored; None to begin, from the weights to start from where there are some.
+        """
+        import mlx.core as mx
+
+        adapter, seed = self._experiment.adapter, self._experiment.run.seed
+        tree = fresh_tree(self._base)
+        mx.random.seed(seed)
+        attached = attach(tree, adapter)
+        if adapter.start_from and snapshot is None:
+            self._put_start(tree)
+        if self._ranks.rank == 0:
+            self._write_adapter_config(attached)
+            self._tell_of_other_ranks(snapshot)
+        else:
+            set_random_key(first_key(seed, self._ranks.rank))
+        return tree
 
     def _put_start(self, tree: Any) -> None:
         """Puts the weights to start from into the tree; the run's folder is rank 0's to write."""

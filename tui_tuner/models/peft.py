@@ -52,8 +52,6 @@ def to_peft(source: Path, target: Path, weights: str = WEIGHTS) -> dict[str, Any
             fix="merge it with `tui-tuner fuse` instead",
         )
     found = _load(source / weights)
-    parameters = config["lora_parameters"]
-    rank, scale = int(parameters["rank"]), float(parameters["scale"])
     tensors: dict[str, Any] = {}
     modules: set[str] = set()
     layers: set[int] = set()
@@ -70,25 +68,32 @@ def to_peft(source: Path, target: Path, weights: str = WEIGHTS) -> dict[str, Any
         if at := _LAYER.search(f".{module}."):
             layers.add(int(at[1]))
         tensors[f"{_PREFIX}{module}.{_PARTS[part]}"] = mx.contiguous(value.T) if len(value.shape) == 2 else value
-    settings = {
+    settings = _settings(config, modules, layers)
+    mx.save_safetensors(str(target / PEFT_WEIGHTS), tensors, metadata={"format": "pt"})
+    write_json(target / CONFIG, settings)
+    return settings
+
+
+def _settings(config: dict[str, Any], modules: set[str], layers: set[int]) -> dict[str, Any]:
+    """What PEFT's `adapter_config.json` says of an adapter of mlx-lm, of its modules' names and layers' numbers."""
+    parameters = config["lora_parameters"]
+    rank = int(parameters["rank"])
+    return {
         "peft_type": "LORA",
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": config.get("model") or None,
         "r": rank,
-        "lora_alpha": _plain(scale * rank),
+        "lora_alpha": _plain(float(parameters["scale"]) * rank),
         "lora_dropout": float(parameters.get("dropout", 0.0)),
         "target_modules": sorted({module.rpartition(".")[2] for module in modules}),
         "layers_to_transform": sorted(layers) or None,
         "layers_pattern": "layers" if layers else None,
-        "use_dora": method == "dora",
+        "use_dora": config.get("fine_tune_type") == "dora",
         "use_rslora": False,
         "bias": "none",
         "fan_in_fan_out": False,
         "inference_mode": True,
     }
-    mx.save_safetensors(str(target / PEFT_WEIGHTS), tensors, metadata={"format": "pt"})
-    write_json(target / CONFIG, settings)
-    return settings
 
 
 def from_peft(source: Path, target: Path, model: str) -> dict[str, Any]:
