@@ -106,6 +106,43 @@ class Starts:
         return block, index - (self._ends[block - 1] if block else 0)
 
 
+class ForeignLines:
+    """The lines of a text that are not UTF-8 but could be read as something else."""
+
+    def __init__(self, coding: Coding) -> None:
+        self._coding = coding
+        self._count = self._first = self._last = 0
+
+    def look(self, piece: bytes, line: int) -> None:
+        """Counts them in a piece that begins on a line, each once however often it comes."""
+        if self._coding.fallback == "none" or piece.isascii():
+            return
+        try:
+            piece.decode("utf-8")
+        except UnicodeDecodeError:
+            for number, raw in enumerate(piece.split(b"\n"), line):
+                if number > self._last and not raw.isascii() and self._is_foreign(raw):
+                    self._count += 1
+                    self._last = number
+                    self._first = self._first or number
+
+    def notes(self) -> list[str]:
+        """What to tell of them; nothing where there are none."""
+        if not self._count:
+            return []
+        what = (
+            f"line {self._first} is" if self._count == 1 else f"{self._count:,} lines (the first is {self._first}) are"
+        )
+        return [f"{what} not UTF-8 and read as Windows-1252; look whether accented letters are right"]
+
+    def _is_foreign(self, raw: bytes) -> bool:
+        try:
+            raw.decode("utf-8")
+        except UnicodeDecodeError:
+            return decoded(raw, self._coding) is not None
+        return False
+
+
 class IndexedTable(ABC):
     """A table whose records lie one after another in a content."""
 
@@ -132,9 +169,7 @@ class IndexedTable(ABC):
         self._piece = PIECE
         self._moved = False
         self._tail_line = 0
-        self._foreign = 0
-        self._first_foreign = 0
-        self._last_foreign = 0
+        self._foreign = ForeignLines(coding)
         self._counted = 0
 
     # What a format brings.
@@ -218,11 +253,7 @@ class IndexedTable(ABC):
         if self.coding.note:
             found.append(self.coding.note)
         found.extend(self.format_notes())
-        if self._foreign:
-            first = self._first_foreign
-            what = f"line {first} is" if self._foreign == 1 else f"{self._foreign:,} lines (the first is {first}) are"
-            found.append(f"{what} not UTF-8 and read as Windows-1252; look whether accented letters are right")
-        return found
+        return found + self._foreign.notes()
 
     def format_notes(self) -> list[str]:
         """What a format has to say."""
@@ -265,7 +296,7 @@ class IndexedTable(ABC):
             self._piece = PIECE
         elif not final:
             self._piece *= 2
-        self._note_foreign(piece[:done], self._line)
+        self._foreign.look(piece[:done], self._line)
         self._line += piece.count(b"\n", 0, done)
         self._frontier += done
         if final and not self._complete:
@@ -311,37 +342,17 @@ class IndexedTable(ABC):
         place = Place(self.path, line, index)
         if not damage.column:
             return Fault(place, damage.code, damage.message, damage.fix)
-        column = damage.column + (self._before(start) if not damage.line else 0)
+        column = damage.column + (characters_before(self.content, start) if not damage.line else 0)
         return Fault(place, damage.code, damage.message, damage.fix, line + damage.line, column)
 
-    def _before(self, start: int) -> int:
-        """How many characters of its line stand before a byte."""
-        back = self.content.read(max(start - _BATCH_BYTES, 0), start)
-        back = back[back.rfind(b"\n") + 1 :]
-        if len(back) == start:
-            back = back.removeprefix(b"\xef\xbb\xbf")
-        return len(back.decode("utf-8", "replace"))
 
-    def _note_foreign(self, piece: bytes, line: int) -> None:
-        """Counts the lines that are not UTF-8 but could be read as something else."""
-        if self.coding.fallback == "none" or piece.isascii():
-            return
-        try:
-            piece.decode("utf-8")
-        except UnicodeDecodeError:
-            for offset, raw in enumerate(piece.split(b"\n")):
-                if line + offset > self._last_foreign and not raw.isascii() and self._is_foreign(raw):
-                    self._foreign += 1
-                    self._last_foreign = line + offset
-                    self._first_foreign = self._first_foreign or line + offset
-
-    def _is_foreign(self, raw: bytes) -> bool:
-        """Whether bytes are not UTF-8 but something else that can be read."""
-        try:
-            raw.decode("utf-8")
-        except UnicodeDecodeError:
-            return decoded(raw, self.coding) is not None
-        return False
+def characters_before(content: Content, start: int) -> int:
+    """How many characters of its line stand before a byte."""
+    back = content.read(max(start - _BATCH_BYTES, 0), start)
+    back = back[back.rfind(b"\n") + 1 :]
+    if len(back) == start:
+        back = back.removeprefix(b"\xef\xbb\xbf")
+    return len(back.decode("utf-8", "replace"))
 
 
 def _undecodable(raw: bytes) -> Damage:

@@ -16,7 +16,7 @@ import numpy as np
 from tui_tuner.data.readers import jsontext
 from tui_tuner.data.readers.content import Content, wait_for
 from tui_tuner.data.readers.encodings import Coding, decoded
-from tui_tuner.data.readers.indexed import PIECE, Damage, IndexedTable
+from tui_tuner.data.readers.indexed import PIECE, Damage, IndexedTable, characters_before
 from tui_tuner.data.readers.jsonscan import State, scan
 from tui_tuner.data.table import Record
 from tui_tuner.data.wording import many
@@ -203,7 +203,7 @@ class JsonValues(IndexedTable):
     def _set_tail(self, damage: Damage, position: int) -> None:
         """Damage behind the rows, at a byte."""
         self._tail_line = self._line_at(position)
-        self.tail = replace(damage, column=1 + self._before(position))
+        self.tail = replace(damage, column=1 + characters_before(self.content, position))
 
     def _line_at(self, position: int) -> int:
         start, line = self.starts.last() if len(self.starts) else (self._frontier, self._line)

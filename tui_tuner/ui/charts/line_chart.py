@@ -20,8 +20,8 @@ from textual.strip import Strip
 
 from tui_tuner.ui.charts.grid import SERIES, Span
 from tui_tuner.ui.charts.header import Look
-from tui_tuner.ui.charts.interaction import Steerable
 from tui_tuner.ui.charts.marks import Level, Mark
+from tui_tuner.ui.charts.mouse import Pointed
 from tui_tuner.ui.charts.paint import Scene, paint
 from tui_tuner.ui.charts.series import Series, Style
 from tui_tuner.ui.charts.units import Unit
@@ -33,7 +33,7 @@ COLORS = 8
 _RAW = 0.42
 
 
-class LineChart(Steerable):
+class LineChart(Pointed):
     """Curves over x. See :meth:`set_series`; style it with the component classes ``line-chart--…``.
 
     Set only colours and text styles on those classes: backgrounds come from the widget. The colours of the series are
