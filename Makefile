@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-all lint types contracts format snapshots screenshots quickstart-model constraints audit benchmarks clean
+.PHONY: help install quickstart test test-all coverage lint types contracts format snapshots screenshots quickstart-model constraints audit benchmarks clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -31,6 +31,11 @@ test: $(STAMP) lint types contracts ## Lint, types, import contracts and tests
 
 test-all: $(STAMP) lint types contracts ## As test, and what takes long
 	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m ''
+
+coverage: $(STAMP) ## Which branches outside the screens no test takes; fails below the bar in pyproject.toml
+	@rm -rf build/coverage && mkdir -p build/coverage
+	@$(BIN)/python -m coverage run -m pytest -n $(PYTEST_WORKERS) tests/unit tests/engine tests/end_to_end; status=$$?; \
+	$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report && exit $$status
 
 lint: $(STAMP)
 	@$(BIN)/ruff check .
