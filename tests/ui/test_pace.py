@@ -72,7 +72,7 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> Hands:
     monkeypatch.setattr("tui_tuner.ui.app.BEAT", 1e6)
     hands = Hands()
     hands.now += ATTENTION
-    monkeypatch.setattr("tui_tuner.ui.app.Pace", lambda: hands.pace)
+    monkeypatch.setattr("tui_tuner.ui.watching.Pace", lambda: hands.pace)
     return hands
 
 
