@@ -87,7 +87,8 @@ def read_axolotl(values: dict[str, Any], base: Path | None = None) -> Ledger:
         ledger.put("lora_target_linear", "adapter.targets", [], "every linear module, which is the empty list here")
         if ledger.has("lora_target_modules"):
             ledger.leave("lora_target_modules", "lora_target_linear takes every linear module")
-    read_targets(ledger, "lora_target_modules")
+    else:
+        read_targets(ledger, "lora_target_modules")
     _layer_numbers(ledger, "peft_layers_to_transform")
     read_training(ledger)
     _datasets(ledger)
