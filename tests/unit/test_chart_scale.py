@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui_tuner.ui.charts.scale import Scale, finite_range, fit, ticks
+from tui_tuner.ui.charts.scale import Scale, fit, ticks
 from tui_tuner.ui.charts.units import format_value
 
 units = st.sampled_from(["plain", "integer", "bytes", "seconds", "percent", "rate"])
@@ -96,14 +96,6 @@ def test_units_have_their_own_steps_and_labels() -> None:
 )
 def test_values_alone(value: float, unit: str, expected: str) -> None:
     assert format_value(value, unit) == expected  # type: ignore[arg-type]
-
-
-def test_ranges_see_finite_values_only() -> None:
-    arrays = [np.array([math.nan, 3.0, math.inf]), np.array([-1.0, 0.0])]
-    assert finite_range(arrays) == (-1.0, 3.0)
-    assert finite_range(arrays, log=True) == (3.0, 3.0)
-    assert finite_range([np.array([math.nan])]) is None
-    assert finite_range([]) is None
 
 
 @pytest.mark.parametrize("value", [0.0, 2.5, -3.0, 1e-300, 1e308, -1e308])

@@ -18,7 +18,6 @@ from tui_tuner.models.adapters import read_adapter_config
 from tui_tuner.models.describe import describe_model
 from tui_tuner.models.folder import check_folder, read_header, weight_files
 from tui_tuner.models.memory import BatchSize, training_memory, usual_memory
-from tui_tuner.models.peft import is_peft
 from tui_tuner.models.shape import shape_from, shape_of
 from tui_tuner.models.trust import remote_code
 from tui_tuner.paths import resolve_model
@@ -136,7 +135,6 @@ def test_adapters(seed: int, times: int, tmp_path: Path) -> None:
 
     def read(data: bytes) -> None:
         path.write_bytes(data)
-        is_peft(tmp_path)
         read_adapter_config(tmp_path)
 
     survive(read, make, 300 * times, seed)

@@ -56,11 +56,6 @@ def ways_for(base: Any) -> list[Way]:
     return [*ways, TOUCHED, WHOLE]
 
 
-def touched_modules(adapted: Any) -> list[str]:
-    """Paths of the modules that an adapter is on."""
-    return [path for path, _ in _adapters(adapted)]
-
-
 def fuse(base: Any, adapted: Any, tree: Any, way: Way) -> Any:
     """Merges by one way.
 

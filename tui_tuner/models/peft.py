@@ -145,15 +145,6 @@ def from_peft(source: Path, target: Path, model: str) -> dict[str, Any]:
     return settings
 
 
-def is_peft(folder: Path) -> bool:
-    """Whether a folder holds an adapter of PEFT."""
-    try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return False
-    return isinstance(config, dict) and "peft_type" in config
-
-
 def _peft_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     try:

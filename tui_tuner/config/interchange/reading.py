@@ -9,13 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from tui_tuner.config.problems import inert
-from tui_tuner.config.toml import read_text
 from tui_tuner.errors import TunerError
 
 NAMELESS = '""'
@@ -43,15 +41,6 @@ class _Loader(yaml.SafeLoader):  # type: ignore[misc]
 
 
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
-
-
-def read_file(path: Path) -> tuple[dict[str, Any], list[str]]:
-    """The values of a YAML or JSON file, and the keys that it gives twice.
-
-    Raises:
-        TunerError: as `toml.read_text`, and as `parsed`.
-    """
-    return parsed(read_text(path), str(path))
 
 
 def parsed(text: str, where: str) -> tuple[dict[str, Any], list[str]]:

@@ -68,17 +68,6 @@ class Scale:
         return float(10.0 ** (low + fraction * (high - low)))
 
 
-def finite_range(arrays: Iterable[Floats], log: bool = False) -> tuple[float, float] | None:
-    """Lowest and highest value that can be drawn, over all arrays; None when there is none."""
-    low, high = math.inf, -math.inf
-    for values in arrays:
-        kept = values[np.isfinite(values) & ((values > 0) if log else True)]
-        if len(kept):
-            low = min(low, float(kept.min()))
-            high = max(high, float(kept.max()))
-    return (low, high) if low <= high else None
-
-
 def fit(found: tuple[float, float] | None, log: bool = False, padding: float = 0.05) -> Scale:
     """A scale around a range, with ``padding`` (a fraction of its extent) above and below.
 
