@@ -206,20 +206,20 @@ async def test_keys_are_changed_by_settings_and_told(drive: Drive) -> None:
         "runs.nonsense": "x",
         "runs.pin": "ctrl+q",
         "runs.group": "",
-        "app.theme": "F12",
+        "app.theme": "F7",
     }
     async with drive(settings=Settings(keys=keys), size=(120, 90)) as (app, pilot):
         await until(pilot, lambda: len(notices(app)) == 4)
         told = " ".join(notices(app))
         assert "did you mean" in told and "d is runs.delete already" in told
         assert "ctrl+q always leaves the program" in told and "runs.group has no key named" in told
-        await pilot.press("f12")
+        await pilot.press("f7")
         await until(pilot, lambda: app.theme == LIGHT)
         await pilot.press("t")
         assert app.theme == LIGHT
         await pilot.press("7", "question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpPanel))
-        assert "f12" in shown(app) and "f /" in shown(app)
+        assert "f7" in shown(app) and "f /" in shown(app)
     async with drive(size=(120, 40)) as (app, pilot):
         await pilot.press("t")
         await until(pilot, lambda: app.theme == LIGHT)

@@ -50,8 +50,13 @@ def device_memory() -> DeviceMemory:
     def size(*names: str) -> int:
         return next((value for name in names if isinstance(value := facts.get(name), int) and value > 0), 0)
 
-    total = size("total_memory", "memory_size") or min([int(psutil.virtual_memory().total), *_group_limits()])
+    total = size("total_memory", "memory_size") or system_memory()
     return DeviceMemory(size("max_recommended_working_set_size"), total)
+
+
+def system_memory() -> int:
+    """Bytes of memory that the system lets this process have; a graphics card's own do not count. Needs no mlx."""
+    return min([int(psutil.virtual_memory().total), *_group_limits()])
 
 
 def _group_limits() -> list[int]:

@@ -14,6 +14,7 @@ from textual import events
 
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import noted_base
+from tui_tuner.ui.drafts import DraftDesk
 from tui_tuner.ui.history import History
 from tui_tuner.ui.jobs import Jobs
 from tui_tuner.ui.leaving import leave, obey_signals
@@ -57,6 +58,7 @@ class TunerApp(WatchingApp):
         clock: seconds since the epoch; tests freeze it.
         pace: how often a run that goes on is drawn.
         desk: the queue, and the app's part in working it off.
+        drafts: keeps the experiment that was edited last.
     """
 
     def __init__(
@@ -83,6 +85,7 @@ class TunerApp(WatchingApp):
         self._unsubscribe: Callable[[], None] = lambda: None
         self._forget_signals: Callable[[], None] = lambda: None
         self.desk = QueueDesk(self)
+        self.drafts = DraftDesk(self)
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -120,9 +123,10 @@ class TunerApp(WatchingApp):
         self.post_message(EngineChanged())
 
     def on_unmount(self) -> None:
-        """Lets go of the engine and of the system's signals."""
+        """Lets go of the engine and of the system's signals, and writes what was edited last."""
         self._unsubscribe()
         self._forget_signals()
+        self.drafts.close()
 
     async def on_event(self, event: events.Event) -> None:
         """Notes that somebody is at the keys; all else is textual's."""
@@ -220,6 +224,7 @@ class TunerApp(WatchingApp):
     # -- changes ------------------------------------------------------------------------------------------------
 
     def on_tuner_experiment_changed(self) -> None:
+        self.drafts.note()
         self.tell("experiment")
 
     def on_tuner_engine_changed(self) -> None:

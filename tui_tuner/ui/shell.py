@@ -10,7 +10,6 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from textual.app import App
 from textual.message import Message
 from textual.screen import Screen
 
@@ -21,6 +20,7 @@ from tui_tuner.ui.actions.keymap import remap
 from tui_tuner.ui.commands import WorkbenchCommands
 from tui_tuner.ui.screens import factory
 from tui_tuner.ui.text import visible
+from tui_tuner.ui.wayfinding import WayfindingApp
 
 if TYPE_CHECKING:
     from tui_tuner.settings import Settings
@@ -30,7 +30,7 @@ HINT = 20.0
 """Seconds that a hint stays."""
 
 
-class ShellApp(App[int]):
+class ShellApp(WayfindingApp):
     """An app with our modes, keys and themes, whose handlers may fail.
 
     Args:

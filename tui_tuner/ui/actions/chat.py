@@ -11,7 +11,7 @@ _CHAT = frozenset({"chat"})
 
 CHAT_ACTIONS: list[Action] = [
     Action("chat.stop", "escape", "do('stop')", "Stop", "Stops the answer and keeps what was said.", "Talk", _CHAT,
-           footer=True, palette=False),
+           footer=True),
     Action("chat.voice", "ctrl+t", "do('voice')", "Base/adapter",
            "Switches who answers: the base model or the adapter.", "Who answers", _CHAT, footer=True),
     Action("chat.both", "ctrl+o", "do('both')", "Both",
@@ -57,7 +57,6 @@ CHAT_ACTIONS: list[Action] = [
     Action("chat.diff", "d", "do('diff')", "Differences", "Marks the words that differ between the answers.", "Judge",
            _CHAT, footer=True),
     Action("chat.blind", "w", "do('blind')", "Blind", "Hides who answers until you have voted.", "Judge", _CHAT),
-    Action("chat.write", "i,enter", "write", "Write", "Puts the cursor into the input.", "Talk", _CHAT, palette=False),
-    Action("chat.slash", "slash", "write('/')", "Commands", "Lists the commands over the input.", "Talk", _CHAT,
-           palette=False),
+    Action("chat.write", "i,enter", "write", "Write", "Puts the cursor into the input.", "Talk", _CHAT),
+    Action("chat.slash", "slash", "write('/')", "Commands", "Lists the commands over the input.", "Talk", _CHAT),
 ]  # fmt: skip

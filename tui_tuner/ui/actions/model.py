@@ -87,6 +87,7 @@ _SIGNS = {
     "minus": "-",
     "equals_sign": "=",
     "comma": ",",
+    "semicolon": ";",
     "full_stop": ".",
     "left_square_bracket": "[",
     "right_square_bracket": "]",

@@ -25,7 +25,7 @@ APP_ACTIONS: list[Action] = [
         Action(f"app.{mode}", f"{key},alt+{key}", f"app.mode('{mode}')", label, f"{about}.", "Go to", priority=False)
         for mode, (key, label, about) in MODES.items()
     ),
-    Action("app.back", "escape", "back", "Back", "Leaves a text field; from there, goes home.", "Go to", palette=False),
+    Action("app.back", "escape", "back", "Back", "Leaves a text field; from there, goes home.", "Go to"),
     Action("app.start", "f5", "app.start_run", "Start", "Starts a run of the experiment that is set up.", "Run"),
     Action("app.enqueue", "f6", "app.enqueue", "Queue",
            "Puts a run of the experiment that is set up at the end of the queue.", "Run"),
@@ -34,6 +34,11 @@ APP_ACTIONS: list[Action] = [
         "app.palette", "ctrl+p", "app.command_palette", "Commands", "Finds anything the app can do by its name.", "App",
         footer=True, priority=True, palette=False,
     ),
+    Action("app.jump", "semicolon,f12", "app.jump", "Jump",
+           "Puts a letter on everything that can have the focus or be pressed; the letter goes there, a digit to its "
+           "screen.", "Go to", priority=True),
+    Action("app.copy", "Y", "app.copy", "Copy",
+           "Copies the line under the cursor, what was selected with the mouse, or the focused pane's text.", "App"),
     Action("app.theme", "t", "app.next_theme", "Theme",
            "Steps through the themes: dark, light, high contrast, colour-blind safe, the terminal's own colours.",
            "App"),
@@ -47,6 +52,9 @@ APP_ACTIONS: list[Action] = [
 SHELL_ACTIONS: list[Action] = [
     Action("home.quickstart", "q", "quickstart", "Quickstart",
            "Runs the whole loop on the embedded tiny model.", "Start", _HOME, footer=True),
+    Action("home.resume", "r", "resume", "Resume",
+           "Goes on with the highlighted run that was stopped or interrupted, else with the last that was, exactly.",
+           "Start", _HOME, footer=True),
     Action("home.queue", "p", "queue", "Queue on/off",
            "Pauses the queue, so that nothing more begins; the same key goes on.", "Queue", _HOME, footer=True),
     Action("train.pause", "space,p", "pause", "Pause",
@@ -78,7 +86,7 @@ SHELL_ACTIONS: list[Action] = [
     Action("train.panel", "v", "next_panel", "Lower pane",
            "Steps the lower panel through result, samples, advice and log.", "Chart", _TRAIN, footer=True),
     Action("runs.open", "enter", "open", "Open", "Opens the run on the train screen.", "Run", _RUNS,
-           footer=True, palette=False),
+           footer=True),
     Action("runs.resume", "r", "resume", "Resume",
            "Goes on exactly where the run was stopped or interrupted.", "Run", _RUNS, footer=True),
     Action("runs.benchmark", "b", "benchmark", "Benchmark", "Opens the run's before and after.", "Run", _RUNS,

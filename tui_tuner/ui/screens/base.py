@@ -18,6 +18,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input, TextArea
 
+from tui_tuner.ui.helptexts import help_for
 from tui_tuner.ui.text import inert
 from tui_tuner.ui.widgets.bar import Bar
 from tui_tuner.ui.widgets.keybar import KeyBar
@@ -98,10 +99,9 @@ class WorkbenchScreen(Screen[None]):
         return False
 
     def help_text(self) -> str:
-        """What `?` says first: about the focused widget when it knows, else about the screen."""
-        helper = getattr(self.focused, "help_text", None)
-        text = helper() if callable(helper) else ""
-        return str(text) or self.INTRO
+        """What `?` says first: what has the focus is for, and what the screen is."""
+        about = "" if self.focused is None else help_for(self.MODE, self.focused)
+        return "\n\n".join(part for part in (about, self.INTRO) if part)
 
     def refresh_bars(self) -> None:
         """Brings mode bar and key bar up to date; the app calls it after every change."""

@@ -46,7 +46,7 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
         "told its own part of the conversation. All that is said is kept as it happens: /open lists it."
     )
     CSS_PATH = "chat.tcss"
-    AUTO_FOCUS = "ChatInput"
+    AUTO_FOCUS = ""  # the field takes the focus when there is somebody to talk to, and not while it is hidden
     BINDINGS = bindings("chat")
 
     def compose_body(self) -> ComposeResult:
@@ -158,6 +158,7 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
             speakers.subject = None
             text = self.subjects.problem or self.EMPTY
             self.query_one("#chat-empty", Static).update(Content(visible(text, lines=True)))
+            self.set_focus(None)  # a field that is not to be seen must not take the keys
             return
         first = speakers.subject is None
         if speakers.look(subject):

@@ -155,6 +155,10 @@ class ChatKeep(ChatRoom):
 
     do_find = do_open
 
+    def go_on_with(self, chat: ChatSummary) -> None:
+        """Goes on with a conversation that was chosen elsewhere."""
+        self._reopen(chat, 0)
+
     def _reopen(self, chat: ChatSummary, exchange: int) -> None:
         """Goes on with a conversation, with the voices and in the manner in which it was led last."""
         if self.session.path == chat.path:

@@ -1,57 +1,34 @@
-"""The first screen: what can be started, and what was done last. One list; enter does what the line says."""
+"""The first screen: what was going on, what can be started, and what this machine has room for.
+
+One list; enter does what the line says, and the pane beside or below it tells what that is.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from tui_tuner.ui import format as fmt
 from tui_tuner.ui.actions import bindings
+from tui_tuner.ui.homelist import RESUMABLE, Acts, Entry, Group, HomeList, Known, machine_detail, machine_line
 from tui_tuner.ui.screens.base import WorkbenchScreen
-from tui_tuner.ui.status import ACTIVE, RUN_STATES
-from tui_tuner.ui.text import clip, clip_middle, inert, visible
+from tui_tuner.ui.text import clip, clip_middle, visible
 
 if TYPE_CHECKING:
+    from tui_tuner.chat.library import ChatSummary
     from tui_tuner.config.presets import Preset
     from tui_tuner.runs.catalogue import RunSummary
+    from tui_tuner.ui.drafts import Draft
 
-RECENT = 8
-"""How many runs are listed; the runs screen has all of them."""
-QUEUED = 4
-"""How many runs of the queue are listed."""
 QUICKSTART = "quickstart"
 
 
-@dataclass(frozen=True)
-class Entry:
-    """A line of the list.
-
-    Attributes:
-        label: what it is called.
-        about: a few words beside it.
-        detail: what the panel says while it is highlighted.
-        act: what enter does.
-        sign: one cell before the label.
-        style: colour of the sign.
-    """
-
-    label: str
-    about: str
-    detail: Content
-    act: Callable[[], None]
-    sign: str = "▸"
-    style: str = "$text-primary"
-
-
 class HomeScreen(WorkbenchScreen):
-    """Quickstart, presets, recent runs."""
+    """What to go on with, the queue, what can be started, presets, recent runs."""
 
     MODE = "home"
     BINDINGS = bindings("home")
@@ -65,19 +42,19 @@ class HomeScreen(WorkbenchScreen):
         super().__init__()
         self._entries: dict[str, Entry] = {}
         self._shown: object = None
-        self._read_last: tuple[list[Preset], list[RunSummary]] = ([], [])
+        self._known = Known()
 
     def compose_body(self) -> ComposeResult:
-        yield Static(_WELCOME, id="welcome")
-        with Horizontal(id="split"):
+        yield Static(id="welcome")
+        with Container(id="split"):
             yield OptionList(id="choices", markup=False)
-            with VerticalScroll(id="detail-box", classes="pane", can_focus=False):
+            with VerticalScroll(id="detail-box", classes="pane"):
                 yield Static(id="detail")
 
     def on_mount(self) -> None:
         self.query_one("#detail-box").border_title = "About"
         self.query_one(OptionList).focus()
-        self._fill([], [])
+        self._fill(self._known)
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
@@ -86,64 +63,80 @@ class HomeScreen(WorkbenchScreen):
         self.set_interval(2.0, self._load)
 
     def on_experiment_changed(self) -> None:
-        self._fill(*self._read_last)
+        self._fill(self._known)
 
     def on_resize(self) -> None:
-        self._fill(*self._read_last)
+        self._fill(self._known)
+
+    def help_text(self) -> str:
+        """What `?` says first, and what this machine has room for."""
+        return "\n\n".join(part for part in (super().help_text(), machine_detail(self._known.machine)) if part)
 
     # -- the list -----------------------------------------------------------------------------------------------
 
     def _load(self) -> None:
-        """Reads presets and runs in a thread: a folder on a slow disk must not hold up the screen."""
-        if self.is_current and not self.app.stopping:  # type: ignore[attr-defined]
+        """Reads what there is in a thread: a folder on a slow disk must not hold up the screen."""
+        if self.is_current and not self.tuner.stopping:
             self.run_worker(self._read, thread=True, exit_on_error=False, exclusive=True, group="home")
 
     def _read(self) -> None:
         try:
+            from tui_tuner.chat.library import list_chats
             from tui_tuner.config.presets import list_presets
             from tui_tuner.runs.catalogue import list_runs
+            from tui_tuner.ui.drafts import read_draft
 
-            presets, runs = list_presets(), list_runs(self.tuner.runs_dir)
-            self.call_later(self._fill, presets, runs)
+            place = self.tuner.runs_dir
+            chats = (chat for chat in list_chats(place) if not chat.problem and chat.exchanges)
+            known = Known(list_presets(), list_runs(place), next(chats, None), read_draft(), self._known.machine, True)
+            self.call_later(self._fill, known)
+            if known.machine is None:
+                from tui_tuner.models.sizes import this_machine
+
+                self.call_later(self._measured, this_machine())
         except Exception as error:
             self.call_later(self.tuner.report, error)
 
-    def _fill(self, presets: list[Preset], runs: list[RunSummary]) -> None:
-        """Shows the lists; the highlighted line stays the one it was."""
-        self._read_last = (presets, runs)
-        experiment = self.tuner.state.experiment
-        ready = None if experiment is None else (experiment.run.name, experiment.train.iters)
-        desk = self.tuner.desk
-        queued = (desk.entries, desk.paused, desk.waits, [(r.run, r.state, r.step) for r in runs if desk.place(r.run)])
-        recent = [(r.run, r.state, r.step) for r in runs[:RECENT]]
-        version = (ready, [p.name for p in presets], recent, queued, self.size.width)
+    def _measured(self, machine: object) -> None:
+        from dataclasses import replace
+
+        self._fill(replace(self._known, machine=machine))  # type: ignore[arg-type]
+
+    def _fill(self, known: Known) -> None:
+        """Shows the list; the highlighted line stays the one it was, but for the first reading, which brings the first
+        line."""
+        first = known.read and not self._known.read
+        self._known = known
+        tuner = self.tuner
+        acts = Acts(tuner.start_run, self.action_quickstart, self._new, self._load_preset, self._open, self._talk,
+                    self._take_draft)  # fmt: skip
+        groups = HomeList(known, tuner.state, tuner.desk, acts).groups()
+        entries = {key: entry for _, found in groups for key, entry in found.items()}
+        headings = [heading for heading, _ in groups]
+        version = (headings, [(k, e.label, e.about, e.keys) for k, e in entries.items()], self.size, known.machine)
         if version == self._shown:
             return
-        self._shown = version
-        groups = [("Start", self._starts())]
-        waiting = self._queue_entries({run.run: run for run in runs})
-        if waiting:
-            groups.append((f"Queue: {desk.told()}", waiting))
-        if presets:
-            groups.append(("Presets", {f"preset:{p.name}": self._preset_entry(p) for p in presets}))
-        if others := [run for run in runs if f"queue:{run.run}" not in waiting][:RECENT]:
-            groups.append(("Recent runs", {f"run:{run.run}": self._run_entry(run) for run in others}))
-        self._entries = {key: entry for _, entries in groups for key, entry in entries.items()}
-        options: list[Option | None] = []
-        label_width = min(34, max(len(visible(e.label)) for e in self._entries.values()))
+        self._shown, self._entries = version, entries
+        self.query_one("#welcome", Static).update(self._welcome())
+        choices = self.query_one(OptionList)
+        at = choices.highlighted
+        before = choices.get_option_at_index(at).id if at is not None and at < choices.option_count else None
+        choices.clear_options().add_options(self._options(groups))
+        kept = before in entries and not first
+        choices.highlighted = choices.get_option_index(str(before) if kept else next(iter(entries)))
+        if not kept:
+            choices.scroll_home(animate=False)
+        self.refresh_bars()
+
+    def _options(self, groups: list[Group]) -> list[Option]:
+        width = min(34, max(len(visible(entry.label)) for entry in self._entries.values()))
+        options: list[Option] = []
         for number, (heading, entries) in enumerate(groups):
             if number:
                 options.append(Option("", disabled=True))
             options.append(Option(Content.styled(heading.upper(), "bold $text-muted"), disabled=True))
-            options += [Option(self._line(entry, label_width), id=key) for key, entry in entries.items()]
-        choices = self.query_one(OptionList)
-        at = choices.highlighted
-        before = choices.get_option_at_index(at).id if at is not None and at < choices.option_count else None
-        choices.clear_options().add_options(options)
-        wanted = before if before in self._entries else next(iter(self._entries))
-        choices.highlighted = choices.get_option_index(wanted)
-        if not any(entry for key, entry in self._entries.items() if key == before):
-            choices.scroll_home(animate=False)
+            options += [Option(self._line(entry, width), id=key) for key, entry in entries.items()]
+        return options
 
     def _line(self, entry: Entry, width: int) -> Content:
         room = max(10, self.query_one(OptionList).size.width - width - 6)
@@ -156,64 +149,33 @@ class HomeScreen(WorkbenchScreen):
             (clip(entry.about, room), "$text-muted"),
         )
 
-    def _starts(self) -> dict[str, Entry]:
-        experiment = self.tuner.state.experiment
-        ready = {}
-        if experiment is not None:
-            name = visible(experiment.run.name)
-            detail = Content.assemble(
-                (f"{name}\n\n", "bold"),
-                f"{visible(experiment.model.path)} on {visible(experiment.data.source)}, "
-                f"{experiment.train.iters:,} steps of {experiment.train.batch_size} rows.\n\n",
-                ("enter starts it now; 2 shows its data, 3 its settings.", "$text-primary"),
-            )
-            ready["ready"] = Entry(f"Start {name}", "the experiment that is set up", detail, self.tuner.start_run)
-        return ready | {
-            "quickstart": Entry("Quickstart", "the whole loop, in two minutes", _QUICKSTART, self.action_quickstart),
-            "new": Entry("New experiment", "your own model and data", _NEW, self._new),
-        }
-
-    def _queue_entries(self, runs: dict[str, RunSummary]) -> dict[str, Entry]:
-        """The first runs of the queue: what runs, and what comes next."""
-        desk = self.tuner.desk
-        entries = {}
-        for place, entry in enumerate(desk.entries[:QUEUED], 1):
-            run = runs.get(entry.run)
-            if run is not None:
-                shown = self._run_entry(run)
-                going = run.state in ACTIVE[1:]
-                word = f"{run.state.value} · {fmt.percent(run.step, run.steps)}" if going else f"waits at place {place}"
-                keys = "p goes on with the queue" if desk.paused or desk.asks else "p pauses the queue"
-                detail = Content("\n").join([shown.detail, Content.styled(f"{keys}; 7 has the rest.", "$text-primary")])
-                entries[f"queue:{run.run}"] = replace(shown, about=word, detail=detail)
-        return entries
-
-    def _preset_entry(self, preset: Preset) -> Entry:
-        detail = Content("\n\n").join(
-            [inert(preset.title, "bold"), inert(preset.description, lines=True), inert(str(preset.path), "$text-muted"),
-             Content.styled("enter loads it; f5 then starts the run.", "$text-primary")]
-        )  # fmt: skip
-        return Entry(preset.name, preset.title, detail, lambda: self._load_preset(preset), "◆", "$text-secondary")
-
-    def _run_entry(self, run: RunSummary) -> Entry:
-        sign, style = RUN_STATES[run.state]
-        lines = [
-            inert(run.run, "bold"),
-            Content.assemble((f"{sign} {run.state.value}", style), f" · step {run.step:,} of {run.steps:,}"),
-            Content.assemble("Model  ", inert(run.model)),
-            Content(f"Best validation loss  {fmt.number(run.best)}"),
-            Content.assemble("Verdict  ", inert(run.verdict or "none yet")),
-            Content.styled(_NEXT.get(run.state.value, "enter opens it."), "$text-primary"),
-        ]
-        about = f"{run.state.value} · {fmt.percent(run.step, run.steps)} · {fmt.ago(run.created)}"
-        return Entry(run.run, about, Content("\n").join(lines), lambda: self._open(run), sign, style)
+    def _welcome(self) -> Content:
+        """What the program is for, or where to begin; the keys; and what this machine has room for."""
+        known = self._known
+        new = known.read and not known.runs
+        head = _FIRST if new else "Fine-tune a language model, and know whether it got better."
+        room = max(20, self.size.width - 6)
+        lines = [Content.styled(clip(head, room), "bold"), Content.styled(_KEYS, "$text-muted")]
+        if line := machine_line(known.machine):
+            lines.append(Content.styled(clip(line, room), "$text-muted"))
+        return Content("\n").join(lines)
 
     # -- what lines do ------------------------------------------------------------------------------------------
+
+    @property
+    def _highlighted(self) -> Entry | None:
+        choices = self.query_one(OptionList)
+        at = choices.highlighted
+        return None if at is None else self._entries.get(choices.get_option_at_index(at).id or "")
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         entry = self._entries.get(event.option_id or "")
         if entry is not None:
             self.query_one("#detail", Static).update(entry.detail)
+            box = self.query_one("#detail-box", VerticalScroll)
+            box.border_subtitle = Content(entry.keys)
+            box.scroll_home(animate=False)
+            self.refresh_bars()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         entry = self._entries.get(event.option_id or "")
@@ -225,10 +187,27 @@ class HomeScreen(WorkbenchScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         desk = self.tuner.desk
+        if action == "resume":
+            return self.is_mounted and self._resumable is not None
         return bool(desk.entries) or desk.paused if action == "queue" else True
 
+    @property
+    def _resumable(self) -> RunSummary | None:
+        """The run that one would go on with: the highlighted one, else the one that broke off last."""
+        runs = [run for run in self._known.runs if run.state in RESUMABLE and not run.labels.archived]
+        runs = [run for run in runs if f"queue:{run.run}" not in self._entries]
+        entry = self._highlighted
+        return next((run for run in runs if entry is not None and run.run == entry.label), next(iter(runs), None))
+
+    def action_resume(self) -> None:
+        from tui_tuner.runs.folder import RunFolder
+
+        run = self._resumable
+        if run is not None:
+            self.tuner.resume_run(RunFolder.open(run.path))
+
     def on_engine_changed(self) -> None:
-        self._fill(*self._read_last)
+        self._fill(self._known)
         self._load()
 
     def action_quickstart(self) -> None:
@@ -244,34 +223,22 @@ class HomeScreen(WorkbenchScreen):
         self.tuner.notice(f"{preset.name} is loaded: press 2 to see its data, f5 to start.")
         self.tuner.go("config")
 
+    def _take_draft(self, draft: Draft) -> None:
+        self.tuner.set_experiment(draft.experiment(), base=draft.base, edited=True)
+        self.tuner.notice(f"{draft.name} is set up as you left it: f5 starts it.")
+        self.tuner.go("config")
+
     def _open(self, run: RunSummary) -> None:
         from tui_tuner.runs.folder import RunFolder
 
         self.tuner.select_run(RunFolder.open(run.path))
         self.tuner.go("train")
 
+    def _talk(self, chat: ChatSummary) -> None:
+        from tui_tuner.ui.continuing import go_on_with
 
-_WELCOME = Content.assemble(
-    ("Fine-tune a language model, and know whether it got better.", "bold"),
-    ("\n↑ ↓ choose   enter go   1–7 screens   ? help", "$text-muted"),
-)
-_QUICKSTART = Content.assemble(
-    ("Quickstart", "bold"),
-    "\n\nTrains a tiny embedded model on an embedded table of players: check, baseline, training with live curves, "
-    "evaluation, verdict. Then you can talk to it.\n\nNeeds no network, no graphics card and about two minutes.\n\n",
-    ("enter starts it now.", "$text-primary"),
-)
-_NEW = Content.assemble(
-    ("New experiment", "bold"),
-    "\n\nOne step after the other:\n\n  1  Models   choose the model\n  2  Data     choose the data and look at it\n"
-    "  3  Config   everything else\n  f5          start\n\n",
-    ("enter begins with the model.", "$text-primary"),
-)
-_NEXT = {
-    "running": "enter watches it.",
-    "paused": "enter opens it; space goes on.",
-    "interrupted": "enter opens it; r resumes it exactly where it was.",
-    "stopped": "enter opens it; r resumes it exactly where it was.",
-    "failed": "enter shows what went wrong.",
-    "finished": "enter shows the result; 6 talks to it.",
-}
+        go_on_with(self.tuner, chat)
+
+
+_FIRST = "New here? Press q: the quickstart shows the whole loop in two minutes."
+_KEYS = "↑ ↓ choose   enter go   1–7 screens   ; jump   ^p all commands   ? help"

@@ -18,6 +18,8 @@ from tui_tuner.ui.text import inert, visible
 
 WIDTH = 84
 """Cells of the panel, where the window has them."""
+_MOST = 14
+"""Keys of a widget that are listed."""
 Row = tuple[str, str]
 """Keys and what they do."""
 
@@ -45,16 +47,17 @@ class HelpPanel(ModalScreen[None]):
     def of(cls, screen: Screen[Any], mode: str) -> HelpPanel:
         """The help for a screen as it is now: the focused widget's keys first."""
         groups: dict[str, list[Row]] = {}
-        if screen.focused is not None:
-            rows = _widget_rows(screen.focused)
-            if rows:
-                groups[f"In the {_kind(screen.focused)} that has the focus"] = rows
+        own, moving = ([], []) if screen.focused is None else _widget_rows(screen.focused)
+        if own and screen.focused is not None:
+            groups[f"In the {_kind(screen.focused)} that has the focus"] = own
         for action in [*actions_of(mode), *app_actions()]:
             groups.setdefault(action.group, []).append((action.all_keys_text, action.help))
         more = getattr(screen, "help_groups", None)
         if callable(more):
             groups.update(more())
         groups["Go to"] = [_mode_row(action) for action in app_actions() if action.group == "Go to"]
+        if moving and screen.focused is not None:
+            groups[f"Moving in the {_kind(screen.focused)}"] = moving
         text = getattr(screen, "help_text", None)
         return cls(f"Help · {mode_label(mode)}", str(text()) if callable(text) else "", groups)
 
@@ -94,8 +97,14 @@ def _mode_row(action: Action) -> Row:
     return action.key_text, f"{action.label}: {action.help[0].lower()}{action.help[1:]}"
 
 
-def _widget_rows(widget: Widget) -> list[Row]:
-    """The keys that a focused widget brings along."""
+def _widget_rows(widget: Widget) -> tuple[list[Row], list[Row]]:
+    """The keys that a focused widget brings along: its own, and those of every such widget of Textual."""
+    usual = {
+        binding.action if isinstance(binding, Binding) else binding[1]
+        for base in type(widget).__mro__
+        if base.__module__.startswith("textual.")
+        for binding in base.__dict__.get("BINDINGS", ())
+    }
     rows: dict[tuple[str, str], list[str]] = {}
     for key, binding in widget._bindings:
         if isinstance(binding, Binding) and binding.description:
@@ -103,7 +112,9 @@ def _widget_rows(widget: Widget) -> list[Row]:
             shown = rows.setdefault((binding.action, about), [])
             if (name := binding.key_display or key_text(key)) not in shown:
                 shown.append(name)
-    return [(" ".join(keys), f"{about}.") for (_action, about), keys in rows.items()][:14]
+    told = [(action, (" ".join(keys), f"{about}.")) for (action, about), keys in rows.items()]
+    own = [row for action, row in told if action not in usual]
+    return own[:_MOST], [row for action, row in told if action in usual][:_MOST]
 
 
 def _kind(widget: Widget) -> str:
