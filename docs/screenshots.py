@@ -36,6 +36,7 @@ from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import ChatTurn, RunExperiment
 from tui_tuner.engine.results import ModelDetails
 from tui_tuner.engine.worker import LocalEngine
+from tui_tuner.models import sizes
 from tui_tuner.runs import EventTail, RunFolder
 from tui_tuner.runs.files import read_json, write_atomic, write_json
 from tui_tuner.ui import format as fmt
@@ -227,7 +228,7 @@ Picture = Callable[[Path, RunFolder], Coroutine[Any, Any, None]]
 
 async def home(runs: Path, run: RunFolder) -> None:
     async with opened(runs, preset=None) as (app, pilot):
-        await shows(app, pilot, "RECENT RUNS", run.name[:10])
+        await shows(app, pilot, "CONTINUE", "RECENT RUNS", "trains models", run.name[:10])
         save(app, "home")
 
 
@@ -333,6 +334,15 @@ def _answered(engine: LocalEngine) -> int:
     return sum(isinstance(handle.request, ChatTurn) and handle.status.ended for handle in engine.handles())
 
 
+async def jump(runs: Path, run: RunFolder) -> None:
+    async with opened(runs, run) as (app, pilot):
+        app.go("train")
+        await shows(app, pilot, "Finished", "exact_match")
+        await pilot.press("semicolon")
+        await shows(app, pilot, "a letter goes where it stands")
+        save(app, "jump")
+
+
 async def runs_list(runs: Path, run: RunFolder) -> None:
     async with opened(runs, run) as (app, pilot):
         app.go("runs")
@@ -351,11 +361,12 @@ PICTURES: dict[str, Picture] = {
     "benchmark": benchmark,
     "chat": chat,
     "runs": runs_list,
+    "jump": jump,
 }
 
 
 def _pretend() -> None:
-    """Has the app count from the pictures' time of day, and say the checkout was in a home folder."""
+    """Has the app count from the pictures' time of day, on a machine of 64 GB, with the checkout in a home folder."""
     ago, model_details = fmt.ago, modelshelves.model_details
 
     def elsewhere(path: str) -> ModelDetails:
@@ -364,6 +375,7 @@ def _pretend() -> None:
         facts = replace(seen.facts, path=seen.facts.path.replace(str(ROOT), "~/tui_tuner"))
         return replace(details, inspection=replace(seen, facts=facts))
 
+    sizes.this_machine = lambda: sizes.room(64 * 10**9, 48 * 10**9)
     fmt.ago = lambda then, now=None: ago(then, NOW if now is None else now)
     modelshelves.model_details = elsewhere
 

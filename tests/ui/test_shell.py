@@ -199,6 +199,14 @@ async def test_no_color_takes_all_colour_away(drive: Drive, monkeypatch: pytest.
                         assert len(set(color.triplet)) == 1, segment
 
 
+async def test_nothing_moves_where_that_is_not_wanted(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("textual.constants.TEXTUAL_ANIMATIONS", "full")
+    async with drive(settings=Settings(animations=False)) as (app, _pilot):
+        assert app.animation_level == "none"
+    async with drive(settings=Settings()) as (app, _pilot):
+        assert app.animation_level == "full"
+
+
 async def test_keys_are_changed_by_settings_and_told(drive: Drive) -> None:
     keys = {
         "runs.find": "f /",

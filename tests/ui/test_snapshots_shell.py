@@ -14,6 +14,7 @@ from textual.pilot import Pilot
 from tests.ui.fakes import START, FakeEngine, RunBuilder
 from tests.ui.looking import shown, until
 from tui_tuner.engine.requests import RunExperiment
+from tui_tuner.models.sizes import room
 from tui_tuner.runs.queue import RunQueue
 from tui_tuner.ui.app import TunerApp
 
@@ -30,6 +31,7 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
     time.tzset()
     monkeypatch.setattr("tui_tuner.ui.format.time.time", lambda: START + 3 * 3600)
     monkeypatch.setattr("tui_tuner.config.presets.list_presets", list)
+    monkeypatch.setattr("tui_tuner.models.sizes.this_machine", lambda: room(32_000_000_000, 32_000_000_000))
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def test_home(snap_compare: Snap, place: Path, engine: FakeEngine, size: tuple[i
     RunBuilder(place, "quickstart", "20251008-101112").prepared().train(1, 120).evaluated().finish()
     RunBuilder(place, "faq", "20251006-101112", 300).prepared().train(1, 130)
     app = app_on(place, engine, START)
-    assert snap_compare(app, terminal_size=size, run_before=showing(None, "home", "faq-20251006-101112"))
+    assert snap_compare(app, terminal_size=size, run_before=showing(None, "home", "trains models"))
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
@@ -130,6 +132,19 @@ def test_help(snap_compare: Snap, place: Path, engine: FakeEngine) -> None:
     assert snap_compare(app, terminal_size=(120, 40), run_before=prepare)
 
 
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_home_at_first(snap_compare: Snap, place: Path, engine: FakeEngine, size: tuple[int, int]) -> None:
+    app = app_on(place, engine, START)
+    assert snap_compare(app, terminal_size=size, run_before=showing(None, "home", "trains models"))
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_jumping(snap_compare: Snap, place: Path, engine: FakeEngine, size: tuple[int, int]) -> None:
+    builder = RunBuilder(place, "quickstart", "20251008-101112").prepared().train(1, 120).evaluated().finish()
+    app = app_on(place, engine, START)
+    assert snap_compare(app, terminal_size=size, run_before=showing(builder, "train", "+92.5", "semicolon"))
+
+
 def queued(place: Path) -> None:
     """A paused queue of three runs, behind one that has finished."""
     RunBuilder(place, "quickstart", "20251008-101112").prepared().train(1, 120).evaluated().finish()
@@ -146,7 +161,7 @@ def queued(place: Path) -> None:
 @pytest.mark.parametrize("size", SIZES, ids=str)
 def test_home_with_a_queue(snap_compare: Snap, place: Path, engine: FakeEngine, size: tuple[int, int]) -> None:
     queued(place)
-    prepare = showing(None, "home", "3 QUEUED, PAUSED", "down down")
+    prepare = showing(None, "home", "trains models", "down down")
     assert snap_compare(app_on(place, engine, START), terminal_size=size, run_before=prepare)
 
 

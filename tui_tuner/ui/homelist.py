@@ -137,7 +137,7 @@ class HomeList:
             f"{visible(experiment.model.path)} on {visible(experiment.data.source)}, "
             f"{experiment.train.iters:,} steps of {experiment.train.batch_size} rows.",
         )
-        keys = "enter starts it now; 2 shows its data, 3 its settings"
+        keys = "enter starts it; 2 its data, 3 settings"
         return {"ready": Entry(f"Start {name}", "the experiment that is set up", detail, self._acts.start, keys)}
 
     def _chat(self) -> dict[str, Entry]:
@@ -164,7 +164,7 @@ class HomeList:
             "been made of it.",
         )
         about = f"configuration · edited {fmt.ago(draft.changed)}"
-        keys = "enter sets it up again; f5 then starts the run"
+        keys = "enter sets it up again; f5 starts it"
         return {"draft": Entry(name, about, detail, lambda: self._acts.load_draft(draft), keys, "✎")}
 
     def _queued(self, runs: dict[str, RunSummary]) -> dict[str, Entry]:
@@ -268,8 +268,8 @@ _NEW = Content.assemble(
 _NEXT = {
     "running": "enter watches it",
     "paused": "enter opens it; space goes on",
-    "interrupted": "r resumes it exactly where it was; enter opens it",
-    "stopped": "r resumes it exactly where it was; enter opens it",
+    "interrupted": "r resumes it exactly; enter opens it",
+    "stopped": "r resumes it exactly; enter opens it",
     "failed": "enter shows what went wrong",
     "finished": "enter shows the result; 6 talks to it",
 }

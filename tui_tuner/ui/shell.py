@@ -58,6 +58,8 @@ class ShellApp(WayfindingApp):
             self.register_theme(theme)
         wish = getattr(settings, "theme", "")
         self.theme = wish if wish in self.available_themes else themes.DARK
+        if not getattr(settings, "animations", True):
+            self.animation_level = "none"
         keys, self._key_warnings = remap(ACTIONS, getattr(settings, "keys", {}))
         self.set_keymap(keys)
 

@@ -132,6 +132,8 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
 
     def _can(self, name: str) -> bool:
         """Whether a command does something here and now, as far as keys and palette are concerned."""
+        if self.speakers.subject is None:
+            return False
         session = self.session
         said = bool(session.exchanges)
         if name == "stop":
@@ -144,7 +146,7 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
             return len(session.conversation.exchanges) > len(session.exchanges)
         if name in _ANSWERED:
             return said and (name in ("clear", "copy") or not session.busy)
-        return self.speakers.subject is not None
+        return True
 
     # -- what is shown ------------------------------------------------------------------------------------------
 
