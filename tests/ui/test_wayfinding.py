@@ -28,6 +28,10 @@ from tui_tuner.ui.screens.compare import CompareScreen
 from tui_tuner.ui.widgets.story import Story
 
 Build = Callable[..., RunBuilder]
+SOME_OR_ALL = pytest.mark.parametrize(
+    "modes", [("train", "runs"), pytest.param(tuple(MODES), marks=pytest.mark.slow)], ids=["some", "all"]
+)
+"""Every screen takes a while; two of them stand for all where time is short."""
 
 
 async def jumping(app: TunerApp, pilot: Pilot[Any], key: str = "semicolon") -> JumpScreen:
@@ -62,10 +66,11 @@ async def test_a_letter_goes_to_a_line_and_escape_stays(drive: Drive, build: Bui
         await until(pilot, lambda: app.current_mode == "home")
 
 
-async def test_every_widget_that_can_have_the_focus_has_a_letter(drive: Drive) -> None:
+@SOME_OR_ALL
+async def test_every_widget_that_can_have_the_focus_has_a_letter(drive: Drive, modes: tuple[str, ...]) -> None:
     async with drive(size=(80, 24), preset="quickstart") as (app, pilot):
         await until(pilot, lambda: app.state.experiment is not None)
-        for mode in MODES:
+        for mode in modes:
             app.go(mode)
             await until(pilot, lambda mode=mode: app.current_mode == mode)
             await pilot.pause()
@@ -145,9 +150,9 @@ async def test_of_a_list_its_line_of_a_pane_all_its_text(drive: Drive, build: Bu
         app.select_run(folder)
         app.go("train")
         await until(pilot, lambda: app.current_mode == "train" and "FINISHED" in shown(app).upper())
-        app.screen.query_one(Story).focus()
+        next(story for story in app.screen.query(Story) if story.is_on_screen and story.region.area).focus()
         await pilot.press("Y")
-        assert "exact_match" in app.clipboard
+        assert "exact match" in app.clipboard and "Loss" not in app.clipboard
 
 
 async def test_where_nothing_has_the_focus_the_screen_is_copied(drive: Drive) -> None:
@@ -208,13 +213,14 @@ def _missing(app: TunerApp) -> list[str]:
     return lacking
 
 
-async def test_every_key_of_every_screen_is_in_the_palette(drive: Drive, build: Build) -> None:
+@SOME_OR_ALL
+async def test_every_key_of_every_screen_is_in_the_palette(drive: Drive, build: Build, modes: tuple[str, ...]) -> None:
     builders = [build(stamp=f"20251009-08532{n}").prepared().train(1, 60).evaluated().finish() for n in range(2)]
     folders = [builder.folder for builder in builders]
     async with drive(size=(120, 40), preset="quickstart") as (app, pilot):
         await until(pilot, lambda: app.state.experiment is not None)
         app.select_run(folders[0])
-        for mode in MODES:
+        for mode in modes:
             app.go(mode)
             await until(pilot, lambda mode=mode: app.current_mode == mode)
             for widget in [None, *app.screen.focus_chain]:
