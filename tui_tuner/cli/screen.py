@@ -7,6 +7,7 @@ own, and 1 and 2 go to a log; so a stray print can never tear the screen.
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import sys
@@ -25,6 +26,20 @@ if TYPE_CHECKING:
     from tui_tuner.ui.state import ChatTarget
 
 
+@contextlib.contextmanager
+def _collector_waiting() -> Iterator[None]:
+    """Keeps the collector, until the first frame is drawn, from looking through what the start makes: all of it stays.
+
+    With the first frame the app sets it to work, on what comes after.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@_collector_waiting()
 def open_workbench(
     runs_dir: Path | None,
     *,

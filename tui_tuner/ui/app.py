@@ -6,6 +6,7 @@ their first visit, and nothing here may import a heavy library, wait for a job, 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +95,9 @@ class TunerApp(WatchingApp):
         self.call_after_refresh(self._begin)
 
     def _begin(self) -> None:
+        if not gc.isenabled():  # it waited for this frame; what was made for it stays, and need not be looked through
+            gc.freeze()
+            gc.enable()
         preset, autostart, run, log = self._wanted
         self._unsubscribe = self.engine.subscribe(self._engine_spoke)
         self.engine.start()

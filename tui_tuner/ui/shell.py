@@ -19,6 +19,7 @@ from tui_tuner.ui.actions import ACTIONS, MODES, bindings
 from tui_tuner.ui.actions.keymap import remap
 from tui_tuner.ui.commands import WorkbenchCommands
 from tui_tuner.ui.screens import factory
+from tui_tuner.ui.stylesheet import SharedStylesheet
 from tui_tuner.ui.text import visible
 from tui_tuner.ui.wayfinding import WayfindingApp
 
@@ -60,6 +61,7 @@ class ShellApp(WayfindingApp):
         self.theme = wish if wish in self.available_themes else themes.DARK
         if not getattr(settings, "animations", True):
             self.animation_level = "none"
+        self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
         keys, self._key_warnings = remap(ACTIONS, getattr(settings, "keys", {}))
         self.set_keymap(keys)
 
