@@ -72,7 +72,7 @@ def test_everything_that_matters_is_in_the_key(model: Path, tmp_path: Path, monk
     (model / "chat_template.jinja").write_text("x")
     assert key() not in keys
     keys.add(key())
-    monkeypatch.setattr(tokencache, "_version", lambda name: "another")
+    monkeypatch.setattr(tokencache, "installed", lambda name: "another")
     assert key() not in keys
 
 

@@ -13,7 +13,6 @@ import datetime
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from tui_tuner.data.cachefiles import read_arrays, write_arrays
 from tui_tuner.data.examples import Example, tokenise_all
 from tui_tuner.data.prepare import Row
 from tui_tuner.paths import cache_dir
+from tui_tuner.versions import installed
 
 LIMIT = 512 << 20
 """Bytes that all entries together may take; the longest unused are removed first."""
@@ -105,7 +105,7 @@ def tokenizer_files(folder: Path, *more: str) -> Iterator[tuple[str, bytes]]:
 
 def library_versions() -> dict[str, str]:
     """The versions of the libraries that make tokens of texts."""
-    return {name: _version(name) for name in _LIBRARIES}
+    return {name: installed(name) or "" for name in _LIBRARIES}
 
 
 def date_of(template: str) -> str:
@@ -118,13 +118,6 @@ def _add(digest: Any, data: bytes) -> None:
     # The length first, so that no two different sequences of parts look alike.
     digest.update(len(data).to_bytes(8, "little"))
     digest.update(data)
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _read(path: Path, count: int) -> list[Example] | None:

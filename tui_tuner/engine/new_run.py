@@ -8,7 +8,6 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from tui_tuner.errors import TunerError, without_secrets
 from tui_tuner.paths import noted_base, resolve_data, resolve_model
 from tui_tuner.runs.files import read_json, write_atomic, write_json
 from tui_tuner.runs.folder import RunFolder
+from tui_tuner.versions import installed
 
 if TYPE_CHECKING:
     from tui_tuner.models.start import Start
@@ -156,13 +156,7 @@ def _read_meta(folder: RunFolder) -> dict[str, Any]:
 
 def library_versions() -> dict[str, str | None]:
     """The versions of the libraries that a result depends on; None for one that is not there."""
-    found: dict[str, str | None] = {}
-    for name in _LIBRARIES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+    return {name: installed(name) for name in _LIBRARIES}
 
 
 def rows_fingerprint(folder: Path) -> str:

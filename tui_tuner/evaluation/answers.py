@@ -13,7 +13,6 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -25,6 +24,7 @@ from tui_tuner.data.fingerprints import file_hash
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import cache_dir
 from tui_tuner.runs.files import write_all
+from tui_tuner.versions import installed
 
 LIMIT = 128 << 20
 """Bytes that all stores together may take; the longest unused are removed first."""
@@ -48,9 +48,9 @@ def store_key(model: Path, adapter: Path | None, settings: dict[str, Any]) -> st
             "model": _hashes(model),
             "adapter": _hashes(adapter) if adapter is not None else [],
             "settings": settings,
-            "versions": [metadata.version(name) for name in ("mlx", "mlx-lm")],
+            "versions": [installed(name) for name in ("mlx", "mlx-lm")],
         }
-    except (TunerError, OSError, metadata.PackageNotFoundError):
+    except (TunerError, OSError):
         return None
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 

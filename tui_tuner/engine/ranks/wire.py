@@ -12,12 +12,12 @@ import os
 import socket
 import threading
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any, TextIO
 
 from tui_tuner import __version__
 from tui_tuner.errors import TunerError
+from tui_tuner.versions import installed
 
 GO = "go"
 BEAT = 5.0
@@ -36,7 +36,7 @@ def digest_of(config: Path) -> str:
 
 def versions() -> str:
     """What must be the same on all machines."""
-    return f"tui-tuner {__version__}, mlx {metadata.version('mlx')}, mlx-lm {metadata.version('mlx-lm')}"
+    return f"tui-tuner {__version__}, mlx {installed('mlx')}, mlx-lm {installed('mlx-lm')}"
 
 
 def heard(line: str) -> dict[str, Any] | None:
