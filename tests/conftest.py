@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import tempfile
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
 
 from tui_tuner.models.blas import load_fast_blas
@@ -17,3 +20,22 @@ load_fast_blas()
 # The same examples in every run, however busy the machine is: a failure can be repeated.
 settings.register_profile("steady", derandomize=True, deadline=None)
 settings.load_profile("steady")
+
+
+def pytest_collection_finish() -> None:
+    """Keeps the collector from looking through thousands of collected tests and the libraries again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_waiting_for_the_disk() -> Iterator[None]:
+    """Lets nothing wait until the disk has what was written: that matters when the power fails, and to no test.
+
+    What is told to the system outlives a process that is killed, so tests that kill lose nothing by it. Processes that
+    tests start wait as ever.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: os.fstat(descriptor) and None)
+        yield
