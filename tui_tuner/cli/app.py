@@ -30,6 +30,7 @@ from tui_tuner.cli import (
     scoring,
     serving,
     steering,
+    tracking,
 )
 from tui_tuner.cli.attach import attach
 from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, find
@@ -202,6 +203,7 @@ app.command()(steering.steer)
 app.command()(steering.advice)
 app.command()(probing.probes)
 app.command()(reporting.report)
+app.command()(tracking.track)
 app.command()(bundling.bundle)
 app.command()(bundling.replay)
 app.command()(evaluating.evaluate)

@@ -14,11 +14,13 @@ from tui_tuner.cli.output import Output
 from tui_tuner.cli.telling import Teller
 from tui_tuner.engine.protocol import JobHandle
 from tui_tuner.engine.requests import Request, RunExperiment
+from tui_tuner.engine.tracked import settle
 from tui_tuner.engine.worker import LocalEngine
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import Event, EventTail, RunFolder
 
 _LOOK = 0.25
+_SENDING = 10.0  # seconds that a process waits for trackers before it ends
 _STOP_SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
@@ -28,7 +30,10 @@ def run_folder(folder: RunFolder, output: Output) -> dict[str, Any]:
     Raises:
         TunerError: when it fails.
     """
-    document = perform(RunExperiment(folder.path), told(folder, output))
+    try:
+        document = perform(RunExperiment(folder.path), told(folder, output))
+    finally:
+        settle(_SENDING, lambda names: output.note(f"sending the last figures to {' and '.join(names)}"))
     if not output.json and document["verdict"]:
         output.say(before_after_table(document))
     return dict(document)

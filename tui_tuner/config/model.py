@@ -16,6 +16,7 @@ from pydantic import Field, model_validator
 
 from tui_tuner.config.behaviour_section import BehaviourSection
 from tui_tuner.config.data_section import DataSection
+from tui_tuner.config.tracking_section import TrackingSection
 from tui_tuner.config.types import (
     ConflictError,
     Metric,
@@ -318,6 +319,7 @@ class Experiment(Section):
     evaluation: EvaluationSection = Field(default_factory=EvaluationSection)
     probes: ProbesSection = Field(default_factory=ProbesSection)
     behaviour: BehaviourSection = Field(default_factory=BehaviourSection)
+    tracking: TrackingSection = Field(default_factory=TrackingSection)
 
 
 def _either(words: tuple[str, ...]) -> str:

@@ -46,6 +46,7 @@ ELSEWHERE = {
     "per_device_train_batch_size": "train.batch_size",
     "r": "adapter.rank",
     "random_state": "run.seed",
+    "report_to": "tracking.to",
     "resume_adapter_file": "adapter.start_from",
     "save_path": "run.name",
     "save_steps": "train.save_every",
@@ -55,11 +56,18 @@ ELSEWHERE = {
     "steps_per_report": "train.report_every",
     "target_modules": "adapter.targets",
     "test_batches": "evaluation.rows",
+    "trackio_project_name": "tracking.project",
+    "trackio_run_name": "tracking.name",
+    "trackio_space_id": "tracking.space",
     "use_rslora": "adapter.rslora",
     "use_dora": "adapter.method",
     "val_batches": "train.eval_batches",
     "val_set_size": "data.valid_share",
     "val_size": "data.valid_share",
+    "wandb_entity": "tracking.entity",
+    "wandb_name": "tracking.name",
+    "wandb_project": "tracking.project",
+    "wandb_run_name": "tracking.name",
     "warmup_steps": "train.warmup",
 }
 
@@ -73,11 +81,14 @@ SECTIONS_ELSEWHERE = {
     "benchmark": "evaluation",
     "dora": "adapter",
     "lora": "adapter",
+    "logging": "tracking",
     "lora_parameters": "adapter",
     "optimizer": "train",
     "peft": "adapter",
     "prompts": "probes",
+    "trackio": "tracking",
     "training_args": "train",
+    "wandb": "tracking",
 }
 
 

@@ -36,6 +36,7 @@ from tui_tuner.engine.requests import ONE, RankPlace
 from tui_tuner.engine.rows import tokenised
 from tui_tuner.engine.run_store import checkpoints
 from tui_tuner.engine.shelf import ModelShelf
+from tui_tuner.engine.tracked import send_along
 from tui_tuner.engine.train_stage import TrainStage, make_order, put_start, settled
 from tui_tuner.errors import TunerError, brief, without_secrets
 from tui_tuner.evaluation.benchmark import BenchmarkResult
@@ -161,6 +162,7 @@ class _Pipeline:
             ranks=self._place.size,
             ranks_backend=self._place.backend,
         )
+        send_along(self._folder, experiment.tracking.to, self._log.append)
         note_ranks(self._folder, self._place.size, self._place.backend)
         with self._stage("check"):
             self._ranks = connect(self._place)

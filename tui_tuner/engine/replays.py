@@ -88,8 +88,8 @@ def experiment_of(
 ) -> Experiment:
     """What is run here: the bundle's experiment on the model and data that are named, else on those in the bundle.
 
-    A consent to a model's code that stands in the bundle is somebody else's, and is taken out; and its paths are names
-    only, so that no bundle chooses files of this machine.
+    A consent to a model's code that stands in the bundle is somebody else's, and is taken out, and so are the
+    trackers that figures would be sent to; its paths are names only, so that no bundle chooses files of this machine.
 
     Args:
         model, data: instead of those that the bundle names; a relative path counts from the working directory.
@@ -100,6 +100,8 @@ def experiment_of(
     """
     named = {override.partition("=")[0].strip() for override in overrides}
     made = load_experiment(bundle.folder / "config.toml", overrides)
+    if "tracking.to" not in named:
+        made.tracking.to = []
     if "model.trust_remote_code" not in named:
         made.model.trust_remote_code = ""
     if "adapter.start_from" not in named:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from tui_tuner.config.describe import in_toml
 from tui_tuner.config.interchange.report import Ledger
 from tui_tuner.config.interchange.stock_data import read_data
+from tui_tuner.config.interchange.tracker_keys import read_tracking
 from tui_tuner.config.suggest import ELSEWHERE, nearest
 from tui_tuner.paths import safe_name
 
@@ -48,8 +49,6 @@ DEFAULTS: Final[dict[str, Any]] = {
 """mlx-lm's defaults that are not ours."""
 
 LEFT_OUT: Final = {
-    "report_to": "a run keeps every figure in its own event log, and sends none away",
-    "project_name": "it belongs to report_to",
     "trust_remote_code": "code that comes with a model is never run here",
     "config": "stock mlx-lm passes it over in a file, too",
     "clear_cache_threshold": "stock mlx-lm takes it from the command line alone, and then does not pass it to its "
@@ -59,7 +58,7 @@ LEFT_OUT: Final = {
 
 SPECIAL: Final = (
     *("train", "test", "test_batches", "num_layers", "adapter_path", "lora_parameters", "lr_schedule"),
-    *("optimizer_config", "data", "hf_dataset"),
+    *("optimizer_config", "data", "hf_dataset", "report_to", "project_name"),
     *("prompt_feature", "completion_feature", "text_feature", "chat_feature"),
 )
 """Keys that a function of their own brings over."""
@@ -71,7 +70,7 @@ _LAYER_PATH = re.compile(r"(?:\w+\.)*?(?:layers|h|blocks)\.(\d+)\.(.+)")
 def read_stock(values: dict[str, Any], base: Path | None = None) -> Ledger:
     """Brings over the values of a file of `mlx_lm.lora`; the ledger is still open for what no step knew."""
     ledger = Ledger.of(values, base)
-    for step in (_plain, _task, _layers, _lora, _schedule, _optimizer, read_data, _others, _defaults):
+    for step in (_plain, _task, _layers, _lora, _schedule, _optimizer, read_data, read_tracking, _others, _defaults):
         step(ledger)
     ledger.tables.setdefault("train", {})["mode"] = "stock"
     ledger.notes.append(

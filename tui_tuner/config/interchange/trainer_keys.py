@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tui_tuner.config.interchange.report import Ledger
 from tui_tuner.config.interchange.stock_in import put_decay
+from tui_tuner.config.interchange.tracker_keys import read_tracking
 from tui_tuner.paths import find_local, is_repository_name, safe_name
 
 ACCUMULATION: Final = ("gradient_accumulation_steps",)
@@ -44,8 +45,9 @@ _SCHEDULES: Final = {
     "polynomial": ("linear", "a straight line, as the polynomial is by default"),
 }
 _REASONS: Final = (
-    (r"wandb.*|mlflow.*|comet.*|swanlab.*|use_swanlab|report_to|run_name|use_tensorboard|plot_loss|logging_dir|project",
-     "a run keeps every figure in its own event log, and sends none away"),
+    (r"wandb.*|mlflow.*|comet.*|swanlab.*|use_swanlab|report_to|run_name|use_tensorboard|plot_loss|logging_dir|project|"
+     r"use_wandb|use_trackio|trackio.*",
+     "a run keeps every figure in its own event log; tracking.to sends a copy to Trackio or Weights & Biases"),
     (r"deepspeed|fsdp.*|ddp.*|local_rank|.*parallel.*|ray_.*|device_map|accelerator.*|world_size",
      "several machines are asked for with --hosts"),
     (r"bf16|fp16|tf32|pure_bf16|float16|bfloat16|dtype|torch_dtype|fp8.*|upcast.*|bnb_.*|quantization_.*",
@@ -101,6 +103,8 @@ def read_training(ledger: Ledger, prefix: str = "") -> None:
             ledger.tables.setdefault("train", {})["optimizer"] = "adamw"  # transformers' default
         put_decay(ledger, decay, str(ledger.ours("train.optimizer") or "adam"), ledger.values[decay])
     _warmup(ledger, prefix, accumulation)
+    if not prefix:
+        read_tracking(ledger)
     for name in ("gradient_checkpointing", "use_gradient_checkpointing"):
         if ledger.has(key := prefix + name):
             on = ledger.values[key]
