@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.commands import ROOT, Tuner
+from tests.support.commands import ROOT, Tuner, tuner
 from tui_tuner.config import Experiment, dump_experiment
 from tui_tuner.engine import tracked
 from tui_tuner.errors import TunerError
@@ -25,6 +25,7 @@ from tui_tuner.tracking.settings import settings_to_tell
 from tui_tuner.tracking.story import Answer, Figures, Story, Told, Word
 from tui_tuner.tracking.trackers import _SETTINGS, Place
 
+__all__ = ["tuner"]
 FAKES = ROOT / "tests" / "support" / "trackers"
 SECRET = "the colour of the vault is puce"
 INTERVAL = {"value": 0.5, "low": 0.4, "high": 0.6}
@@ -135,7 +136,13 @@ def test_no_text_of_the_configuration_and_no_place_on_the_machine_is_told() -> N
     token = "hf_" + "a1B2c3D4" * 4
     private = experiment(
         run={"name": "n", "notes": SECRET},
-        data={"source": "/home/ann/secret place/rows.jsonl", "system": SECRET, "prompt": [SECRET], "subset": token},
+        data={
+            "source": "/home/ann/secret place/rows.jsonl",
+            "system": SECRET,
+            "prompt": [SECRET],
+            "completion": ["{a}"],
+            "subset": token,
+        },
         probes={"prompts": [SECRET]},
         behaviour={"cases": [{"name": "c", "prompt": SECRET, "must": ["x"]}]},
         adapter={"start_from": "/home/ann/runs/old/adapters"},
@@ -232,7 +239,7 @@ def test_what_comes_while_it_follows_is_sent_and_a_slow_tracker_gets_fewer_figur
     assert len(tracker.told) <= 2 * MOST + 2 * (MOST + 1) + 1 and tracker.told[-1] == Figures(1, {"validation/loss": 2})
     last = 2 * MOST + 3 * MOST
     assert any(each.step == last for each in tracker.told)  # the newest is always there
-    assert len(said) == 1 and "slower than the run" in said[0] and progress_of(folder, "wandb").left_out > 3 * MOST
+    assert len(said) == 1 and "slower than the run" in said[0] and progress_of(folder, "wandb").left_out >= 3 * MOST
 
 
 def test_a_folder_that_vanishes_is_not_brought_back(folder: RunFolder) -> None:
@@ -369,7 +376,8 @@ def test_a_process_beside_the_run_sends_what_the_run_writes_and_tells_what_is_wr
 
         def emit(type: str, **fields: Any) -> None:
             log.append(type, **fields)
-            heard.set()
+            if said in fields["text"]:
+                heard.set()
 
         for kind, fields in [("run_started", {}), *steps(1, 4)]:
             log.append(kind, **fields)

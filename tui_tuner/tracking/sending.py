@@ -205,8 +205,8 @@ class Sender:
 
     def _send(self, items: list[tuple[int, Told]]) -> None:
         for number, told in items:
+            self.progress.sent = number - 1  # an event that tells several things is told again if one of them was not
             self._guarded("it stopped taking figures", partial(self._tell, told))
-            self.progress.sent = number - 1  # of an event that tells several things, all are told or it is told again
             self.figures += 1
             self._note()
         self.progress.sent = self._read
