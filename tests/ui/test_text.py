@@ -108,3 +108,6 @@ def test_ago() -> None:
     assert fmt.ago(1000.0, 1030.0) == "just now"
     assert fmt.ago(1000.0, 1000.0 + 3 * 3600) == "3 h ago"
     assert fmt.ago(1000.0, 1000.0 + 86400) == "1 day ago"
+    assert fmt.ago(1000.0 + 1800, 1000.0) == "just now"  # the clock was set back a little
+    assert fmt.ago(1e9 + 86400 * 400, 1e9).startswith("2002-10")  # and a lot: a date, not an hour that is no true one
+    assert fmt.ago(1e300, 1e9) == fmt.DASH

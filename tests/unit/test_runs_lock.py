@@ -20,6 +20,7 @@ import pytest
 
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import Holder, RunFolder, RunLock, holder
+from tui_tuner.runs.lock import process
 
 HOLD = """
 import sys
@@ -83,7 +84,8 @@ def test_the_holder_is_this_process_until_release(folder: RunFolder) -> None:
     with RunLock(folder) as lock:
         assert lock.held
         me = psutil.Process()
-        assert holder(folder) == Holder(me.pid, me.create_time(), socket.gethostname())
+        assert holder(folder) == process(me.pid)
+        assert process() == Holder(me.pid, me.create_time(), socket.gethostname(), process().birth)
         assert holder(folder.path) == holder(folder)
     assert not lock.held
     assert holder(folder) is None
@@ -282,3 +284,30 @@ def test_a_lock_in_no_folder_says_so(tmp_path: Path) -> None:
     with pytest.raises(TunerError) as caught:
         RunLock(tmp_path / "none").acquire()
     assert caught.value.code == "not-found"
+
+
+def test_a_clock_that_jumped_by_hours_frees_no_lock_of_a_living_process(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Linux the system makes a process's start from its clock: as told after the jump, it is another one."""
+    if not process().birth:
+        pytest.skip("the start of a process is kept as it was here")
+    create_time = psutil.Process.create_time
+    with RunLock(folder):
+        for jump in (7_200.0, -86_400.0 * 400):
+            monkeypatch.setattr(psutil.Process, "create_time", lambda self, jump=jump: create_time(self) + jump)
+            assert holder(folder) is not None
+            with pytest.raises(TunerError, match="writing this run"):
+                RunLock(folder).acquire()
+    monkeypatch.undo()
+    plant(folder, birth=process().birth.rpartition(":")[0] + ":1")  # its number, but begun at another moment
+    assert holder(folder) is None
+    plant(folder, birth="another-start-of-the-system:" + process().birth.rpartition(":")[2])
+    assert holder(folder) is None
+
+
+def test_an_unfinished_lock_from_what_is_now_the_future_is_none(folder: RunFolder) -> None:
+    folder.lock.write_text("")
+    ahead = time.time() + 7_200
+    os.utime(folder.lock, (ahead, ahead))
+    assert holder(folder) is None

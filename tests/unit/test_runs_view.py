@@ -271,9 +271,25 @@ def test_the_gap_before_a_resumption_is_no_work() -> None:
     assert view.elapsed == 33.0
 
 
-def test_a_clock_that_is_set_back_takes_no_time_away() -> None:
+def test_a_clock_that_is_set_back_takes_no_time_away_and_goes_on_at_once() -> None:
     view = view_of(started(100.0), train(1, 110.0), train(2, 50.0))
     assert view.elapsed == 10.0
+    view.extend([train(3, 55.0)])
+    assert view.elapsed == 15.0 and view.elapsed_at(57.0) == 17.0
+    assert view.elapsed_at(40.0) == 15.0  # set back again
+
+
+def test_a_clock_that_jumps_ahead_and_a_machine_that_slept_count_an_hour_at_most() -> None:
+    year = 365 * 86400.0
+    view = view_of(started(100.0), train(1, 110.0), train(2, 110.0 + year), train(3, 120.0 + year), train(4, 125.0))
+    assert view.elapsed == 10.0 + 3600.0 + 10.0
+    assert view.elapsed_at(125.0 + year) == view.elapsed + 3600.0
+    view.extend(
+        [event("run_finished", 130.0, status="stopped"), started(20.0, resumed=True, from_step=4), train(5, 24.0)]
+    )
+    assert view.elapsed == 3620.0 + 5.0 + 4.0
+    across = view.clock.at(view.train.column("t"))
+    assert (np.diff(across) >= 0).all() and (across >= 0).all() and across[-1] <= view.elapsed
 
 
 # -- the time that is left --------------------------------------------------------------------------------------------

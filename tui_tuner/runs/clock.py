@@ -1,9 +1,18 @@
-"""How long a run has been at work, going by the times of its events; the gaps before resumptions do not count."""
+"""How long a run has been at work, going by the times of its events; the gaps before resumptions do not count.
+
+The times are those of the machine's clock, which can be set, and of a machine that can sleep: a gap without any event
+counts an hour at most, and a clock that was set back takes nothing away.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
 import numpy as np
 from numpy.typing import NDArray
+
+LONGEST_GAP: Final = 3600.0
+"""Seconds that pass at most between two events of a run at work; reports and progress come far more often."""
 
 
 class WorkClock:
@@ -19,7 +28,7 @@ class WorkClock:
     def begin(self, moment: float) -> None:
         """A session begins; an open one ended with its last event."""
         if self._start is not None:
-            self._earlier += max(0.0, self._last - self._start)
+            self._earlier += self._last - self._start
         self._start = self._last = moment
         self._over = False
         self._sessions.append((moment, self._earlier))
@@ -31,7 +40,12 @@ class WorkClock:
         if self._start is None:
             self._start = self._last = moment
             self._sessions.append((moment, 0.0))
-        self._last = max(self._last, moment)
+        gap = moment - self._last
+        if not 0.0 <= gap <= LONGEST_GAP:
+            self._earlier += self._last - self._start + min(max(gap, 0.0), LONGEST_GAP)
+            self._start = moment
+            self._sessions.append((moment, self._earlier))
+        self._last = moment
 
     def end(self) -> None:
         """The session is over."""
@@ -41,8 +55,8 @@ class WorkClock:
         """Seconds at work up to `now`, or up to the last event; after the end it no longer grows."""
         if self._start is None:
             return self._earlier
-        end = self._last if self._over or now is None else max(now, self._last)
-        return self._earlier + max(0.0, end - self._start)
+        worked = self._earlier + self._last - self._start
+        return worked if self._over or now is None else worked + min(max(now - self._last, 0.0), LONGEST_GAP)
 
     def at(self, moments: NDArray[np.float64]) -> NDArray[np.float64]:
         """Seconds at work up to each of several moments, which do not fall; NaN for a moment that is none.

@@ -35,11 +35,19 @@ _NO_LINKS: Final = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, 
 
 @dataclass(frozen=True)
 class Holder:
-    """The process that writes a run: its number, its start in seconds since the epoch, and its machine's name."""
+    """The process that writes a run.
+
+    Attributes:
+        pid: its number.
+        started: when it started, in seconds since the epoch; on Linux it moves when the system's clock is set.
+        host: its machine's name.
+        birth: what tells it from any other process of its number whatever the clock says; empty where nothing does.
+    """
 
     pid: int
     started: float
     host: str
+    birth: str = ""
 
     @property
     def here(self) -> bool:
@@ -52,9 +60,12 @@ class Holder:
         if not isinstance(fields, dict):
             return None
         pid, started, host = fields.get("pid"), number(fields.get("started")), fields.get("host")
+        birth = fields.get("birth", "")
         if not isinstance(pid, int) or isinstance(pid, bool) or pid <= 0 or started is None:
             return None
-        return cls(pid, started, host) if isinstance(host, str) else None
+        if not isinstance(host, str):
+            return None
+        return cls(pid, started, host, birth if isinstance(birth, str) else "")
 
 
 def process(pid: int | None = None) -> Holder:
@@ -64,7 +75,7 @@ def process(pid: int | None = None) -> Holder:
         psutil.NoSuchProcess: there is none of that number.
     """
     found = psutil.Process(pid)
-    return Holder(found.pid, found.create_time(), socket.gethostname())
+    return Holder(found.pid, found.create_time(), socket.gethostname(), _birth(found.pid))
 
 
 class RunLock:
@@ -221,7 +232,7 @@ def _is_current(path: Path, raw: bytes) -> bool:
     found = _parse(raw)
     if found is None:
         try:
-            return time.time() - path.stat().st_mtime < _UNFINISHED
+            return abs(time.time() - path.stat().st_mtime) < _UNFINISHED  # a clock that was set back makes it lie ahead
         except OSError:
             return False
     return lives(found)
@@ -235,12 +246,28 @@ def lives(found: Holder) -> bool:
         process = psutil.Process(found.pid)
         if process.status() == psutil.STATUS_ZOMBIE:
             return False
+        if found.birth and (birth := _birth(found.pid)):
+            return birth == found.birth
         return abs(process.create_time() - found.started) <= _START_TOLERANCE
     except (psutil.NoSuchProcess, OverflowError):
         return False
     except psutil.AccessDenied:
         # There is one, but the system hides when it started: better to wait for it than to write beside it.
         return True
+
+
+def _birth(pid: int) -> str:
+    """When a process began, counted by the system since it was started, and which start that was; Linux tells both.
+
+    There the start in seconds since the epoch is made from these and the clock, so it moves when the clock is set.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        about = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        ticks = int(about.rpartition(")")[2].split()[19])  # the name before it may hold anything, brackets too
+    except (OSError, ValueError, IndexError):
+        return ""
+    return f"{boot}:{ticks}"
 
 
 def _same_host(one: str, other: str) -> bool:

@@ -116,12 +116,18 @@ def percent(part: float, whole: float) -> str:
 
 
 def ago(then: float, now: float | None = None) -> str:
-    """How long ago `then` (seconds since the epoch) was: `just now`, `5 min ago`, `3 days ago`."""
+    """How long ago `then` (seconds since the epoch) was: `just now`, `5 min ago`, `3 days ago`, or its date.
+
+    What lies ahead is told by its date as well: a clock was wrong then, or is now.
+    """
     seconds = (time.time() if now is None else now) - then
-    if seconds < 60:
+    if -3600 < seconds < 60:
         return "just now"
     for limit, unit, name in ((3600, 60, "min"), (86400, 3600, "h"), (86400 * 60, 86400, "day")):
-        if seconds < limit:
+        if 0 <= seconds < limit:
             amount = int(seconds / unit)
             return f"{amount} {name}{'s' if name == 'day' and amount != 1 else ''} ago"
-    return time.strftime("%Y-%m-%d", time.localtime(then))
+    try:
+        return time.strftime("%Y-%m-%d", time.localtime(then))
+    except (OverflowError, OSError, ValueError):
+        return DASH  # no calendar has that day
