@@ -170,12 +170,14 @@ def test_a_strangers_bundle_allows_no_code_and_names_no_file_here(trained: RunFo
     bundle = take_out(tmp_path / "a.tar.gz", tmp_path / "elsewhere")
     text = (bundle.folder / "config.toml").read_text("utf-8")
     for key, value in (("trust_remote_code", "evil@0123456789ab"), ("start_from", "/srv/keys/weights.safetensors"),
-                       ("chat_template", "/srv/keys/id_rsa"), ("source", "/srv/keys/rows.jsonl")):  # fmt: skip
+                       ("chat_template", "/srv/keys/id_rsa"), ("source", "/srv/keys/rows.jsonl"),
+                       ("to", "wandb"), ("entity", "a-stranger")):  # fmt: skip
         lines = [f'{key} = "{value}"' if line.startswith(f"{key} = ") else line for line in text.split("\n")]
         text = "\n".join(lines)
     (bundle.folder / "config.toml").write_text(text, "utf-8")
     made = experiment_of(bundle)
     assert made.model.trust_remote_code == "" and made.data.source == "rows.jsonl"
-    assert made.adapter.start_from == "weights.safetensors"
+    assert made.adapter.start_from == "weights.safetensors" and made.tracking.to == []
     assert made.model.chat_template == str(bundle.folder / "template.jinja")
     assert experiment_of(bundle, overrides=["model.trust_remote_code=a@b"]).model.trust_remote_code == "a@b"
+    assert experiment_of(bundle, overrides=["tracking.to=wandb"]).tracking.to == ["wandb"]

@@ -1,4 +1,4 @@
-"""Disks that are full or read-only, folders that vanish, clocks that jump, terminals that close: the app lives on."""
+"""Disks full, slow or read-only, folders that vanish, clocks that jump, terminals that close: the app lives on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import errno
 import os
 import shutil
 import signal
+import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tests.ui.looking import notices, until
 from tests.ui.measured import measured
 from tests.ui.workshop import experiment
 from tui_tuner.engine.protocol import JobStatus
+from tui_tuner.runs import EventLog
 from tui_tuner.ui.actions import MODES
 
 Build = Callable[..., RunBuilder]
@@ -105,3 +108,56 @@ async def test_a_terminal_that_closes_stops_and_saves(
         engine.may_end.set()
         await until(pilot, lambda: app._exit, "the app leaves")
     assert engine.shut_down
+
+
+async def test_a_slow_disk_is_felt_by_who_writes_and_not_by_who_looks(
+    drive: Drive, engine: FakeEngine, build: Build, runs_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a run's log takes its time, the thread that draws writes nothing below the runs, and goes on drawing."""
+    live = build("live").prepared()
+    going(engine, live)
+    opened: dict[int, str] = {}
+    drawing, wrote_while_drawing = threading.get_ident(), list[str]()
+    really_open, turns = os.open, list[int]()
+
+    def remember(path: Any, *arguments: Any, **options: Any) -> int:
+        descriptor = really_open(path, *arguments, **options)
+        opened[descriptor] = str(path)
+        return descriptor
+
+    def slowly(real: Callable[..., Any], path_of: Callable[[Any], str]) -> Callable[..., Any]:
+        def act(what: Any, *arguments: Any, **options: Any) -> Any:
+            if (path := path_of(what)).startswith(str(runs_dir)):
+                if threading.get_ident() == drawing:
+                    wrote_while_drawing.append(path)
+                else:
+                    time.sleep(0.2)
+            return real(what, *arguments, **options)
+
+        return act
+
+    def write() -> None:
+        with EventLog(live.folder.events) as log:
+            for step in range(1, 4):
+                log.append("train", step=step, loss=1 / step)
+                log.append("checkpoint", step=step, path=f"{step}.safetensors", best=False)
+
+    async with drive() as (app, pilot):
+        app.select_run(live.folder)
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "open", remember)
+            patch.setattr(os, "write", slowly(os.write, lambda descriptor: opened.get(descriptor, "")))
+            patch.setattr(os, "fsync", slowly(os.fsync, lambda descriptor: opened.get(descriptor, "")))
+            patch.setattr(os, "replace", slowly(os.replace, str))
+            writer = threading.Thread(target=write)
+            writer.start()
+            modes = list(MODES)
+            while writer.is_alive():
+                app.go(modes[len(turns) % len(modes)])
+                app.beat()
+                await pilot.pause()
+                turns.append(app.state.follower.view.step if app.state.follower is not None else 0)
+            writer.join()
+        await until(pilot, lambda: app.state.follower is not None and app.state.follower.view.step == 3, "all is read")
+        assert wrote_while_drawing == [] and app.mishaps == []
+    assert len(turns) > 3 and len(set(turns)) > 1, turns  # it drew meanwhile, and what had come by then

@@ -13,6 +13,7 @@ from typing import Any
 
 from tui_tuner import __version__
 from tui_tuner.config import Experiment, dump_experiment, load_experiment
+from tui_tuner.config.tracking_section import TrackingSection
 from tui_tuner.errors import TunerError, without_secrets
 from tui_tuner.evaluation.blocks import as_markdown
 from tui_tuner.evaluation.export import report_document, settings_of
@@ -113,6 +114,7 @@ def _clean_file(part: Part, clean: Callable[[str], str]) -> Part:
 def _portable(experiment: Experiment, notes: list[str]) -> tuple[Experiment, bytes | None]:
     """The experiment with names that mean something elsewhere, and the chat template's text where it is a file."""
     copy = experiment.model_copy(deep=True)
+    copy.tracking = TrackingSection()  # whose team or Space it is, is nobody else's matter
     for section, key in ((copy.model, "path"), (copy.data, "source"), (copy.adapter, "start_from")):
         before = getattr(section, key)
         after = name_elsewhere(before)

@@ -6,6 +6,7 @@ counts an hour at most, and a clock that was set back takes nothing away.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -24,11 +25,13 @@ class WorkClock:
         self._last = 0.0
         self._over = False
         self._sessions: list[tuple[float, float]] = []  # when each began, and what was worked before it
+        self._ends: list[float] = []  # the last event of each but the one that is open
 
     def begin(self, moment: float) -> None:
         """A session begins; an open one ended with its last event."""
         if self._start is not None:
             self._earlier += self._last - self._start
+            self._ends.append(self._last)
         self._start = self._last = moment
         self._over = False
         self._sessions.append((moment, self._earlier))
@@ -43,6 +46,7 @@ class WorkClock:
         gap = moment - self._last
         if not 0.0 <= gap <= LONGEST_GAP:
             self._earlier += self._last - self._start + min(max(gap, 0.0), LONGEST_GAP)
+            self._ends.append(self._last)
             self._start = moment
             self._sessions.append((moment, self._earlier))
         self._last = moment
@@ -59,16 +63,32 @@ class WorkClock:
         return worked if self._over or now is None else worked + min(max(now - self._last, 0.0), LONGEST_GAP)
 
     def at(self, moments: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Seconds at work up to each of several moments, which do not fall; NaN for a moment that is none.
+        """Seconds at work up to each of several moments; they do not fall. NaN for a moment that is none.
 
         Args:
-            moments: shape (n,), as events have them.
+            moments: shape (n,), as events have them, in their order.
         """
         if not self._sessions or not len(moments):
             return np.full(len(moments), np.nan)
         starts, earlier = (np.array(column) for column in zip(*self._sessions, strict=True))
-        session = np.searchsorted(np.maximum.accumulate(starts), moments, side="right") - 1
-        session = np.maximum(session, 0)
+        if (np.diff(starts) < 0).any():
+            session = self._sessions_of(moments)
+        else:
+            session = np.maximum(np.searchsorted(starts, moments, side="right") - 1, 0)
         worked = earlier[session] + np.maximum(moments - starts[session], 0.0)
         # A clock that was set back must not make work undone.
         return np.where(np.isfinite(moments), np.fmax.accumulate(worked), np.nan)
+
+    def _sessions_of(self, moments: NDArray[np.float64]) -> NDArray[np.intp]:
+        """In which session each moment is, by their order: where the clock was set back, moments alone do not tell."""
+        ends = [*self._ends, float("inf")]
+        found = np.zeros(len(moments), dtype=np.intp)
+        session, before = 0, float("-inf")
+        for index, moment in enumerate(moments):
+            if math.isnan(moment):
+                continue
+            while session + 1 < len(self._sessions) and not before <= moment <= ends[session]:
+                session, before = session + 1, float("-inf")
+            found[index] = session
+            before = moment
+        return found
