@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
-from tui_tuner.config.types import AS_LIST, ConflictError, Name, Names, Section, Switch, Text, form
+from tui_tuner.config.types import AS_LIST, ConflictError, Name, Names, Section, Switch, Text
 
 TrackerName = Literal["trackio", "wandb"]
 """The trackers that there are."""
@@ -29,7 +29,7 @@ Line = Annotated[Text, AfterValidator(_one_line)]
 class TrackingSection(Section):
     """Experiment trackers that get the run's figures as well; nothing is sent unless one is named."""
 
-    to: Annotated[list[TrackerName], AS_LIST] = Field(default_factory=list, json_schema_extra=form(basic=True))
+    to: Annotated[list[TrackerName], AS_LIST] = Field(default_factory=list)
     """Which trackers get a copy of the run's figures: "trackio" keeps them on this machine (or in a Space on the Hub),
     "wandb" sends them to Weights & Biases. Empty sends nothing. The library must be installed beside tui_tuner; when it
     fails, the run goes on."""

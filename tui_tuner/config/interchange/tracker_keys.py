@@ -60,7 +60,7 @@ def _reported(ledger: Ledger) -> list[str]:
     words = value if isinstance(value, list) else str(value).split(",")
     names = [str(word).strip().lower() for word in words]
     names = [name for name in names if name not in _NONE]
-    known = [name for name in dict.fromkeys(names) if name in TRACKERS]
+    known: list[str] = [name for name in dict.fromkeys(names) if name in TRACKERS]
     if not names:
         ledger.keep("report_to", "nothing is sent here, too")
     elif not known:
