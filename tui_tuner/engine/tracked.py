@@ -109,7 +109,7 @@ def _lines(stream: IO[str]) -> Any:
 def _message(line: str) -> tuple[str, bool]:
     try:
         found = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return "", False
     if not isinstance(found, dict) or not isinstance(found.get("text"), str):
         return "", False
