@@ -74,6 +74,54 @@ def test_every_answer_gets_a_row_with_what_came_before() -> None:
     assert all(row["tools"] for row in rows)
 
 
+def turns(*said: str) -> list[dict[str, Any]]:
+    """Messages written as `u:Hello?`."""
+    roles = {"s": "system", "d": "developer", "u": "user", "a": "assistant"}
+    return [{"role": roles[each[0]], "content": each[2:]} for each in said]
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "after"),
+    [
+        ("fold-system", ["s:Be kind.", "u:Hi?", "a:Hi."], ["u:Be kind.\n\nHi?", "a:Hi."]),
+        ("fold-system", ["s:Be kind.", "d:Be brief.", "u:Hi?", "a:Hi."], ["u:Be kind.\n\nBe brief.\n\nHi?", "a:Hi."]),
+        ("fold-system", ["u:Hi?", "a:Hi.", "s:Now rhyme.", "u:Go?", "a:So."], ["u:Hi?", "a:Hi.", "u:Now rhyme.\n\nGo?",
+         "a:So."]),
+        ("fold-system", ["u:Hi?", "a:Hi."], ["u:Hi?", "a:Hi."]),
+        ("merge-turns", ["u:Hi?", "u:You there?", "a:Hi.", "a:Yes."], ["u:Hi?\n\nYou there?", "a:Hi.\n\nYes."]),
+        ("merge-turns", ["a:Welcome!", "u:Hi?", "a:Hi."], ["u:Hi?", "a:Hi."]),
+        ("merge-turns", ["s:Be kind.", "a:Welcome!", "u:Hi?", "a:Hi."], ["s:Be kind.", "u:Hi?", "a:Hi."]),
+        ("merge-turns", ["u:Hi?", "a:Hi.", "u:And?", "a:So."], ["u:Hi?", "a:Hi.", "u:And?", "a:So."]),
+    ],
+)  # fmt: skip
+def test_turns_are_put_so_that_a_template_takes_them(name: str, before: list[str], after: list[str]) -> None:
+    row = {"messages": turns(*before), "tools": [{"name": "f"}]}
+    assert mended([row], [name]) == [{"messages": turns(*after), "tools": [{"name": "f"}]}]
+    assert row["messages"] == turns(*before)  # the record that was read stays as it was
+    assert mended([pair("q", "a")], [name]) == [pair("q", "a")]
+
+
+def test_calls_of_tools_are_never_merged() -> None:
+    calling = {"role": "assistant", "content": "", "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}
+    told = [*turns("u:Hi?"), calling, *turns("a:Hi.")]
+    assert mended([{"messages": told}], ["merge-turns"]) == [{"messages": told}]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "message"),
+    [
+        ("fold-system", ["u:Hi?", "a:Hi.", "s:Now rhyme."], "no question follows a system message that was to be put "
+         "before it"),
+        ("merge-turns", ["a:Hi."], "nothing is asked before the last answer"),
+        ("merge-turns", ["a:Hi.", "u:Hi?"], "nothing is asked before the last answer"),
+    ],
+)  # fmt: skip
+def test_turns_that_cannot_be_put_so_are_refused(name: str, said: list[str], message: str) -> None:
+    with pytest.raises(TunerError) as caught:
+        mended([{"messages": turns(*said)}], [name])
+    assert (caught.value.code, caught.value.message, caught.value.fix) == ("bad-row", message, "take the row out")
+
+
 def test_rows_with_what_nobody_may_learn_are_left_out() -> None:
     rows = [pair("q", "AKIAIOSFODNN7EXAMPLE"), pair("q", "fine"), pair("caf\ufffd", "x")]
     assert mended(rows, ["drop-secrets", "drop-replaced"]) == [pair("q", "fine")]

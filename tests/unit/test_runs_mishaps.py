@@ -100,7 +100,7 @@ def test_a_link_in_the_trash_is_no_run(run: RunFolder, tmp_path: Path) -> None:
 
 
 # -- wishes to a run --------------------------------------------------------------------------------------------------
-def test_a_wish_is_a_line_for_whoever_runs_the_folder(run: RunFolder, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wish_is_a_line_for_whoever_runs_the_folder(run: RunFolder) -> None:
     with pytest.raises(TunerError) as caught:
         ask(run, "pause")
     assert (caught.value.code, caught.value.where) == ("not-running", run.name)
@@ -113,11 +113,12 @@ def test_a_wish_is_a_line_for_whoever_runs_the_folder(run: RunFolder, monkeypatc
             with pytest.raises(TunerError) as caught:
                 ask(run, what, value)
             assert caught.value.code == code
-        with monkeypatch.context() as patch, pytest.raises(TunerError) as caught:
-            patch.setattr(Path, "open", refusing(errno.EROFS))
+        (run.path / FILE).rename(run.path / "kept")
+        (run.path / FILE).mkdir()
+        with pytest.raises(TunerError) as caught:
             ask(run, "stop")
-    assert (caught.value.code, caught.value.where) == ("not-writable", str(run.path / FILE))
-    lines = [json.loads(line) for line in (run.path / FILE).read_text().splitlines()]
+    assert (caught.value.code, caught.value.where) == ("in-the-way", str(run.path / FILE))
+    lines = [json.loads(line) for line in (run.path / "kept").read_text().splitlines()]
     told = [("learning_rate", "x0.5"), ("probe", "Who are you?"), ("probe", None)]
     assert [(line["type"], line["value"]) for line in lines] == told
 
