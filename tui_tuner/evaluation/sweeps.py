@@ -54,7 +54,7 @@ def find_sweep(what: str, runs_dir: Path) -> list[RunFolder]:
                 usage=True,
             )
     folders = [RunFolder(summary.path) for summary in summaries if summary.sweep == identity]
-    return sorted(folders, key=lambda folder: (_note(folder).get("number", 0), folder.name))
+    return sorted(folders, key=lambda folder: (_number(_note(folder)), folder.name))
 
 
 def sweep_document(folders: Sequence[RunFolder], *, seed: int = 0, judged: bool = True) -> dict[str, Any]:
@@ -135,7 +135,7 @@ def _row(folder: RunFolder, note: Mapping[str, Any], metric: str) -> dict[str, A
     return {
         "rank": None,
         "run": folder.name,
-        "number": note.get("number") if isinstance(note.get("number"), int) else 0,
+        "number": _number(note),
         "state": summary.state.value,
         "reason": _reason(summary),
         "values": dict(note["values"]) if isinstance(note.get("values"), dict) else {},
@@ -188,3 +188,9 @@ def _note(folder: RunFolder) -> dict[str, Any]:
     except (TunerError, AttributeError):
         return {}
     return note if isinstance(note, dict) else {}
+
+
+def _number(note: Mapping[str, Any]) -> int:
+    """Which of the sweep's combinations a run is, from 1; 0 where its note does not tell."""
+    number = note.get("number")
+    return number if isinstance(number, int) else 0
