@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed
 PYTEST_WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help install quickstart test test-all coverage lint types contracts format snapshots screenshots quickstart-model constraints audit benchmarks clean
+.PHONY: help install quickstart test test-all coverage lint types contracts format snapshots screenshots quickstart-model man constraints audit benchmarks clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 20
@@ -62,6 +62,9 @@ quickstart-model: $(STAMP) ## Pre-train the embedded model anew
 
 benchmarks: $(STAMP) ## Measure speed against mlx-lm
 	@for f in startup charts training_overhead; do $(BIN)/python benchmarks/$$f.py || exit 1; done
+
+man: $(STAMP) ## Write the manual pages to build/man
+	@$(BIN)/tui-tuner man --to build/man/man1
 
 constraints: ## Pin the newest versions that the project's ranges allow (needs a throw-away environment)
 	@rm -rf build/pins && $(PYTHON) -m venv build/pins

@@ -14,6 +14,7 @@ from tui_tuner import __version__
 from tui_tuner.cli import (
     bundling,
     chatting,
+    completing,
     configuring,
     conversing,
     converting,
@@ -23,6 +24,7 @@ from tui_tuner.cli import (
     hub,
     interchanging,
     listing,
+    manual,
     models,
     probing,
     queueing,
@@ -33,6 +35,7 @@ from tui_tuner.cli import (
     tracking,
 )
 from tui_tuner.cli.attach import attach
+from tui_tuner.cli.helping import Command, Group
 from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError, brief, without_secrets
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="tui-tuner",
+    cls=Group,
     add_completion=True,
     no_args_is_help=False,
     rich_markup_mode=None,
@@ -94,7 +98,12 @@ def _version(wanted: bool) -> None:
 @app.callback(invoke_without_command=True)
 def workbench(
     context: typer.Context,
-    preset: Annotated[str | None, typer.Option("--preset", help="Open with this preset loaded (name or path).")] = None,
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            "--preset", help="Open with this preset loaded (name or path).", autocompletion=completing.presets
+        ),
+    ] = None,
     overrides: Set = None,
     start: Annotated[bool, typer.Option("--start", help="Begin the preset's run at once.")] = False,
     runs_dir: RunsDir = None,
@@ -142,7 +151,9 @@ def quickstart(
 
 @app.command("run")
 def run_command(
-    preset: Annotated[str, typer.Argument(help="Name of a preset, or path of a TOML file.")],
+    preset: Annotated[
+        str, typer.Argument(help="Name of a preset, or path of a TOML file.", autocompletion=completing.presets)
+    ],
     overrides: Set = None,
     name: Name = None,
     ranks: Ranks = None,
@@ -230,6 +241,9 @@ app.command()(listing.keys)
 app.command()(listing.label)
 app.command()(listing.delete)
 app.command()(listing.restore)
+app.command()(manual.man)
+for _registered in app.registered_commands:
+    _registered.cls = Command
 
 
 def _start(

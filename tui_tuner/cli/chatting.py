@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, RunsDir, Trust
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -46,38 +47,58 @@ Logprobs = Annotated[
 ]
 
 
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="Model folder, hub name, embedded:phi3-tiny, or a run: RUN, RUN:STEP, RUN:best.",
+        autocompletion=completing.answering,
+    ),
+]
+Adapter = Annotated[Path | None, typer.Option("--adapter", help="Adapter folder, such as runs/NAME/adapters.")]
+Prompt = Annotated[str | None, typer.Option("--prompt", help="Answer this once on stdout; `-` reads it from stdin.")]
+SamplingChoice = Annotated[
+    str | None,
+    typer.Option(
+        "--sampling",
+        help="A set of settings: greedy, careful, balanced or lively.",
+        autocompletion=completing.among("greedy", "careful", "balanced", "lively"),
+    ),
+]
+Temperature = Annotated[
+    float | None, _setting("--temperature", "How freely words are drawn; 0, unless given, takes the likeliest.")
+]
+TopP = Annotated[float | None, _setting("--top-p", "Draw of the likeliest that hold this much probability, 0 to 1.")]
+MinP = Annotated[
+    float | None, _setting("--min-p", "Draw of those with this share of the likeliest's probability, 0 to 1.")
+]
+RepetitionPenalty = Annotated[
+    float | None, _setting("--repetition-penalty", "Divides the logits of the last tokens; 1 is none.")
+]
+ChatTemplate = Annotated[
+    str,
+    typer.Option("--chat-template", help="A named chat template, or a Jinja file."),
+]
+
+
 def chat(
-    model: Annotated[
-        str, typer.Argument(help="Model folder, hub name, embedded:phi3-tiny, or a run: RUN, RUN:STEP, RUN:best.")
-    ],
-    adapter: Annotated[
-        Path | None, typer.Option("--adapter", help="Adapter folder, such as runs/NAME/adapters.")
-    ] = None,
-    prompt: Annotated[
-        str | None, typer.Option("--prompt", help="Answer this once on stdout; `-` reads it from stdin.")
-    ] = None,
+    model: Model,
+    adapter: Adapter = None,
+    prompt: Prompt = None,
     system: Annotated[str | None, typer.Option("--system", help="A system message before the conversation.")] = None,
     compare: Compare = None,
-    sampling: Annotated[
-        str | None, typer.Option("--sampling", help="A set of settings: greedy, careful, balanced or lively.")
-    ] = None,
+    sampling: SamplingChoice = None,
     max_tokens: Annotated[int | None, _setting("--max-tokens", "Cap on the answer's tokens; 256 unless given.")] = None,
-    temperature: Annotated[float | None, _setting("--temperature", "0, unless given, is greedy.")] = None,
-    top_p: Annotated[float | None, _setting("--top-p", "Draw of the likeliest with this much probability.")] = None,
+    temperature: Temperature = None,
+    top_p: TopP = None,
     top_k: Annotated[int | None, _setting("--top-k", "Draw of so many of the likeliest; 0 is all.")] = None,
-    min_p: Annotated[float | None, _setting("--min-p", "Draw of those with this share of the likeliest's.")] = None,
-    repetition_penalty: Annotated[
-        float | None, _setting("--repetition-penalty", "Divides the logits of the last tokens; 1 is none.")
-    ] = None,
-    seed: Annotated[int | None, _setting("--seed", "Of the sampling.")] = None,
+    min_p: MinP = None,
+    repetition_penalty: RepetitionPenalty = None,
+    seed: Annotated[int | None, _setting("--seed", "Of the sampling; a whole number.")] = None,
     stop: Stop = None,
     plain: Annotated[bool, typer.Option("--plain", help="The bare text goes in, without the chat template.")] = False,
     reference: Reference = None,
     logprobs: Logprobs = False,
-    chat_template: Annotated[
-        str,
-        typer.Option("--chat-template", help="A named chat template, or a Jinja file."),
-    ] = "auto",
+    chat_template: ChatTemplate = "auto",
     runs_dir: RunsDir = None,
     trust: Trust = None,
     json: Json = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, RunsDir, Set, find
 from tui_tuner.cli.output import opened
 from tui_tuner.errors import TunerError
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from tui_tuner.runs.folder import RunFolder
 
 _WHAT = "A preset's name, the path of a TOML file, or a run."
-What = Annotated[str, typer.Argument(help=_WHAT)]
+What = Annotated[str, typer.Argument(help=_WHAT, autocompletion=completing.experiments)]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,13 @@ def diff(
     a: What,
     b: What,
     overrides: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of both. Repeatable.")
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Override a key of both. Repeatable.",
+            autocompletion=completing.overrides,
+        ),
     ] = None,
     runs_dir: RunsDir = None,
     json: Json = False,
@@ -122,7 +129,7 @@ def diff(
 
 def save_preset(
     name: Annotated[str, typer.Argument(help="A name in your own folder of presets, or the path of a TOML file.")],
-    source: Annotated[str, typer.Option("--from", help=_WHAT)],
+    source: Annotated[str, typer.Option("--from", help=_WHAT, autocompletion=completing.experiments)],
     overrides: Set = None,
     title: Annotated[str, typer.Option("--title", help="The first line of its header comment.")] = "",
     description: Annotated[str, typer.Option("--description", help="What follows in the header comment.")] = "",

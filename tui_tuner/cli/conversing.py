@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, RunsDir, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -20,9 +21,16 @@ if TYPE_CHECKING:
 def chats(
     chat: Annotated[
         str | None,
-        typer.Argument(help="Shows this one: its name, the beginning of it, a file, or `last`.", show_default=False),
+        typer.Argument(
+            help="Shows this one: its name, the beginning of it, a file, or `last`.",
+            show_default=False,
+            autocompletion=completing.chats,
+        ),
     ] = None,
-    run: Annotated[str | None, typer.Option("--run", help="Only this run's; `last` for the newest run.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Option("--run", help="Only this run's; `last` for the newest run.", autocompletion=completing.runs),
+    ] = None,
     search: Annotated[str | None, typer.Option("--search", metavar="WORDS", help="Tells where words stand.")] = None,
     votes: Annotated[bool, typer.Option("--votes", help="Sums up which answers were found better.")] = False,
     export: Annotated[Path | None, typer.Option("--export", metavar="FILE.md", help="Writes one as Markdown.")] = None,

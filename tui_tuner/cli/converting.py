@@ -7,50 +7,107 @@ from typing import Annotated, Any
 import typer
 
 from tui_tuner import units
+from tui_tuner.cli import completing
 from tui_tuner.cli.modeloptions import Data, Force, Model, Rows, To, done
 from tui_tuner.cli.options import Debug, Json, Trust
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 from tui_tuner.models.learned.methods import Learned
 
+Bits = Annotated[int | None, typer.Option("--bits", help="Bits of a weight: 2, 3, 4, 5, 6 or 8.", show_default=False)]
+GroupSize = Annotated[
+    int | None,
+    typer.Option(
+        "--group-size",
+        help="Weights that share a scale: 32, 64 or 128; mxfp4 and mxfp8 have 32, nvfp4 16.",
+        show_default=False,
+    ),
+]
+Mode = Annotated[
+    str,
+    typer.Option(
+        "--mode",
+        help="How numbers are stored: affine, mxfp4, nvfp4 or mxfp8.",
+        autocompletion=completing.among("affine", "mxfp4", "nvfp4", "mxfp8"),
+    ),
+]
+Recipe = Annotated[
+    str, typer.Option("--recipe", help="Mixtures of bits of mlx-lm: mixed_2_6, mixed_3_4, mixed_3_6 or mixed_4_6.")
+]
+Dtype = Annotated[
+    str,
+    typer.Option(
+        "--dtype",
+        help="Type of what is not quantized: float16, bfloat16 or float32.",
+        autocompletion=completing.among("float16", "bfloat16", "float32"),
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        help="Learn from rows of --data how to round: dynamic, awq, dwq or gptq.",
+        autocompletion=completing.among("dynamic", "awq", "dwq", "gptq"),
+    ),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        "--samples",
+        help="Rows that a method looks at, at most; 128 unless given, for dwq 1024.",
+        show_default=False,
+    ),
+]
+TargetBits = Annotated[
+    float | None,
+    typer.Option(
+        "--target-bits",
+        help="dynamic: bits per weight of the whole model; else halfway between what is possible.",
+        show_default=False,
+    ),
+]
+HighBits = Annotated[
+    int | None,
+    typer.Option(
+        "--high-bits",
+        help="dynamic: bits of modules that get more than --bits; else the next there are.",
+        show_default=False,
+    ),
+]
+RestBits = Annotated[
+    int | None,
+    typer.Option("--rest-bits", help="Bits of embeddings; 4 for awq, 6 for gptq unless given.", show_default=False),
+]
+Grid = Annotated[
+    int | None, typer.Option("--grid", help="awq: steps of its search; 20 unless given.", show_default=False)
+]
+LearningRate = Annotated[
+    float | None,
+    typer.Option("--learning-rate", help="dwq: rate for scales and offsets; 1e-6 unless given.", show_default=False),
+]
+Iterations = Annotated[
+    int | None,
+    typer.Option("--iterations", help="dwq: steps of four rows; else each row once.", show_default=False),
+]
+
 
 def convert(
     model: Model,
     to: To = None,
-    bits: Annotated[int | None, typer.Option("--bits", help="2, 3, 4, 5, 6 or 8.", show_default=False)] = None,
-    group_size: Annotated[
-        int | None, typer.Option("--group-size", help="Weights that share a scale: 32, 64 or 128.", show_default=False)
-    ] = None,
-    mode: Annotated[str, typer.Option("--mode", help="affine, mxfp4, nvfp4 or mxfp8.")] = "affine",
-    recipe: Annotated[
-        str, typer.Option("--recipe", help="Mixed bits: mixed_2_6, mixed_3_4, mixed_3_6 or mixed_4_6.")
-    ] = "",
-    dtype: Annotated[
-        str, typer.Option("--dtype", help="Type of what is not quantized: float16, bfloat16 or float32.")
-    ] = "",
+    bits: Bits = None,
+    group_size: GroupSize = None,
+    mode: Mode = "affine",
+    recipe: Recipe = "",
+    dtype: Dtype = "",
     dequantize: Annotated[bool, typer.Option("--dequantize", help="Take quantization off.")] = False,
-    method: Annotated[
-        str, typer.Option("--method", help="Learn from rows of --data how to round: dynamic, awq, dwq or gptq.")
-    ] = "",
-    samples: Annotated[
-        int | None, typer.Option("--samples", help="Rows that a method looks at, at most.", show_default=False)
-    ] = None,
-    target_bits: Annotated[
-        float | None, typer.Option("--target-bits", help="dynamic: bits per weight in all.", show_default=False)
-    ] = None,
-    high_bits: Annotated[
-        int | None, typer.Option("--high-bits", help="dynamic: bits of what gets more.", show_default=False)
-    ] = None,
-    rest_bits: Annotated[
-        int | None, typer.Option("--rest-bits", help="awq, gptq: bits of embeddings.", show_default=False)
-    ] = None,
-    grid: Annotated[int | None, typer.Option("--grid", help="awq: steps of its search.", show_default=False)] = None,
-    learning_rate: Annotated[
-        float | None, typer.Option("--learning-rate", help="dwq: of scales and offsets.", show_default=False)
-    ] = None,
-    iterations: Annotated[
-        int | None, typer.Option("--iterations", help="dwq: steps of four rows.", show_default=False)
-    ] = None,
+    method: Method = "",
+    samples: Samples = None,
+    target_bits: TargetBits = None,
+    high_bits: HighBits = None,
+    rest_bits: RestBits = None,
+    grid: Grid = None,
+    learning_rate: LearningRate = None,
+    iterations: Iterations = None,
     data: Data = "",
     rows: Rows = 40,
     force: Force = False,

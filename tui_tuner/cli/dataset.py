@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, Set
 from tui_tuner.cli.output import Output, opened
 
@@ -21,9 +22,20 @@ _SIGNS = {"error": "✗", "warning": "▲", "info": "·"}
 
 
 def data(
-    source: Annotated[str, typer.Argument(help="A file or folder, a set on the Hub, or a preset by name or path.")],
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A file or folder, a set on the Hub, or a preset by name or path.", autocompletion=completing.presets
+        ),
+    ],
     model: Annotated[
-        str | None, typer.Option("--model", help="Whose tokenizer and chat template to use.", show_default=False)
+        str | None,
+        typer.Option(
+            "--model",
+            help="Whose tokenizer and chat template to use.",
+            show_default=False,
+            autocompletion=completing.models,
+        ),
     ] = None,
     overrides: Set = None,
     json: Json = False,
@@ -41,7 +53,9 @@ def data(
 
 
 def check(
-    preset: Annotated[str, typer.Argument(help="Name of a preset, or path of a TOML file.")],
+    preset: Annotated[
+        str, typer.Argument(help="Name of a preset, or path of a TOML file.", autocompletion=completing.presets)
+    ],
     overrides: Set = None,
     json: Json = False,
     debug: Debug = False,

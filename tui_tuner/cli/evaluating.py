@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui_tuner import units
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, Run, RunsDir, Set, Trust, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -25,32 +26,63 @@ class Suite(StrEnum):
     canaries = "canaries"
 
 
+Model = Annotated[
+    str,
+    typer.Argument(
+        help="Model folder, hub name, embedded:phi3-tiny, a run, or RUN:STEP, RUN:best, RUN:base.",
+        autocompletion=completing.answering,
+    ),
+]
+Split = Annotated[
+    str,
+    typer.Option(
+        "--split",
+        help="Which rows: test, valid, train or unseen.",
+        autocompletion=completing.among("test", "valid", "train", "unseen"),
+    ),
+]
+Metrics = Annotated[
+    str, typer.Option("--metrics", help="Metrics, with commas between: rouge1,bleu; else those of the run.")
+]
+MaxTokens = Annotated[int, typer.Option("--max-tokens", min=0, help="Cap on an answer's tokens; else that of the run.")]
+BatchSize = Annotated[
+    int,
+    typer.Option("--batch-size", min=0, help="Answers generated at once; they stay the same. Else as the run does."),
+]
+Label = Annotated[str, typer.Option("--label", help="With a run: keep the result in its folder under this name.")]
+Into = Annotated[
+    str | None,
+    typer.Option(
+        "--into",
+        help="Keep the result in this run, for a model.",
+        show_default=False,
+        autocompletion=completing.runs,
+    ),
+]
+RawPrompt = Annotated[bool, typer.Option("--raw-prompt", help="Without the chat template; the result says so.")]
+SuiteChoice = Annotated[
+    Suite | None, typer.Option("--suite", help="Ask a run's behaviour cases or canaries instead of rows.")
+]
+Tasks = Annotated[
+    str,
+    typer.Option("--tasks", help="Run these tasks of the lm-evaluation-harness instead of rows; with commas between."),
+]
+
+
 def evaluate(
-    model: Annotated[
-        str, typer.Argument(help="Model folder, hub name, embedded:phi3-tiny, a run, or RUN:STEP, RUN:best, RUN:base.")
-    ],
+    model: Model,
     adapter: Annotated[Path | None, typer.Option("--adapter", help="Adapter folder to put on a model.")] = None,
     data: Annotated[str, typer.Option("--data", help="Source of the rows; a run brings its own.")] = "",
-    split: Annotated[str, typer.Option("--split", help="Which rows: test, valid, train or unseen.")] = "test",
-    metrics: Annotated[str, typer.Option("--metrics", help="Names with commas between them.")] = "",
-    max_tokens: Annotated[int, typer.Option("--max-tokens", min=0, help="Cap on an answer's tokens.")] = 0,
-    batch_size: Annotated[int, typer.Option("--batch-size", min=0, help="Answers generated at once.")] = 0,
+    split: Split = "test",
+    metrics: Metrics = "",
+    max_tokens: MaxTokens = 0,
+    batch_size: BatchSize = 0,
     limit: Annotated[int, typer.Option("--limit", min=0, help="At most so many rows; 0 is all.")] = 0,
-    label: Annotated[
-        str, typer.Option("--label", help="With a run: keep the result in its folder under this name.")
-    ] = "",
-    into: Annotated[
-        str | None, typer.Option("--into", help="Keep the result in this run, for a model.", show_default=False)
-    ] = None,
-    raw_prompt: Annotated[
-        bool, typer.Option("--raw-prompt", help="Without the chat template; the result says so.")
-    ] = False,
-    suite: Annotated[
-        Suite | None, typer.Option("--suite", help="Ask a run's behaviour cases or canaries instead of rows.")
-    ] = None,
-    tasks: Annotated[
-        str, typer.Option("--tasks", help="Run these tasks of the lm-evaluation-harness instead of rows.")
-    ] = "",
+    label: Label = "",
+    into: Into = None,
+    raw_prompt: RawPrompt = False,
+    suite: SuiteChoice = None,
+    tasks: Tasks = "",
     overrides: Set = None,
     runs_dir: RunsDir = None,
     trust: Trust = None,
@@ -92,9 +124,17 @@ def _tell_scores(model: str, document: dict[str, Any], output: Output) -> None:
 def checkpoints(
     run: Run,
     metric: Annotated[
-        str, typer.Option("--metric", help="What they are scored by; loss takes the validation losses.")
+        str,
+        typer.Option(
+            "--metric", help="What they are scored by, else the run's first metric; loss takes the validation losses."
+        ),
     ] = "",
-    use: Annotated[str, typer.Option("--use", help='Make this one the run\'s adapter: a step, or "best".')] = "",
+    use: Annotated[
+        str,
+        typer.Option(
+            "--use", help='Make this one the run\'s adapter: a step, or "best".', autocompletion=completing.steps
+        ),
+    ] = "",
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, Set
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -19,12 +20,15 @@ if TYPE_CHECKING:
 
 
 def forecast(
-    preset: Annotated[str, typer.Argument(help="Name of a preset, or path of a TOML file.")],
+    preset: Annotated[
+        str, typer.Argument(help="Name of a preset, or path of a TOML file.", autocompletion=completing.presets)
+    ],
     overrides: Set = None,
     measure: Annotated[bool, typer.Option("--measure", help="Take real steps on the longest batch.")] = False,
     fit: Annotated[bool, typer.Option("--fit", help="Look for the least changes that make it fit.")] = False,
     memory: Annotated[
-        float, typer.Option("--memory", min=0.0, help="GB that it has to fit in; 0 is what this machine gives.")
+        float,
+        typer.Option("--memory", min=0.0, help="With --fit: GB that it has to fit in; else what this machine gives."),
     ] = 0.0,
     json: Json = False,
     debug: Debug = False,

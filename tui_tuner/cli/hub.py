@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from tui_tuner import units
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, RunsDir
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.engine.work import Work
@@ -46,8 +47,14 @@ def download(
 
 
 def upload(
-    what: Annotated[str, typer.Argument(help="A run, RUN:STEP, a folder with a model or an adapter, or a GGUF file.")],
-    repository: Annotated[str, typer.Option("--repo", help="Where to, as owner/name.")],
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="A run, RUN:STEP, a folder with a model or an adapter, or a GGUF file.",
+            autocompletion=completing.adapted,
+        ),
+    ],
+    repository: Annotated[str, typer.Option("--repo", help="The repository, as owner/name.")],
     private: Annotated[bool, typer.Option("--private", help="A new repository that only you see.")] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Only tell what would be sent.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Send it without asking.")] = False,

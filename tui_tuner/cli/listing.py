@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui_tuner import units
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, Run, RunsDir, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -103,7 +104,9 @@ def _list_deleted(place: Path, output: Output, json: bool) -> int:
 def label(
     run: Run,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="Adds a tag. Repeatable.")] = None,
-    untag: Annotated[list[str] | None, typer.Option("--untag", help="Takes a tag away. Repeatable.")] = None,
+    untag: Annotated[
+        list[str] | None, typer.Option("--untag", help="Takes a tag away. Repeatable.", autocompletion=completing.tags)
+    ] = None,
     note: Annotated[
         str | None, typer.Option("--note", help="A line about the run; an empty one takes it away.", show_default=False)
     ] = None,
@@ -147,7 +150,9 @@ def label(
 
 
 def delete(
-    runs: Annotated[list[str] | None, typer.Argument(help="Names of runs.", show_default=False)] = None,
+    runs: Annotated[
+        list[str] | None, typer.Argument(help="Names of runs.", show_default=False, autocompletion=completing.runs)
+    ] = None,
     for_good: Annotated[
         bool, typer.Option("--for-good", help="Deletes for good what was deleted before; asks first.")
     ] = False,
@@ -212,7 +217,7 @@ def _agreed(what: str) -> None:
 
 
 def restore(
-    run: Annotated[str, typer.Argument(help="Name of a deleted run.")],
+    run: Annotated[str, typer.Argument(help="Name of a deleted run.", autocompletion=completing.deleted)],
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,

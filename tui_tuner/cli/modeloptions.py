@@ -7,12 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.cli.output import Output
 
-Model = Annotated[str, typer.Argument(help="Model folder, hub name, or embedded:phi3-tiny.")]
+Model = Annotated[
+    str, typer.Argument(help="Model folder, hub name, or embedded:phi3-tiny.", autocompletion=completing.models)
+]
 To = Annotated[Path | None, typer.Option("--to", help="The folder to be made; without it nothing is written.")]
 Data = Annotated[str, typer.Option("--data", help="Source of the rows to measure on, best your own.")]
-Rows = Annotated[int, typer.Option("--rows", min=0, help="At most so many rows.")]
+Rows = Annotated[int, typer.Option("--rows", min=0, help="Rows to measure on, at most.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a model that is there.")]
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from tui_tuner import units
+from tui_tuner.cli import completing
 from tui_tuner.cli.hub import fetching
 from tui_tuner.cli.modeloptions import Data, Force, Model, Rows, To, done
 from tui_tuner.cli.options import Debug, Json, RunsDir, Trust
@@ -61,7 +62,12 @@ def inspect(model: Model, trust: Trust = None, json: Json = False, debug: Debug 
 
 
 def fuse(
-    run: Annotated[str, typer.Argument(help="A run, RUN:STEP, RUN:best; or a model, with --adapter.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A run, RUN:STEP, RUN:best; or a model, with --adapter.", autocompletion=completing.adapted
+        ),
+    ],
     to: To = None,
     adapter: Annotated[Path | None, typer.Option("--adapter", help="Adapter folder to merge into a model.")] = None,
     way: Annotated[
@@ -108,8 +114,15 @@ def fuse(
 
 
 def export(
-    run: Annotated[str, typer.Argument(help="A run, RUN:STEP, RUN:best; or a model, with --adapter.")],
-    format: Annotated[str, typer.Option("--as", help="mlx, peft or gguf.")],
+    run: Annotated[
+        str,
+        typer.Argument(
+            help="A run, RUN:STEP, RUN:best; or a model, with --adapter.", autocompletion=completing.adapted
+        ),
+    ],
+    format: Annotated[
+        str, typer.Option("--as", help="mlx, peft or gguf.", autocompletion=completing.among("mlx", "peft", "gguf"))
+    ],
     to: Annotated[Path, typer.Option("--to", help="The folder to be made; for gguf the file.")],
     adapter: Annotated[Path | None, typer.Option("--adapter", help="Adapter folder, for a model.")] = None,
     runs_dir: RunsDir = None,
@@ -131,7 +144,7 @@ def export(
 
 def import_(
     source: Annotated[Path, typer.Argument(help="The folder that PEFT's save_pretrained wrote.")],
-    model: Annotated[str, typer.Option("--model", help="The base it is for.")],
+    model: Annotated[str, typer.Option("--model", help="The base it is for.", autocompletion=completing.models)],
     to: Annotated[Path, typer.Option("--to", help="The adapter folder to be made.")],
     trust: Trust = None,
     json: Json = False,

@@ -7,24 +7,41 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.runs.folder import RunFolder
 
 if TYPE_CHECKING:
     from tui_tuner.runs.view import RunView
 
-RunsDir = Annotated[Path | None, typer.Option("--runs-dir", help="Where runs live.", show_default=False)]
+RunsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--runs-dir", help="The folder that runs live in; else TUI_TUNER_RUNS or the setting.", show_default=False
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on stdout; progress on stderr.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key, as train.iters=50. Repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Override a key, as train.iters=50. Repeatable.",
+        autocompletion=completing.overrides,
+    ),
 ]
-Name = Annotated[str | None, typer.Option("--name", help="What to call the run.", show_default=False)]
+Name = Annotated[
+    str | None, typer.Option("--name", help="What to call the run; else the preset's run.name.", show_default=False)
+]
 Ranks = Annotated[
     int | None,
-    typer.Option("--ranks", "-n", min=1, help="Train with so many processes on this machine.", show_default=False),
+    typer.Option(
+        "--ranks", "-n", min=1, help="Processes of this machine that train the run together.", show_default=False
+    ),
 ]
 Hosts = Annotated[
-    Path | None, typer.Option("--hosts", help="Train on the machines of this hosts file.", show_default=False)
+    Path | None,
+    typer.Option("--hosts", help="A JSON file of machines that train the run together.", show_default=False),
 ]
 
 
@@ -48,8 +65,8 @@ Trust = Annotated[
     ),
 ]
 _RUN = "Name, unique beginning, or path of a run; `last` for the newest."
-Run = Annotated[str, typer.Argument(help=_RUN)]
-RunIfAny = Annotated[str | None, typer.Argument(help=_RUN, show_default=False)]
+Run = Annotated[str, typer.Argument(help=_RUN, autocompletion=completing.runs)]
+RunIfAny = Annotated[str | None, typer.Argument(help=_RUN, show_default=False, autocompletion=completing.runs)]
 
 
 def find(run: str, runs_dir: Path | None) -> RunFolder:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, Name, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -45,22 +46,36 @@ class To(StrEnum):
 _TAKES = {Act.ADD: (0, 1), Act.MOVE: (2, 2), Act.REMOVE: (1, 1)}
 
 
+What = Annotated[
+    str | None,
+    typer.Argument(
+        help="For add: a preset. For move and remove: a run, or its place.",
+        show_default=False,
+        autocompletion=completing.queueable,
+    ),
+]
+Existing = Annotated[
+    str | None,
+    typer.Option(
+        "--existing",
+        metavar="RUN",
+        help="For add: a run that was stopped, or never began.",
+        autocompletion=completing.runs,
+    ),
+]
+StopOnFailure = Annotated[
+    bool, typer.Option("--stop-on-failure", help="For run: end at the first run that does not finish.")
+]
+
+
 def queue(
     act: Annotated[Act, typer.Argument(help="What to do.")] = Act.LIST,
-    what: Annotated[
-        str | None,
-        typer.Argument(help="For add: a preset. For move and remove: a run, or its place.", show_default=False),
-    ] = None,
+    what: What = None,
     to: Annotated[To | None, typer.Argument(help="For move: where to.", show_default=False)] = None,
     overrides: Set = None,
     name: Name = None,
-    existing: Annotated[
-        str | None,
-        typer.Option("--existing", metavar="RUN", help="For add: a run that was stopped, or never began."),
-    ] = None,
-    stop_on_failure: Annotated[
-        bool, typer.Option("--stop-on-failure", help="For run: end at the first run that does not finish.")
-    ] = False,
+    existing: Existing = None,
+    stop_on_failure: StopOnFailure = False,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,
@@ -107,14 +122,22 @@ def queue(
 
 def sweep(
     preset: Annotated[
-        str | None, typer.Argument(help="Name of a preset with a table [sweep], or path of a TOML file.")
+        str | None,
+        typer.Argument(
+            help="Name of a preset with a table [sweep], or path of a TOML file.", autocompletion=completing.presets
+        ),
     ] = None,
     overrides: Set = None,
     work: Annotated[bool, typer.Option("--run", help="Work the runs off now, and compare them at the end.")] = False,
     dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be queued, and queue nothing.")] = False,
     results: Annotated[
         str | None,
-        typer.Option("--results", metavar="SWEEP", help="Compare the runs of a sweep: its id, or one of its runs."),
+        typer.Option(
+            "--results",
+            metavar="SWEEP",
+            help="Compare the runs of a sweep: its id, or one of its runs.",
+            autocompletion=completing.runs,
+        ),
     ] = None,
     runs_dir: RunsDir = None,
     json: Json = False,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, RunsDir, find, view_of
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -29,7 +30,9 @@ class Form(StrEnum):
 Runs = Annotated[
     list[str],
     typer.Argument(
-        metavar="RUN …", help="Names, unique beginnings, or paths of runs; `last` for the newest. Several are compared."
+        metavar="RUN …",
+        help="Names, unique beginnings, or paths of runs; `last` for the newest. Several are compared.",
+        autocompletion=completing.runs,
     ),
 ]
 
@@ -47,13 +50,23 @@ def report(
         typer.Option("--html", help="Write it into this file as one page with charts.", show_default=False),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Write over a file that is there.")] = False,
-    first: Annotated[str, typer.Option("--first", help="The result that is compared with.")] = "before",
-    second: Annotated[str, typer.Option("--second", help="The result that is judged.")] = "after",
+    first: Annotated[
+        str, typer.Option("--first", help="The result that is compared with.", autocompletion=completing.labels)
+    ] = "before",
+    second: Annotated[
+        str, typer.Option("--second", help="The result that is judged.", autocompletion=completing.labels)
+    ] = "after",
     losses: Annotated[
         int | None,
-        typer.Option("--losses", min=0, help="Add the losses of this row's tokens, base against adapter."),
+        typer.Option(
+            "--losses",
+            min=0,
+            help="Add the losses of this row's tokens, base against adapter; its number, from 0. It loads the model.",
+        ),
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Of the resampling, where runs are compared.")] = 0,
+    seed: Annotated[
+        int, typer.Option("--seed", min=0, help="Seed of the resampling, where runs are compared; a whole number.")
+    ] = 0,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,

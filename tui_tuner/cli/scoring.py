@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, RunsDir, Trust
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -25,17 +26,22 @@ References = Annotated[
     typer.Option("--references", help="A file with a reference a line, for predictions a line. Repeatable."),
 ]
 MetricNames = Annotated[
-    str | None, typer.Option("--metrics", help="Which, with commas between: rouge1,bleu.", show_default=False)
+    str | None,
+    typer.Option(
+        "--metrics", help="Which, with commas between: rouge1,bleu; else all that compare texts.", show_default=False
+    ),
 ]
 Stemmer = Annotated[bool, typer.Option("--stemmer", help="Stem words before ROUGE compares them (Porter).")]
 Tokenize = Annotated[
     str | None, typer.Option("--bleu-tokenize", help="sacrebleu's tokeniser for BLEU: 13a, intl, zh, char …")
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Of the resampling; the same gives the same figures.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, help="Seed of the resampling, a whole number; the same gives the same figures.")
+]
 
 
 def score(
-    file: Annotated[str, typer.Argument(help=_WHAT)],
+    file: Annotated[str, typer.Argument(help=_WHAT, autocompletion=completing.results)],
     reference_key: ReferenceKey = None,
     prediction_key: PredictionKey = None,
     references: References = None,
@@ -64,11 +70,14 @@ def score(
 
 
 def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help=_WHAT)],
+    first: Annotated[str, typer.Argument(metavar="A", help=_WHAT, autocompletion=completing.results)],
     second: Annotated[
         str | None,
         typer.Argument(
-            metavar="B", help="What is judged against it; of one run, after against before.", show_default=False
+            metavar="B",
+            help="What is judged against it; of one run, after against before.",
+            show_default=False,
+            autocompletion=completing.results,
         ),
     ] = None,
     reference_key: ReferenceKey = None,

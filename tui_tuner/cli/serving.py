@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, RunsDir, Set
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
@@ -40,7 +41,13 @@ def serve(
         bool, typer.Option("--open-browser/--no-open-browser", help="Open the address in a browser here.")
     ] = False,
     preset: Annotated[
-        str | None, typer.Option("--preset", help="Open with this preset loaded (name or path).", show_default=False)
+        str | None,
+        typer.Option(
+            "--preset",
+            help="Open with this preset loaded (name or path).",
+            show_default=False,
+            autocompletion=completing.presets,
+        ),
     ] = None,
     overrides: Set = None,
     start: Annotated[bool, typer.Option("--start", help="Begin the preset's run in the first window.")] = False,
