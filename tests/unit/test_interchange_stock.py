@@ -99,6 +99,44 @@ def test_what_stock_mlx_lm_cannot_do_is_told() -> None:
     assert stock_file(plain, iters=30).values["iters"] == 30
 
 
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        ({"source": "hf:a/b"}, {"data": "a/b"}),
+        ({"source": "hf:a/b", "subset": "main", "slice": "train[:1000]"},
+         {"hf_dataset": {"path": "a/b", "config": {"name": "main"}, "train_split": "train[:1000]"}}),
+        ({"source": "hf:a/b", "valid_share": 0.1}, {"hf_dataset": {"path": "a/b", "valid_split": "train[-10%:]"}}),
+        ({"source": "hf:a/b", "valid_share": 0.004}, {"hf_dataset": {"path": "a/b", "valid_split": "train[-1%:]"}}),
+        ({"source": "/rows", "prompt": ["{q}"], "completion": ["{a}"]},
+         {"data": "/rows", "prompt_feature": "q", "completion_feature": "a"}),
+        ({"source": "/rows", "prompt": ["{q}?"], "completion": ["{a}"]}, {"data": "/rows"}),
+    ],
+)  # fmt: skip
+def test_rows_are_named_as_they_are_found(data: dict[str, Any], says: dict[str, Any]) -> None:
+    values = stock_file(Experiment.model_validate({"model": {"path": "m"}, "data": data})).values
+    told = ("data", "hf_dataset", "prompt_feature", "completion_feature")
+    assert {key: values[key] for key in told if key in values} == says
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "rows", "says"),
+    [
+        ({"enabled": False}, 100, {"test": False}),
+        ({"rows": 40}, None, {"test": True, "test_batches": 10}),
+        ({"rows": 40}, 10, {"test": True, "test_batches": 2}),
+        ({"rows": 0}, None, {"test": True, "test_batches": -1}),  # all of them
+        ({"rows": 2}, None, {"test": True, "test_batches": 1}),
+        ({"rows": 40}, 3, {"test": False}),  # fewer than a batch of 4: mlx-lm stops there
+    ],
+)
+def test_test_rows_are_asked_in_batches(evaluation: dict[str, Any], rows: int | None, says: dict[str, Any]) -> None:
+    given = {"model": {"path": "m"}, "data": {"source": "d"}, "train": {"batch_size": 4}, "evaluation": evaluation}
+    file = stock_file(Experiment.model_validate(given), data="rows", test_rows=rows)
+    assert {key: file.values[key] for key in ("test", "test_batches") if key in file.values} == says
+    few = "evaluation: stock mlx-lm stops at fewer test rows than a batch (3 of 4), so none are asked"
+    assert (few in file.told) is (rows == 3)
+
+
 def test_commands(tuner: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "lora.yaml").write_text(STOCK.replace("data: rows", "data: mine"))

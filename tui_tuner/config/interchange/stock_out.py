@@ -154,7 +154,8 @@ def _source(experiment: Experiment) -> dict[str, Any]:
     if data.slice:
         section["train_split"] = data.slice
     if data.valid_share:
-        section["valid_split"] = f"train[-{data.valid_share:.0%}:]"
+        # Sets are cut at whole percents, and the last 0 % of one would be all of it.
+        section["valid_split"] = f"train[-{max(round(data.valid_share * 100), 1)}%:]"
     return {"hf_dataset": section} if len(section) > 1 else {"data": path}
 
 
