@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from textual.screen import Screen
@@ -9,8 +10,10 @@ from textual.screen import Screen
 from tests.ui.conftest import Drive
 from tests.ui.fakes import RunBuilder
 from tests.ui.looking import shown, until
-from tui_tuner.ui.actions import MODES, VIEWS
+from tui_tuner.ui.actions import MODES, VIEWS, actions_of, app_actions
 from tui_tuner.ui.helptexts import help_for, named
+from tui_tuner.ui.screens import factory
+from tui_tuner.ui.screens.base import WorkbenchScreen
 from tui_tuner.ui.screens.compare import CompareScreen
 from tui_tuner.ui.widgets.helppanel import HelpPanel
 
@@ -41,6 +44,16 @@ async def test_whatever_can_have_the_focus_has_words_worth_reading(drive: Drive,
         await until(pilot, lambda: isinstance(app.screen, CompareScreen))
         assert untold(app.screen, "compare") == ([], set())
         assert set(VIEWS) == {"compare"}
+
+
+def test_an_empty_screen_says_what_fills_it_and_the_key_for_it() -> None:
+    for mode in MODES:
+        made = factory(mode)()
+        assert isinstance(made, WorkbenchScreen)
+        if made.EMPTY:  # home is never empty, and train tells its own
+            named_keys = re.findall(r"\((\d)\)|[Pp]ress (\w)\b|or (\d) to", made.EMPTY)
+            known = {key for action in (*actions_of(mode), *app_actions()) for key in action.keys.split(",")}
+            assert named_keys and {key for found in named_keys for key in found if key} <= known, mode
 
 
 async def test_help_begins_with_what_has_the_focus_and_ends_with_how_to_move(drive: Drive, build: Build) -> None:

@@ -37,7 +37,10 @@ class ConfigScreen(ConfigViewScreen):
     """Shows and edits the experiment being set up, or shows that of the run being looked at."""
 
     MODE = "config"
-    EMPTY = "There is no experiment to look at yet.\n\nChoose a preset on Home (0), or open a run (7)."
+    EMPTY = (
+        "There is no experiment to look at yet.\n\nPress l to load a preset, a run's configuration or a file,\n"
+        "or 0 to go home to the presets and the quickstart."
+    )
     INTRO = (
         "The settings of the experiment; ● marks what differs from the default, ◆ what differs from the preset, ✗ what "
         "this model cannot do. enter edits the selected one, ← → step through values, and the pane below says what it "
@@ -124,7 +127,19 @@ class ConfigScreen(ConfigViewScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "subject":
             return len(self._subjects.found(self.tuner.state)) > 1
-        if action in ("search", "changed_only", "file", "all", "next", "edit", "save", "compare", "hand_on", "measure"):
+        if action in (
+            "search",
+            "changed_only",
+            "file",
+            "all",
+            "next",
+            "edit",
+            "save",
+            "compare",
+            "hand_on",
+            "measure",
+            "forecast",
+        ):
             return self._subject is not None
         if action in ("step", "edit_long", "reset", "reset_more", "fit", "advice", "sweep"):
             return self._subject is not None and not self._subject.is_run
