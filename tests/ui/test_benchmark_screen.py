@@ -159,7 +159,7 @@ def test_numbers_far_from_one_keep_two_decimals() -> None:
 async def test_without_a_run_it_says_what_fills_it(drive: Drive) -> None:
     async with drive() as (app, pilot):
         await open_mode(pilot, "benchmark")
-        assert "Start one with f5" in shown(app)
+        assert "the quickstart makes one" in shown(app)
 
 
 async def test_a_run_without_a_benchmark_says_why(drive: Drive, build: Callable[..., RunBuilder]) -> None:
@@ -358,7 +358,7 @@ def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int
         write_answers(run.folder.evaluation, "before", [answer_row(at, "The Herons won.", 0.3) for at in range(12)])
     elif pose != "empty":
         run = measured(RunBuilder(place))
-    text = {"empty": "Start one with f5", "verdict": "480 rows", "results": "phi-3-mini", "rows": "most lost first",
+    text = {"empty": "the quickstart makes one", "verdict": "480 rows", "results": "phi-3-mini", "rows": "most lost first",
             "partial": "Only one side"}[pose]  # fmt: skip
     keys = {"verdict": ("m", "m"), "results": ("v",), "rows": ("m", "v", "v", "o")}.get(pose, ())
     app = app_with(place, FakeEngine())

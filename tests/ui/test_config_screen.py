@@ -26,7 +26,7 @@ __all__ = ["place"]
 async def test_without_experiment_or_run_it_says_what_to_do(drive: Drive) -> None:
     async with drive() as (app, pilot):
         await open_mode(pilot, "config")
-        assert "Choose a preset on Home (0)" in shown(app)
+        assert "Press l to load a preset" in shown(app)
 
 
 def test_every_key_is_listed_under_its_section() -> None:
@@ -190,6 +190,6 @@ async def test_a_damaged_configuration_is_told_in_a_sentence(drive: Drive, build
 def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int, int], pose: str) -> None:
     made = None if pose == "empty" else experiment()
     keys = {"empty": (), "filled": ("down",) * 6, "search": ("slash", *"adapter.rank")}[pose]
-    text = {"empty": "Choose a preset", "filled": "data.", "search": "adapter.rank"}[pose]
+    text = {"empty": "Press l to load", "filled": "data.", "search": "adapter.rank"}[pose]
     app = app_with(place, FakeEngine())
     assert snap_compare(app, terminal_size=size, run_before=posed("config", text, made=made, keys=keys))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 NO_RUN = (
     "There is nothing to compare yet.\n\nA run answers its test rows before and after training.\n"
-    "Open a finished one on Runs (7); or press 0 and then q: the quickstart makes one."
+    "Open a finished one on Runs (7);\nor press 0, then q: the quickstart makes one."
 )
 _MISSING = {
     "behaviour": (
