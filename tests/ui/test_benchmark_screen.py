@@ -358,7 +358,7 @@ def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int
         write_answers(run.folder.evaluation, "before", [answer_row(at, "The Herons won.", 0.3) for at in range(12)])
     elif pose != "empty":
         run = measured(RunBuilder(place))
-    text = {"empty": "then q: the quickstart", "verdict": "480 rows", "results": "phi-3-mini", "rows": "most lost first",
+    text = {"empty": "press 0, then q", "verdict": "480 rows", "results": "phi-3-mini", "rows": "most lost first",
             "partial": "Only one side"}[pose]  # fmt: skip
     keys = {"verdict": ("m", "m"), "results": ("v",), "rows": ("m", "v", "v", "o")}.get(pose, ())
     app = app_with(place, FakeEngine())
