@@ -332,6 +332,11 @@ def test_a_space_and_offline(
     assert tuner("track", "last", "--to", "trackio", "--space", "me/it", "--offline").status == 0
     assert fake()[-3]["space_id"] is None and fake()[-3]["offline"] == "1"
     assert tuner("track", "last", "--offline").status == 0 and fake()[-4]["mode"] == "offline"
+    made = experiment(tracking={"to": ["wandb"], "offline": True})
+    folder.config.write_text(dump_experiment(made))
+    assert tuner("track", "last").status == 0 and fake()[-4]["mode"] == "offline"
+    assert tuner("track", "last", "--online").status == 0 and fake()[-4]["mode"] == "online"
+    assert tuner("track", "last", "--online", "--offline").status == 2
 
 
 def test_wrong_usage_and_what_is_not_installed_are_one_sentence(
@@ -429,4 +434,4 @@ def test_the_fakes_have_the_interface_of_the_libraries(name: str, monkeypatch: p
     if name == "wandb":
         assert set(_SETTINGS) <= set(real.Settings.model_fields) and "summary" in inspect.get_annotations(real.Run)
     else:
-        assert real.AlertLevel.INFO
+        assert real.AlertLevel.INFO and not inspect.signature(real.finish).parameters

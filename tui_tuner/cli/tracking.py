@@ -25,6 +25,9 @@ def track(
         str | None, typer.Option("--space", help="The Space that Trackio sends to.", show_default=False)
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="Keep everything on this machine.")] = False,
+    online: Annotated[
+        bool, typer.Option("--online", help="Send over the network, also where the run kept it here.")
+    ] = False,
     samples: Annotated[bool, typer.Option("--samples", help="Send texts, too: probes, answers, templates.")] = False,
     follow: Annotated[bool, typer.Option("--follow", help="Go on until the run ends.")] = False,
     runs_dir: RunsDir = None,
@@ -43,7 +46,10 @@ def track(
         experiment = load_experiment(folder.config)
         given = {"project": project, "name": name, "entity": entity, "space": space}
         wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
-        wanted |= {key: True for key, on in (("offline", offline), ("samples", samples)) if on}
+        if offline and online:
+            raise TunerError("--offline and --online exclude each other", code="usage", fix="give one", usage=True)
+        wanted |= {"offline": offline} if offline or online else {}
+        wanted |= {"samples": True} if samples else {}
         section = _section(experiment.tracking.model_dump(), to, wanted)
         sent: list[dict[str, Any]] = []
         for each in section.to:

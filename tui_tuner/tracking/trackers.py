@@ -117,7 +117,7 @@ class TrackioTracker:
         self._run.log({f"answers/{told.number}": table}, step=told.step)
 
     def finish(self, status: str) -> None:
-        self._run.finish()
+        self._library.finish()  # the run's own would have it finished once more, and told so, when the process ends
 
 
 class WandbTracker:

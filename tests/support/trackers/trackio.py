@@ -34,8 +34,9 @@ class Run:
               step: int | None = None) -> None:  # fmt: skip
         note("alert", title=title, text=text, step=step)
 
-    def finish(self) -> None:
-        note("finish")
+
+def finish() -> None:
+    note("finish")
 
 
 def init(
