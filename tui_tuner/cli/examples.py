@@ -16,7 +16,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "Before a run": ("data", "check", "forecast"),
     "While it runs": ("stop", "steer", "advice", "probes"),
     "Several runs": ("queue", "sweep", "runs", "label", "delete", "restore"),
-    "Did it help?": ("evaluate", "checkpoints", "score", "compare", "report", "bundle", "replay"),
+    "Did it help?": ("evaluate", "checkpoints", "score", "compare", "report", "track", "bundle", "replay"),
     "Models": ("models", "download", "upload", "inspect", "convert", "fuse", "export", "import"),
     "Chat": ("chat", "chats"),
     "The program": ("keys", "man"),
@@ -155,6 +155,11 @@ ENDINGS: dict[str, Ending] = {
     "report": _of(
         ("One page with charts", "report last --html report.html"),
         ("A line per row, for a spreadsheet", "report last --format csv --out rows.csv"),
+    ),
+    "track": _of(
+        ("Keep a finished run in Trackio, on this machine", "track last --to trackio"),
+        ("Send a run to Weights & Biases as it goes on", "track last --to wandb --project players --follow"),
+        one="when a tracker is not installed, refused, or failed on the way",
     ),
     "bundle": _of(("A run in one file, for somebody else", "bundle last --to players.tar.gz")),
     "replay": _of(

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, Run, RunsDir, find
 from tui_tuner.cli.output import opened
 from tui_tuner.errors import TunerError
@@ -13,7 +14,16 @@ from tui_tuner.errors import TunerError
 
 def track(
     run: Run,
-    to: Annotated[str | None, typer.Option("--to", help="trackio or wandb; else as the run has it.")] = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="TRACKER",
+            help="trackio or wandb; else as the run has it.",
+            autocompletion=completing.among("trackio", "wandb"),
+            show_default=False,
+        ),
+    ] = None,
     project: Annotated[
         str | None, typer.Option("--project", help="The project there; else as the run has it.", show_default=False)
     ] = None,
