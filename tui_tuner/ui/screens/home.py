@@ -15,19 +15,14 @@ from textual.widgets.option_list import Option
 
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.homelist import RESUMABLE, Acts, Entry, Group, HomeList, Known, machine_detail, machine_line
-from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.screens.startwork import StartWorkScreen
 from tui_tuner.ui.text import clip, clip_middle, visible
 
 if TYPE_CHECKING:
-    from tui_tuner.chat.library import ChatSummary
-    from tui_tuner.config.presets import Preset
     from tui_tuner.runs.catalogue import RunSummary
-    from tui_tuner.ui.drafts import Draft
-
-QUICKSTART = "quickstart"
 
 
-class HomeScreen(WorkbenchScreen):
+class HomeScreen(StartWorkScreen):
     """What to go on with, the queue, what can be started, presets, recent runs."""
 
     MODE = "home"
@@ -209,35 +204,6 @@ class HomeScreen(WorkbenchScreen):
     def on_engine_changed(self) -> None:
         self._fill(self._known)
         self._load()
-
-    def action_quickstart(self) -> None:
-        """Loads the embedded experiment and starts it."""
-        self.tuner.load_preset(QUICKSTART)
-        self.tuner.start_run()
-
-    def _new(self) -> None:
-        self.tuner.go("models")
-
-    def _load_preset(self, preset: Preset) -> None:
-        self.tuner.load_preset(str(preset.path))
-        self.tuner.notice(f"{preset.name} is loaded: press 2 to see its data, f5 to start.")
-        self.tuner.go("config")
-
-    def _take_draft(self, draft: Draft) -> None:
-        self.tuner.set_experiment(draft.experiment(), base=draft.base, edited=True)
-        self.tuner.notice(f"{draft.name} is set up as you left it: f5 starts it.")
-        self.tuner.go("config")
-
-    def _open(self, run: RunSummary) -> None:
-        from tui_tuner.runs.folder import RunFolder
-
-        self.tuner.select_run(RunFolder.open(run.path))
-        self.tuner.go("train")
-
-    def _talk(self, chat: ChatSummary) -> None:
-        from tui_tuner.ui.continuing import go_on_with
-
-        go_on_with(self.tuner, chat)
 
 
 _FIRST = "New here? Press q: the quickstart shows the whole loop in two minutes."
