@@ -32,6 +32,7 @@ from tui_tuner.engine.patience import Patience
 from tui_tuner.engine.probes import probe_tokens
 from tui_tuner.engine.quantized import with_fewer_bits
 from tui_tuner.engine.ranks.member import connect
+from tui_tuner.engine.recorder import Recorder
 from tui_tuner.engine.requests import ONE, RankPlace
 from tui_tuner.engine.rows import tokenised
 from tui_tuner.engine.run_store import checkpoints
@@ -90,6 +91,7 @@ class _Pipeline:
         self._ranks: Ranks = ALONE
         self._patience = Patience(control, self._waited_for_space)
         self._adviser = Adviser(log.append)
+        self._beside = contextlib.ExitStack()  # what is at work from the first event to the last but one
         self._view = RunView()
         self._events = read_events(folder.events)
         self._view.extend(self._events)
@@ -110,7 +112,8 @@ class _Pipeline:
     def run(self) -> dict[str, Any]:
         status, reason = "failed", "it ended without saying why"
         try:
-            status, reason = self._stages()
+            with self._beside:
+                status, reason = self._stages()
         except StopRequested:
             status, reason = "stopped", f"stopped by {self._control.stop_reason or 'user'}"
         except TunerError as error:
@@ -163,6 +166,7 @@ class _Pipeline:
             ranks_backend=self._place.backend,
         )
         send_along(self._folder, experiment.tracking.to, self._log.append)
+        self._beside.enter_context(Recorder(self._log.append))
         note_ranks(self._folder, self._place.size, self._place.backend)
         with self._stage("check"):
             self._ranks = connect(self._place)

@@ -59,6 +59,22 @@ def system_memory() -> int:
     return min([int(psutil.virtual_memory().total), *_group_limits()])
 
 
+def memory_in_use() -> dict[str, int]:
+    """What mlx has in use, keeps for later use, and had in use at most: bytes, by the names of the event `machine`.
+
+    Counters that belong to no stream: any thread may ask. Empty where mlx does not tell.
+    """
+    import mlx.core as mx
+
+    with contextlib.suppress(Exception):
+        return {
+            "mlx_active": int(mx.get_active_memory()),
+            "mlx_cache": int(mx.get_cache_memory()),
+            "mlx_peak": int(mx.get_peak_memory()),
+        }
+    return {}
+
+
 def _group_limits() -> list[int]:
     """What a control group lets this process have (cgroup v2 and v1), in bytes; a container has less than its host."""
     limits = []

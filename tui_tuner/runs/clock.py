@@ -36,6 +36,11 @@ class WorkClock:
         self._over = False
         self._sessions.append((moment, self._earlier))
 
+    @property
+    def sessions(self) -> list[float]:
+        """When each session began."""
+        return [start for start, _ in self._sessions]
+
     def note(self, moment: float) -> None:
         """Something happened; after the end it no longer counts."""
         if self._over:

@@ -33,6 +33,8 @@ class RunView:
     Attributes:
         version: rises with every change, so that a screen can tell whether to draw.
         train, validation: `Columns`, one row a report, by `step`; losses in nats per token.
+        machine: `Columns`, one row a reading of the machine, with its moment as `step` (seconds since the epoch, rising
+            also where a clock was set back).
         stages: by name, in order of appearance.
         advice, controls: the events themselves, oldest first.
         logs: the last 2,000 log events.
@@ -201,6 +203,7 @@ class RunView:
     def _forget_results(self) -> None:
         self.train = Columns(EVENT_FIELDS["train"][1:]) if self._curves else Columns(("loss",), closed=True)
         self.validation = Columns(EVENT_FIELDS["validation"][1:])
+        self.machine = Columns(EVENT_FIELDS["machine"]) if self._curves else Columns(closed=True)
         self.stages: dict[str, StageStatus] = {}
         self._samples = LatestEvents(_KEEP)
         self._checkpoints = LatestEvents(_KEEP)
@@ -279,6 +282,13 @@ def _on_validation(view: RunView, event: Event) -> None:
     view.validation.append(event)
 
 
+def _on_machine(view: RunView, event: Event) -> None:
+    moment = number(event.get("t"))
+    if moment is not None and view._curves:
+        # A clock that was set back must not take away what was measured.
+        view.machine.append({**event, "step": max(moment, math.nextafter(view.machine.last_step, math.inf))})
+
+
 def _on_sample(view: RunView, event: Event) -> None:
     step, prompt = step_of(event), event.get("prompt")
     if step is not None and isinstance(prompt, str) and isinstance(event.get("text"), str):
@@ -353,6 +363,7 @@ _HANDLERS: Final[dict[str, Callable[[RunView, Event], None]]] = {
     "progress": _on_progress,
     "train": _on_train,
     "validation": _on_validation,
+    "machine": _on_machine,
     "sample": _on_sample,
     "checkpoint": _on_checkpoint,
     "skipped_step": _on_skipped_step,

@@ -19,6 +19,7 @@ from tui_tuner.ui.drafts import DraftDesk
 from tui_tuner.ui.history import History
 from tui_tuner.ui.jobs import Jobs
 from tui_tuner.ui.leaving import leave, obey_signals
+from tui_tuner.ui.machinewatch import MachineWatch
 from tui_tuner.ui.messages import EngineChanged, ExperimentChanged
 from tui_tuner.ui.queueing import LOOK, QueueDesk
 from tui_tuner.ui.state import ChatTarget, WorkbenchState
@@ -60,6 +61,7 @@ class TunerApp(WatchingApp):
         pace: how often a run that goes on is drawn.
         desk: the queue, and the app's part in working it off.
         drafts: keeps the experiment that was edited last.
+        machine: looks at this machine while somebody wants to see it.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class TunerApp(WatchingApp):
         self._forget_signals: Callable[[], None] = lambda: None
         self.desk = QueueDesk(self)
         self.drafts = DraftDesk(self)
+        self.machine = MachineWatch()
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -128,6 +131,7 @@ class TunerApp(WatchingApp):
 
     def on_unmount(self) -> None:
         """Lets go of the engine and of the system's signals, and writes what was edited last."""
+        self.machine.want(None)
         self._unsubscribe()
         self._forget_signals()
         self.drafts.close()

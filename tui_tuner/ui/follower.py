@@ -6,13 +6,14 @@ write to the folder, and `poll` must stay quick enough for the event loop (only 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tui_tuner.runs.events import EventTail
-from tui_tuner.runs.lock import holder
+from tui_tuner.runs.lock import Holder, holder
 from tui_tuner.runs.state import RunState
 from tui_tuner.runs.view import RunView
 from tui_tuner.ui.status import ACTIVE
@@ -48,6 +49,9 @@ class Follower(Protocol):
     @property
     def active(self) -> bool: ...
 
+    @property
+    def pid(self) -> int | None: ...
+
     def poll(self) -> bool: ...
 
 
@@ -80,7 +84,7 @@ class RunFollower:
         self._job = job
         self._clock = clock
         self._looked = -1e9
-        self._alive = False
+        self._writer: Holder | None = None
 
     @property
     def name(self) -> str:
@@ -105,6 +109,15 @@ class RunFollower:
         """Whether new events are to be expected."""
         return self.state in ACTIVE
 
+    @property
+    def pid(self) -> int | None:
+        """The number of the process of this machine that works on the run; None when there is none."""
+        if self.state is RunState.QUEUED or not self.active:
+            return None
+        if self._job(self.folder.path) is not None:
+            return os.getpid()
+        return self._writer.pid if self._writer is not None and self._writer.here else None
+
     def poll(self) -> bool:
         """Reads what is new. True when the view or the state changed."""
         # Who writes is asked before what was written: a writer says how it ended before it is gone.
@@ -118,7 +131,7 @@ class RunFollower:
             self.view, changed = RunView(), True
         if events:
             changed = self.view.extend(events) or changed
-            if job is None and not self._alive:
+            if job is None and self._writer is None:
                 self._look()  # somebody seems to have begun just now
         state = self._derive(job)
         if state is not self.state or not self.ready:
@@ -127,11 +140,11 @@ class RunFollower:
         return changed
 
     def _look(self) -> None:
-        self._alive = holder(self.folder.path) is not None
+        self._writer = holder(self.folder.path)
         self._looked = self._clock()
 
     def _derive(self, job: JobHandle | None) -> RunState:
-        state = self.view.state(alive=self._alive or job is not None)
+        state = self.view.state(alive=self._writer is not None or job is not None)
         if job is None:
             return state
         if job.status.value == "queued":

@@ -71,6 +71,10 @@ class LogFollower:
         return self.state in ACTIVE
 
     @property
+    def pid(self) -> None:
+        """A log does not tell which process writes it."""
+
+    @property
     def silence(self) -> float:
         """Seconds since the file was last written to."""
         return max(0.0, self._clock() - self.watch.changed) if self.watch.changed else 0.0

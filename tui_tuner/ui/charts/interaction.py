@@ -73,6 +73,17 @@ class Steerable(Widget, can_focus=True):
         def control(self) -> Steerable:
             return self.chart
 
+    class ViewMoved(Message, namespace="line_chart"):
+        """The person shows another part of x. Changing the viewport in code posts nothing."""
+
+        def __init__(self, chart: Steerable) -> None:
+            super().__init__()
+            self.chart = chart
+
+        @property
+        def control(self) -> Steerable:
+            return self.chart
+
     def __init__(
         self, *, name: str | None = None, id: str | None = None, classes: str | None = None, disabled: bool = False
     ) -> None:
@@ -103,15 +114,15 @@ class Steerable(Widget, can_focus=True):
 
     def action_pan(self, share: float) -> None:
         self.viewport.pan(share)
-        self.refresh()
+        self._view_moved()
 
     def action_reset_view(self) -> None:
         self.viewport.reset()
-        self.refresh()
+        self._view_moved()
 
     def action_toggle_follow(self) -> None:
         self.viewport.toggle_follow()
-        self.refresh()
+        self._view_moved()
 
     def action_toggle_log(self) -> None:
         self.log_y = not self.log_y
@@ -143,7 +154,7 @@ class Steerable(Widget, can_focus=True):
         self._hovering = False
         self.viewport.reveal(goal)
         self._place(goal)
-        self.refresh()
+        self._view_moved()
 
     def _step(self, x: Floats, direction: int) -> float | None:
         """The point of one series that the crosshair may move to."""
@@ -163,7 +174,11 @@ class Steerable(Widget, can_focus=True):
     def _zoom(self, factor: float, anchor: float | None) -> None:
         low, high = self.viewport.window
         self.viewport.zoom(factor, anchor if anchor is not None and low <= anchor <= high else None)
+        self._view_moved()
+
+    def _view_moved(self) -> None:
         self.refresh()
+        self.post_message(self.ViewMoved(self))
 
     def _place(self, x: float | None) -> None:
         if x != self.cursor:
