@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from tui_tuner.machine import apple, sensors
-from tui_tuner.machine.figures import FIGURES, Reading, believed, missing
+from tui_tuner.machine.figures import FIGURES, LOOKED_FOR, Reading, believed, missing
 from tui_tuner.machine.nvidia import Nvidia
 from tui_tuner.machine.sampler import SHARE, STALE, Sampler
 from tui_tuner.runs.vocabulary import EVENT_FIELDS
@@ -76,7 +76,7 @@ def test_figures_are_told_in_their_units() -> None:
 
 
 def test_what_cannot_be_had_is_said_with_its_reason() -> None:
-    assert set(missing({}, "darwin")) == set(missing({}, "linux")) == {"GPU's load", "temperature", "power"}
+    assert set(missing({}, "darwin")) == set(missing({}, "linux")) == set(LOOKED_FOR) == {"gpu", "temperature", "power"}
     assert "root" in missing({"gpu": 1.0}, "darwin")["temperature"]
     assert missing({"gpu": 0.1, "gpu_temperature": 50.0, "cpu_power": 9.0}, "linux") == {}
 

@@ -141,13 +141,15 @@ def test_the_line_ends_where_the_window_does() -> None:
 def test_no_pressure_is_no_warning() -> None:
     told = head(view_of(started(0)), Reading(2.0, {"thermal_pressure": 0.0}), 80).plain
     assert told == "now  thermal pressure nominal"
-    assert tiles_of_machine(view_of(started(0)), Reading(2.0, {"thermal_pressure": 0.0})) == []
+    assert tiles_of_machine(view_of(started(0)), Reading(2.0, {"thermal_pressure": 0.0}))[0].value == "no reading yet"
 
 
 def test_nothing_known_is_said_and_shows_no_zeros() -> None:
     view = view_of(started(0))
+    assert head(view, None, 80).plain == "no reading of the machine yet"
+    assert [tile.value for tile in tiles_of_machine(view, None)] == ["no reading yet"]
+    view.extend([{"t": 1.0, "type": "run_finished", "status": "finished", "reason": ""}])
     assert head(view, None, 80).plain == "nothing was recorded of this run's machine"
-    assert tiles_of_machine(view, None) == []
 
 
 def test_tiles_are_nine_at_most_each_with_its_curve_or_its_share() -> None:

@@ -24,6 +24,7 @@ from tui_tuner.cli import (
     hub,
     interchanging,
     listing,
+    machine,
     manual,
     models,
     probing,
@@ -236,6 +237,7 @@ app.command()(attach)
 app.command()(serving.serve)
 app.command()(chatting.chat)
 app.command()(conversing.chats)
+app.command()(machine.system)
 app.command()(listing.runs)
 app.command()(listing.keys)
 app.command()(listing.label)

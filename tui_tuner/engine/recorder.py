@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Final, Protocol
 
 from tui_tuner.errors import TunerError
-from tui_tuner.machine.figures import Reading
+from tui_tuner.machine.figures import Reading, rounded
 from tui_tuner.machine.sampler import Sampler
 from tui_tuner.machine.sensors import sensors_of
 from tui_tuner.models.device import memory_in_use
@@ -98,11 +98,6 @@ class Recorder:
         if not reading.values:
             return
         try:
-            self._append("machine", **{name: _short(value) for name, value in reading.values.items()})
+            self._append("machine", **{name: rounded(value) for name, value in reading.values.items()})
         except TunerError:
             pass  # a full disk, say: the run waits for space and tells of it
-
-
-def _short(value: float) -> float | int:
-    """A value with the digits that it is worth, so that lines are short."""
-    return round(value) if abs(value) >= 1000 else round(value, 3)

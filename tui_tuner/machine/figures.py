@@ -90,6 +90,11 @@ class Reading:
                 yield name, figure.text(self.values[name])
 
 
+def rounded(value: float) -> float | int:
+    """A value with the digits that it is worth, so that lines are short."""
+    return round(value) if abs(value) >= 1000 else round(value, 3)
+
+
 def believed(found: Mapping[str, object]) -> dict[str, float]:
     """The values of a sensor that can be true: known names, finite, none below 0, and 0 only where it may be."""
     kept: dict[str, float] = {}
@@ -104,20 +109,22 @@ def believed(found: Mapping[str, object]) -> dict[str, float]:
 
 
 _GROUPS: Final = (
-    ("GPU's load", ("gpu",)),
+    ("gpu", ("gpu",)),
     ("temperature", ("cpu_temperature", "gpu_temperature")),
     ("power", ("cpu_power", "gpu_power", "power")),
 )
 """What people look for, and the figures of which any will do."""
+LOOKED_FOR: Final = {"gpu": "GPU's load", "temperature": "temperature", "power": "power"}
+"""What people look for, in words."""
 
 _REASONS: Final[dict[str, dict[str, str]]] = {
     "darwin": {
-        "GPU's load": "ioreg does not tell it on this Mac",
+        "gpu": "ioreg does not tell it on this Mac",
         "temperature": "macOS gives degrees to root only; the thermal pressure stands for them",
         "power": "macOS gives it to root only, but for a MacBook's power as a whole",
     },
     "linux": {
-        "GPU's load": "only NVIDIA's cards tell it, with a driver and the package nvidia-ml-py (the extra `nvidia`)",
+        "gpu": "only NVIDIA's cards tell it, with a driver and the package nvidia-ml-py (the extra `nvidia`)",
         "temperature": "the kernel shows no sensor; virtual machines and containers have none",
         "power": "processors tell it to root only on most systems, and cards with the extra `nvidia`",
     },
@@ -125,7 +132,7 @@ _REASONS: Final[dict[str, dict[str, str]]] = {
 
 
 def missing(values: Mapping[str, float], platform: str) -> dict[str, str]:
-    """What people look for and cannot be had here, each with the reason.
+    """What people look for (`LOOKED_FOR`) and cannot be had here, each with the reason.
 
     Args:
         values: of a reading.

@@ -107,7 +107,9 @@ def head(view: RunView, now: Reading | None, width: int) -> Content:
     when, values = standing(view, now)
     parts = [part for tell in _TELLERS if (part := tell(values)) is not None]
     if not parts:
-        return Content.styled("nothing was recorded of this run's machine", "$text-muted")
+        over = view.started is not None and view.finished is not None
+        words = "nothing was recorded of this run's machine" if over else "no reading of the machine yet"
+        return Content.styled(words, "$text-muted")
     line = Content.styled(f"{when}  ", "$text-muted")
     for number, part in enumerate(parts):
         longer = line + (Content.styled(" · ", "$text-muted") if number else Content("")) + part
@@ -147,7 +149,7 @@ def tiles_of_machine(view: RunView, now: Reading | None) -> list[Tile]:
         tile("battery", "battery"),
         tile("fan", "fan"),
     ]
-    return [each for each in found if each is not None][:9]
+    return [each for each in found if each is not None][:9] or [Tile("machine", "no reading yet")]
 
 
 def _pressed(level: float, history: Floats) -> Tile:
