@@ -104,7 +104,7 @@ async def test_a_run_of_another_process_is_looked_at_by_its_number(drive: Drive,
         await press(pilot, "u")
         assert app.machine.wanted[-1] == lock["pid"]
         app.select_run(other.folder)
-        await until(pilot, lambda: "at most  processor 5" in shown(app))
+        await until(pilot, lambda: "at most  processor" in shown(app))
         assert app.state.follower.active and app.machine.wanted[-1] is None
 
 
@@ -114,7 +114,7 @@ async def test_a_run_that_is_over_shows_its_highest(drive: Drive, build: Build) 
         await opened(app, pilot, builder, FULL)
         await press(pilot, "u")
         assert app.machine.wanted[-1] is None
-        assert "at most  processor 5" in shown(app)
+        assert "at most  processor" in shown(app)
         assert charts(app) == ["Busy", "Memory"]  # nothing else was measured, so nothing else is there
         assert not any(word in shown(app) for word in ("GPU", "swap", "°C", " W"))
 
@@ -170,7 +170,7 @@ async def test_crosshair_and_zoom_of_the_loss_are_the_machines_too(drive: Drive,
 
 
 async def test_where_there_is_little_room_tiles_take_the_place_of_the_runs(drive: Drive, build: Build) -> None:
-    builder = trained(build(), FULL).finish()
+    builder = trained(build(), FULL)
     async with drive(size=(80, 24)) as (app, pilot):
         screen = await opened(app, pilot, builder)
         tiles = screen.query_one("#tile-line", Tiles)
@@ -181,6 +181,10 @@ async def test_where_there_is_little_room_tiles_take_the_place_of_the_runs(drive
         assert "train loss" not in told and "processor" in told and "GPU" in told and "of 36.0 GB" in told
         await press(pilot, "u")
         assert "train loss" in shown_in(app, tiles)
+        builder.evaluated().finish()  # the result takes the place of the tiles, unless they are asked for
+        await until(pilot, lambda: not tiles.display)
+        await press(pilot, "u")
+        assert "processor" in shown_in(app, tiles)
 
 
 async def test_a_window_that_grows_and_shrinks_keeps_what_was_asked_for(drive: Drive, build: Build) -> None:

@@ -150,7 +150,7 @@ def test_the_json_examples_are_json() -> None:
     blocks = re.findall(r"^```json\n(.*?)^```$", COMMAND_LINE, flags=re.MULTILINE | re.DOTALL)
     documents = [json.loads(block) for block in blocks]
     assert documents[0].keys() == {"error"}
-    assert len(documents) == 26
+    assert len(documents) == 27
 
 
 def test_the_page_tells_of_each_environment_variable() -> None:

@@ -30,7 +30,7 @@ _NO_PEAKS = ("battery", "speed_limit")
 
 def over_time(view: RunView) -> Floats:
     """Seconds at work at which each reading was taken; NaN for a moment that is none."""
-    return view.clock.at(view.machine.column("step"))
+    return view.clock.at(view.machine.column("t"))
 
 
 def over_steps(view: RunView) -> Floats:

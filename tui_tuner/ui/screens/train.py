@@ -140,7 +140,8 @@ class TrainScreen(SteeringScreen):
         panels = self.has_class("-huge") and self.has_class("-towering")
         outside = self.outside is not None
         now = self._draw_machine(view, state)
-        tiled = bool(self._machine) and not self.has_class("-machine")
+        tiled = bool(self._machine) and not outside and not self.has_class("-machine")
+        self.set_class(tiled, "-gauges")
         machine = (view.machine.version, now) if tiled else None
         figures = (view.train.version, view.validation.version, view.started, view.plan, wide, machine)
         if figures != self._figures:
