@@ -14,7 +14,7 @@ TOPICS: dict[str, tuple[str, ...]] = {
     "Begin": ("quickstart", "run", "resume", "attach", "serve"),
     "Presets": ("presets", "diff", "save-preset", "import-config", "export-config"),
     "Before a run": ("data", "check", "forecast"),
-    "While it runs": ("stop", "steer", "advice", "probes"),
+    "While it runs": ("stop", "steer", "advice", "probes", "system"),
     "Several runs": ("queue", "sweep", "runs", "label", "delete", "restore"),
     "Did it help?": ("evaluate", "checkpoints", "score", "compare", "report", "track", "bundle", "replay"),
     "Models": ("models", "download", "upload", "inspect", "convert", "fuse", "export", "import"),
@@ -191,6 +191,10 @@ ENDINGS: dict[str, Ending] = {
     "chats": _of(
         ("What was said about something", "chats --search 'Herons away'"),
         ("One conversation as Markdown", "chats last --export herons.md"),
+    ),
+    "system": _of(
+        ("What this machine is at, and what of it cannot be had", "system"),
+        ("A line of JSON every ten seconds", "system --watch --every 10 --json"),
     ),
     "keys": _of(("Every action with its id and its keys", "keys")),
     "man": _of(

@@ -24,7 +24,9 @@ _EVERY = 2.0
 
 def system(
     watch: Annotated[bool, typer.Option("--watch", help="Again and again, until ctrl+c.")] = False,
-    every: Annotated[float, typer.Option("--every", help="Seconds between two readings with --watch.")] = _EVERY,
+    every: Annotated[
+        float, typer.Option("--every", metavar="SECONDS", help="Seconds between two readings with --watch.")
+    ] = _EVERY,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
