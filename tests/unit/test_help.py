@@ -14,7 +14,7 @@ import typer
 
 from tests.support.commands import Tuner, tuner
 from tui_tuner.cli import helping, manual
-from tui_tuner.cli.app import app
+from tui_tuner.cli.app import app, program
 from tui_tuner.cli.examples import ENDINGS, TOPICS
 
 __all__ = ["tuner"]
@@ -114,3 +114,31 @@ def test_one_page_goes_to_stdout(tuner: Tuner, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     said = tuner("man", "--to", tmp_path / "file", "--json")
     assert (said.status, said.document["error"]["code"]) == (1, "in-the-way")
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAM.commands))
+def test_a_command_is_made_alone_and_is_the_same(name: str) -> None:
+    alone = program([name, "--help"])
+    assert list(alone.commands) == [name]
+    assert alone.commands[name].callback is not None
+    assert [parameter.opts for parameter in alone.commands[name].params] == [
+        parameter.opts for parameter in PROGRAM.commands[name].params
+    ]
+
+
+def test_no_more_commands_are_made_than_can_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    every = set(PROGRAM.commands)
+    made = {
+        (): set(), ("--runs-dir", "x"): set(), ("--preset", "quickstart"): {"quickstart"}, ("--debug", "run"): {"run"},
+        ("run", "stop"): {"run"}, ("--help",): every, ("--preset", "run", "-h"): every, ("rnu",): every,
+    }  # fmt: skip
+    assert {words: set(program(words).commands) for words in made} == made
+    assert set(program().commands) == every
+    monkeypatch.setenv("_TUI_TUNER_COMPLETE", "complete_bash")
+    assert set(program(["run"]).commands) == every
+
+
+def test_a_misspelt_command_is_told(tuner: Tuner) -> None:
+    for words in (["rnu"], ["--debug", "rnu"]):
+        said = tuner(*words)
+        assert said.status == 2 and "rnu" in said.err.splitlines()[-1]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.models import CommandInfo
 
 from tui_tuner import __version__
 from tui_tuner.cli import (
@@ -36,7 +39,7 @@ from tui_tuner.cli import (
     tracking,
 )
 from tui_tuner.cli.attach import attach
-from tui_tuner.cli.helping import Command, Group
+from tui_tuner.cli.helping import PROGRAM, Command, Group
 from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError, brief, without_secrets
@@ -56,12 +59,48 @@ app = typer.Typer(
     help="Fine-tune language models with mlx-lm, full screen or headless. Without a command it opens the workbench.",
 )
 
+_building = threading.Lock()
+_ASKED = f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"
+"""The variable that the tab key asks with; typer makes its name so."""
+
+
+def program(arguments: Sequence[str] | None = None) -> Group:
+    """The command line as the library wants it: whole, or with no more commands than the arguments can mean.
+
+    Making every command takes longer than anything else before the first frame. To list them or to name the one that is
+    nearest to a word all are needed; the tab key needs them, too.
+    """
+    with _building:
+        every = app.registered_commands
+        if arguments is not None and _ASKED not in os.environ:
+            app.registered_commands = _meant(arguments)
+        try:
+            group = typer.main.get_command(app)
+        finally:
+            app.registered_commands = every
+    assert isinstance(group, Group)
+    return group
+
+
+def _meant(arguments: Sequence[str]) -> list[CommandInfo]:
+    """The command that the arguments begin with, or those named behind options; all where that is not enough."""
+    every = app.registered_commands
+    if arguments and not arguments[0].startswith("-"):
+        return [info for info in every if _called(info) == arguments[0]] or every
+    if {"-h", "--help"} & set(arguments):
+        return every
+    return [info for info in every if _called(info) in arguments]
+
+
+def _called(info: CommandInfo) -> str:
+    return info.name or getattr(info.callback, "__name__", "").replace("_", "-")
+
 
 def run(arguments: Sequence[str]) -> int:
     """Runs the command line and returns the exit status; a failure is one sentence, never a traceback."""
     wants_json, debug = "--json" in arguments, "--debug" in arguments
     try:
-        result = app(list(arguments), standalone_mode=False, prog_name="tui-tuner")
+        result = program(arguments).main(list(arguments), standalone_mode=False, prog_name="tui-tuner")
         return result if isinstance(result, int) else 0
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)

@@ -38,7 +38,9 @@ def man(
     debug: Debug = False,
 ) -> int:
     """Writes the manual pages: one to stdout, or all of them into a folder where man finds them."""
-    program = context.find_root().command
+    from tui_tuner.cli.app import program as whole
+
+    program = whole()
     with opened(json=json, debug=debug) as output:
         if to is None:
             name = command or ""
