@@ -7,6 +7,7 @@ that a megabyte keeps no key waiting. It draws what an answer holds and decides 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain, islice, takewhile
 
 from tui_tuner.chat.conversation import Answer, AnswerState, Exchange
 from tui_tuner.chat.reply import ChatReply
@@ -160,13 +161,15 @@ class Column:
         if drawn == self._drawn and not self.behind:
             return None
         self._drawn = drawn
-        rows = self.rows
-        first = 1 + len(rows)
+        rows, settled, before = self.rows, len(self.rows), [*self._tail, *self._foot]
         self._take_in()
-        if self.rows is not rows:
-            first = 0
         self._foot = self._make_foot()
-        return first
+        if self.rows is not rows:
+            return 0
+        after = chain(islice(rows, settled, None), self._tail, self._foot)
+        # A paragraph is set anew with every word; the lines of it that came out as they were cost nothing more.
+        same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, after, strict=False)))
+        return 1 + settled + same
 
     # -- what it does --------------------------------------------------------------------------------------------
 

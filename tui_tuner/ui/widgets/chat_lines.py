@@ -15,6 +15,9 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 _MOST_STRIPS = 600
+_AHEAD = 8
+"""Most blank lines that are left below the end when growing lines have reached the bottom: until these are full as well
+nothing moves, and only what is new is drawn."""
 
 
 class GrowingLines(ScrollView, can_focus=True):
@@ -36,6 +39,7 @@ class GrowingLines(ScrollView, can_focus=True):
         self._count = 0
         self._strips: dict[int, Strip] = {}  # lines as they were drawn last, borders and all
         self._bar = (0, 0)
+        self._ahead = 0  # blank lines below the end
         self.followed = True  # whether the end was in sight before the widget's size changed
 
     def drawn(self, at: int) -> Strip:
@@ -50,10 +54,16 @@ class GrowingLines(ScrollView, can_focus=True):
     @property
     def at_end(self) -> bool:
         """Whether the last line is in sight, or all but."""
-        return self.scroll_y >= self.max_scroll_y - 1
+        return self.scroll_y >= min(self._beyond, self.max_scroll_y) - 1
+
+    @property
+    def _beyond(self) -> int:
+        """How many lines are above the window when the last one is at its bottom."""
+        return max(self._count - self.scrollable_content_region.height, 0)
 
     def set_count(self, count: int) -> None:
         """All lines are new."""
+        self._ahead = 0
         self._strips.clear()
         self._resize(count)
         self.followed = self.at_end
@@ -64,8 +74,11 @@ class GrowingLines(ScrollView, can_focus=True):
         at_end, end = self.at_end, max(count, self._count)
         for line in [line for line in self._strips if first <= line < end]:
             del self._strips[line]
+        self._ahead = min(max(self._ahead - (count - self._count), 0), _AHEAD)
         self._resize(count)
-        if at_end and self.max_scroll_y > self.scroll_y:
+        if at_end and self._beyond > self.scroll_y:
+            self._ahead = min(self.scrollable_content_region.height // 4, _AHEAD)
+            self._resize(count)
             self.go_to_end()
             return
         scrolled, size = int(self.scroll_y), self.scrollable_content_region.size
@@ -88,7 +101,7 @@ class GrowingLines(ScrollView, can_focus=True):
 
     def _resize(self, count: int) -> None:
         self._count = count
-        size = Size(self.room, count)
+        size = Size(self.room, count + self._ahead)
         if size == self.virtual_size:
             return
         self.set_reactive(Widget.virtual_size, size)
@@ -99,7 +112,7 @@ class GrowingLines(ScrollView, can_focus=True):
     def _draw_bar(self) -> None:
         """Tells the scroll bar what is new, if one could see it: a bar costs as much as half a screen of text."""
         height, window = max(self.virtual_size.height, 1), self.scrollable_content_region.height
-        look = (round(window * self.scroll_y / height), round(window * window / height))
+        look = (round(window * self.scroll_y / height), min(round(window * window / height), window))
         if look != self._bar:
             self._bar = look
             self.vertical_scrollbar.window_virtual_size = height
