@@ -53,6 +53,9 @@ class Settings(BaseModel):
     """The share of what the device can give that mlx may take before it gives memory back that it keeps for later use;
     0 leaves it to mlx. Lower it when other programs need room beside a run."""
 
+    sampling: dict[str, dict[str, float]] = Field(default_factory=dict)
+    """Named sets of sampling settings of one's own; `/set save NAME` in the chat adds one."""
+
     told: list[str] = Field(default_factory=list)
     """Hints that were given once and are not given again; take one out to be told again."""
 
@@ -135,6 +138,22 @@ def save_settings(settings: Settings, path: Path | None = None) -> Path:
             fix="make the folder writable, or set TUI_TUNER_CONFIG to another one",
         ) from error
     return path
+
+
+def change_settings(settings: Settings, path: Path | None = None, **changes: Any) -> Path:
+    """Change some settings here and in the file, of which all else stays as somebody has left it meanwhile.
+
+    Raises:
+        TunerError: as `save_settings`; then they are changed here only.
+    """
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    kept = load_settings(path)
+    if kept.warning:  # the file cannot be used as it is; what is in force here takes its place
+        return save_settings(settings, path)
+    for name, value in changes.items():
+        setattr(kept, name, value)
+    return save_settings(kept, path)
 
 
 def _defaults(warning: str) -> Settings:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.geometry import Region
 from textual.pilot import Pilot
 
 from tests.ui.chatting import BASE, CALL, OTHER, REPORT, STEP, THOUGHT, TUNED, asked, log_with, said
@@ -106,13 +108,52 @@ async def test_an_answer_without_news_is_not_drawn_again(drive: Drive, monkeypat
         talk = one("The Her", AnswerState.RUNNING)
         log = await log_with(pilot, talk)
         answer, changes = talk.path()[0].answers[0], list[int]()
-        monkeypatch.setattr(log, "changed_from", lambda first, _count: changes.append(first))
+        monkeypatch.setattr(log, "changed_from", lambda first, _count, **_: changes.append(first))
         log.draw([answer], "waits")
         log.draw([answer], "waits")
         assert len(changes) == 1, "what it waits for was new"
         answer.text += "ons"
         log.draw([answer], "waits")
         assert len(changes) == 2
+
+
+async def test_of_a_growing_paragraph_only_the_lines_that_came_out_otherwise_are_drawn(
+    drive: Drive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with drive(size=(80, 30)) as (_, pilot):
+        talk = one("word " * 60, AnswerState.RUNNING)
+        log = await log_with(pilot, talk)
+        answer, drawn = talk.path()[0].answers[0], list[Region]()
+        block = log._blocks[0]
+        before = [block.line(at) for at in range(block.height)]
+        monkeypatch.setattr(log, "refresh", lambda *regions, **_: drawn.extend(regions))
+        answer.text += "and more"
+        log.draw([answer])
+        after = [block.line(at) for at in range(block.height)]
+        changed = [at for at, pair in enumerate(zip(before, after, strict=False)) if pair[0] != pair[1]]
+        assert len(changed) == 1 and len(after) == len(before), "one line of several"
+        assert drawn == [Region(0, changed[0], log.scrollable_content_region.width, log._count - changed[0])]
+
+
+async def test_a_conversation_that_reached_the_bottom_moves_by_several_lines_at_a_time(drive: Drive) -> None:
+    async with drive(size=(80, 24)) as (_, pilot):
+        talk = one("line\n" * 40, AnswerState.RUNNING)
+        log = await log_with(pilot, talk)
+        answer, places = talk.path()[0].answers[0], list[int]()
+        for _ in range(20):
+            answer.text += "line\n"
+            log.draw([answer])
+            await pilot.pause()
+            places.append(int(log.scroll_y))
+            assert log.at_end and places[-1] + log.scrollable_content_region.height >= log._count, "the end is in sight"
+        steps = [after - before for before, after in itertools.pairwise(places)]
+        assert len([step for step in steps if step]) <= 10 and max(steps) > 1, "it moves seldom"
+        assert sum(steps) >= 16, "and far enough"
+        answer.state = AnswerState.DONE
+        log.draw([answer])
+        log.show(talk)
+        await pilot.pause()
+        assert int(log.scroll_y) == log._count - log.scrollable_content_region.height, "nothing is left blank"
 
 
 async def test_text_that_comes_in_pieces_looks_as_if_it_had_come_at_once(drive: Drive) -> None:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder
@@ -30,6 +30,7 @@ from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import ChatTogether, LookInside, PreviewData, RunExperiment
 from tui_tuner.engine.results import Inside, PreviewRow
 from tui_tuner.paths import chats_dir
+from tui_tuner.settings import load_settings
 from tui_tuner.ui.columnsdialog import ColumnsDialog
 from tui_tuner.ui.samplingdialog import SamplingDialog
 from tui_tuner.ui.transcriptsdialog import TranscriptsDialog
@@ -122,6 +123,31 @@ async def test_sampling_is_a_dialog_a_set_and_a_command(drive: Drive) -> None:
         await pilot.press("ctrl+u", *"/set seed 7", "enter", *"hi", "enter")
         await until(pilot, lambda: screen.session.exchanges)  # type: ignore[attr-defined]
         assert screen.session.exchanges[0].sampling.seed == 7  # type: ignore[attr-defined]
+
+
+async def test_settings_are_kept_as_a_set_with_a_name(drive: Drive) -> None:
+    async with drive(size=(100, 30)) as (app, pilot):
+        app.settings = load_settings()
+        await open_mode(pilot, "chat", made=experiment())
+        screen = app.screen
+        await pilot.press(*"/set temperature 0.9", "enter", *"/set save wild", "enter")
+        await until(pilot, lambda: "Kept: /set wild" in shown(app))
+        assert load_settings().sampling == {"wild": {"temperature": 0.9}}
+        await pilot.press(*"/set greedy", "enter", *"/set WILD", "enter")
+        await until(pilot, lambda: screen.sampling.temperature == 0.9)  # type: ignore[attr-defined]
+        await pilot.press("f4")
+        await until(pilot, lambda: isinstance(app.screen, SamplingDialog) and "wild" in shown(app))
+        await pilot.press("up", "escape")
+        app.settings.sampling = {"wild": {"temperature": 99.0}}  # as one may write it into the file
+        await pilot.press("f4")
+        await until(pilot, lambda: "must be a number from 0 to 5" in shown(app))
+        await pilot.press("end", "enter")
+        await until(pilot, lambda: "✗" in str(app.screen.query_one("#sampling-said", Static).content))
+        await pilot.press("escape", *"/set drop wild", "enter")
+        await until(pilot, lambda: "The set wild is gone" in shown(app))
+        assert load_settings().sampling == {}
+        await pilot.press(*"/set save greedy", "enter")
+        await until(pilot, lambda: "taken already" in shown(app))
 
 
 async def test_a_system_message_goes_before_and_can_be_taken_away(drive: Drive, engine: FakeEngine) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tui_tuner.chat.conversation import Answer, AnswerState, Conversation, Exchange
-from tui_tuner.chat.sampling import SETS, Sampling, named_set
+from tui_tuner.chat.sampling import SETS, Sampling, dropped_set, kept_set, named_set, set_names
 from tui_tuner.chat.voices import Voice
 from tui_tuner.errors import TunerError
 
@@ -51,6 +51,38 @@ def test_a_set_leaves_cap_seed_and_stop_texts() -> None:
     assert (found.temperature, found.max_tokens, found.seed, found.stop) == (SETS["lively"].temperature, 9, 4, ("x",))
     with pytest.raises(TunerError, match="no set"):
         named_set("wild", now)
+
+
+def test_a_set_of_ones_own_is_kept_named_and_dropped() -> None:
+    now = Sampling(temperature=0.6, top_k=40, max_tokens=9, stop=("x",))
+    own = kept_set(" Mine ", now, {"older": {"top_p": 0.5}})
+    assert own == {"older": {"top_p": 0.5}, "mine": {"temperature": 0.6, "top_k": 40.0}}
+    assert set_names(own) == [*SETS, "older", "mine"]
+    assert named_set("MINE", Sampling(seed=3), own) == Sampling(temperature=0.6, top_k=40, seed=3)
+    assert named_set("older", now, own).temperature == 0, "what a set does not hold is greedy's"
+    assert dropped_set("Mine", own) == {"older": {"top_p": 0.5}}
+
+
+@pytest.mark.parametrize("name", ["greedy", "top_p", "save", "two words", "1st", "", "a" * 25, "../x"])
+def test_what_is_no_name_for_a_set_is_refused(name: str) -> None:
+    with pytest.raises(TunerError, match=r"taken already|no name"):
+        kept_set(name, Sampling(), {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [({"heat": 1.0}, 'holds "heat"'), ({"temperature": 9.0}, "from 0 to 5, not 9"), ({"top_k": 1.5}, "a whole number")],
+)
+def test_a_set_that_was_written_wrong_says_what_is_wrong(settings: dict[str, float], words: str) -> None:
+    with pytest.raises(TunerError) as failure:
+        named_set("mine", Sampling(), {"mine": settings})
+    assert words in failure.value.sentence()
+
+
+def test_a_set_that_is_not_there_cannot_be_dropped() -> None:
+    with pytest.raises(TunerError, match='no set of your own called "lively"') as failure:
+        dropped_set("lively", {"mine": {}})
+    assert "yours are mine" in failure.value.sentence()
 
 
 def exchange(number: int, parent: int, question: str, *said: tuple[Voice, str]) -> Exchange:

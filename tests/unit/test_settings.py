@@ -11,7 +11,7 @@ import pytest
 
 from tui_tuner import atomic
 from tui_tuner.errors import TunerError
-from tui_tuner.settings import Settings, load_settings, save_settings, settings_path
+from tui_tuner.settings import Settings, change_settings, load_settings, save_settings, settings_path
 
 
 @pytest.fixture(autouse=True)
@@ -76,6 +76,24 @@ def test_keys_of_a_newer_version_are_kept(path: Path) -> None:
     assert "shiny = 1" in text
     assert "[future]" in text
     assert load_settings().theme == "gruvbox"
+
+
+def test_a_change_leaves_what_another_has_changed_meanwhile(path: Path) -> None:
+    mine = Settings()
+    save_settings(Settings(theme="paper", smoothing=0.2), path)
+    change_settings(mine, path, told=["one"])
+    found = load_settings(path)
+    assert (found.theme, found.smoothing, found.told) == ("paper", 0.2, ["one"])
+    assert mine.told == ["one"] and mine.theme == "ember"
+
+
+def test_a_change_of_a_file_that_cannot_be_read_keeps_it_beside(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_text("theme = \n")
+    change_settings(Settings(theme="paper"), path, told=["one"])
+    found = load_settings(path)
+    assert (found.theme, found.told, found.warning) == ("paper", ["one"], "")
+    assert path.with_name("settings.toml.broken").read_text() == "theme = \n"
 
 
 def test_a_failed_save_leaves_the_old_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

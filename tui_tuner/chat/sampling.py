@@ -6,6 +6,8 @@ Plain data, no mlx. Greedy is the default: two models are compared by what they 
 from __future__ import annotations
 
 import difflib
+import re
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
@@ -123,21 +125,84 @@ SETS: dict[str, Sampling] = {
     "balanced": Sampling(temperature=0.7, top_p=0.95),
     "lively": Sampling(temperature=1.0, min_p=0.05),
 }
-"""Sets by name. They leave the cap, the seed and the stop texts to the person."""
+"""Sets by name that are always there. A set leaves the cap, the seed and the stop texts to the person."""
+
+Own = Mapping[str, Mapping[str, float]]
+"""Sets of a person's own, as the settings' file holds them: a set's name, and its settings by name."""
+
+DRAWN = ("temperature", "top_p", "top_k", "min_p", "repetition_penalty")
+"""The settings that a set holds."""
+
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,23}")
 
 
-def named_set(name: str, now: Sampling) -> Sampling:
+def set_names(own: Own) -> list[str]:
+    """All sets that there are, a person's own last."""
+    return [*SETS, *(name for name in own if name not in SETS)]
+
+
+def named_set(name: str, now: Sampling, own: Own | None = None) -> Sampling:
     """A set by name, with the cap, the seed and the stop texts that are in force.
 
     Raises:
-        TunerError: there is no such set.
+        TunerError: there is no such set, or one of the person's own holds what is no setting.
     """
-    chosen = SETS.get(name.strip().lower())
+    name, own = name.strip(), own or {}
+    chosen = SETS.get(name.lower())
     if chosen is None:
+        written = own.get(name, own.get(name.lower()))
+        if written is None:
+            raise TunerError(
+                f'there is no set of settings "{name}"',
+                code="unknown-setting",
+                fix="the sets are " + ", ".join(set_names(own)),
+                usage=True,
+            )
+        chosen = GREEDY
+        for setting, value in written.items():
+            if setting not in DRAWN:
+                raise TunerError(
+                    f'the set "{name}" holds "{setting}", which no set does',
+                    code="unknown-setting",
+                    where="settings.toml",
+                    fix="a set holds " + ", ".join(DRAWN),
+                )
+            chosen = chosen.changed(setting, f"{value:.10g}")
+    return replace(chosen, max_tokens=now.max_tokens, seed=now.seed, stop=now.stop)
+
+
+def kept_set(name: str, now: Sampling, own: Own) -> dict[str, dict[str, float]]:
+    """A person's sets with one more, or with another one of this name.
+
+    Raises:
+        TunerError: the name is none for a set of one's own.
+    """
+    name = name.strip().lower()
+    names = [each.name for each in fields(Sampling)]
+    if not _NAME.fullmatch(name) or name in SETS or name in names or name in ("save", "drop"):
+        taken = name in SETS or name in names
         raise TunerError(
-            f'there is no set of settings "{name.strip()}"',
-            code="unknown-setting",
-            fix="the sets are " + ", ".join(SETS),
+            f'"{name}" is {"taken already" if taken else "no name for a set of settings"}',
+            code="bad-setting",
+            fix="take up to 24 letters, digits, - and _, a letter first",
             usage=True,
         )
-    return replace(chosen, max_tokens=now.max_tokens, seed=now.seed, stop=now.stop)
+    found = {each: float(getattr(now, each)) for each in DRAWN if getattr(now, each) != getattr(GREEDY, each)}
+    return {**{each: dict(settings) for each, settings in own.items()}, name: found}
+
+
+def dropped_set(name: str, own: Own) -> dict[str, dict[str, float]]:
+    """A person's sets without one.
+
+    Raises:
+        TunerError: it is none of their own.
+    """
+    name = name.strip().lower()
+    if name not in own:
+        raise TunerError(
+            f'there is no set of your own called "{name}"',
+            code="unknown-setting",
+            fix=("yours are " + ", ".join(own)) if own else "`/set save NAME` keeps the present settings as one",
+            usage=True,
+        )
+    return {each: dict(settings) for each, settings in own.items() if each != name}

@@ -60,7 +60,7 @@ SamplingChoice = Annotated[
     str | None,
     typer.Option(
         "--sampling",
-        help="A set of settings: greedy, careful, balanced or lively.",
+        help="A set of settings: greedy, careful, balanced, lively, or your own.",
         autocompletion=completing.among("greedy", "careful", "balanced", "lively"),
     ),
 ]
@@ -129,8 +129,9 @@ def chat(
 def _sampling(name: str | None, given: Mapping[str, float | None], stop: Sequence[str]) -> Sampling:
     """The named set of settings, greedy without a name, with what was given beside it."""
     from tui_tuner.chat.sampling import GREEDY, named_set
+    from tui_tuner.settings import load_settings
 
-    chosen = named_set(name, GREEDY) if name is not None else GREEDY
+    chosen = named_set(name, GREEDY, load_settings().sampling) if name is not None else GREEDY
     for key, value in given.items():
         chosen = chosen if value is None else chosen.changed(key, str(value))
     return replace(chosen, stop=tuple(text.replace("\\n", "\n") for text in stop if text))

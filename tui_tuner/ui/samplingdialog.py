@@ -16,9 +16,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from tui_tuner.chat.sampling import SETS, Sampling, named_set
+from tui_tuner.chat.sampling import GREEDY, Own, Sampling, named_set, set_names
 from tui_tuner.errors import TunerError
-from tui_tuner.ui.text import inert
+from tui_tuner.ui.text import inert, visible
 
 ABOUT = {
     "temperature": "0 is greedy: the likeliest token",
@@ -40,9 +40,12 @@ def written(sampling: Sampling, name: str) -> str:
     return f"{getattr(sampling, name):.10g}"
 
 
-def about_set(name: str) -> str:
+def about_set(name: str, own: Own) -> str:
     """What a set is, in a few words."""
-    return " · ".join(SETS[name].told()) or "always the likeliest token; for comparing"
+    try:
+        return " · ".join(named_set(name, GREEDY, own).told()) or "always the likeliest token; for comparing"
+    except TunerError as error:
+        return f"✗ {visible(error.message)}"
 
 
 class SamplingDialog(ModalScreen[Sampling | None]):
@@ -62,17 +65,20 @@ class SamplingDialog(ModalScreen[Sampling | None]):
     SamplingDialog #sampling-said { height: 1; margin-top: 1; }
     """
 
-    def __init__(self, now: Sampling) -> None:
+    def __init__(self, now: Sampling, own: Own) -> None:
         super().__init__()
-        self._now = now
+        self._now, self._own = now, own
 
     def compose(self) -> ComposeResult:
         box = Vertical(classes="dialog")
         box.border_title = "Sampling"
         with box:
             options = [
-                Option(Content.assemble((f"{name:<18}", "bold"), (about_set(name), "$text-muted")), id=name)
-                for name in SETS
+                Option(
+                    Content.assemble((f"{visible(name):<18}", "bold"), (about_set(name, self._own), "$text-muted")),
+                    id=name,
+                )
+                for name in set_names(self._own)
             ]
             yield OptionList(*options, markup=False, id="sampling-sets", compact=True)
             for name, about in ABOUT.items():
@@ -97,12 +103,16 @@ class SamplingDialog(ModalScreen[Sampling | None]):
             try:
                 made = made.changed(name, self.query_one(f"#sampling-{name}", Input).value)
             except TunerError as error:
-                said.update(Content.assemble(("✗ ", "bold $text-error"), inert(error.sentence(), "$text-error")))
+                self._complain(error)
                 return None
         said.update(
             Content.assemble(("✓ ", "bold $text-success"), (" · ".join(made.told()) or "greedy", "$text-muted"))
         )
         return made
+
+    def _complain(self, error: TunerError) -> None:
+        said = self.query_one("#sampling-said", Static)
+        said.update(Content.assemble(("✗ ", "bold $text-error"), inert(error.sentence(), "$text-error")))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -112,7 +122,10 @@ class SamplingDialog(ModalScreen[Sampling | None]):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        self.dismiss(named_set(event.option_id or "greedy", self._read() or self._now))
+        try:
+            self.dismiss(named_set(event.option_id or "greedy", self._read() or self._now, self._own))
+        except TunerError as error:
+            self._complain(error)
 
     def action_cancel(self) -> None:
         self.dismiss(None)

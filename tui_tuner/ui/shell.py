@@ -96,11 +96,10 @@ class ShellApp(WayfindingApp):
         if self.settings is None:
             self._told.append(name)
             return
-        from tui_tuner.settings import save_settings
+        from tui_tuner.settings import change_settings
 
-        self.settings.told = [*told, name]
         with contextlib.suppress(TunerError):  # then it is given once more next time, which is no harm
-            save_settings(self.settings)
+            change_settings(self.settings, told=[*told, name])
 
     def report(self, error: Exception) -> None:
         """Turns an exception into a notice. What is no `TunerError` is a defect of ours, and is kept in `mishaps`."""
@@ -156,10 +155,9 @@ class ShellApp(WayfindingApp):
         """Puts a theme into force and stores the choice."""
         self.theme = name
         if self.settings is not None:
-            from tui_tuner.settings import save_settings
+            from tui_tuner.settings import change_settings
 
-            self.settings.theme = self.theme
-            save_settings(self.settings)
+            change_settings(self.settings, theme=self.theme)
 
     def action_save_picture(self) -> None:
         """Saves the screen as SVG in the working folder."""

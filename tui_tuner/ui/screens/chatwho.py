@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from tui_tuner.chat.sampling import SETS, Sampling, named_set
+from tui_tuner.chat.sampling import Own, Sampling, dropped_set, kept_set, named_set, set_names
 from tui_tuner.chat.voices import Voice
 from tui_tuner.engine.voices import voice_of, voices_there
+from tui_tuner.errors import TunerError
 from tui_tuner.ui.chatvoices import WISHES
 from tui_tuner.ui.columnsdialog import ColumnsDialog
 from tui_tuner.ui.samplingdialog import ABOUT, SamplingDialog, about_set, written
@@ -107,8 +108,11 @@ class ChatWho(ChatRoom):
             self.do_sampling("")
             return
         name, _, value = rest.replace("=", " ", 1).partition(" ")
-        if name.lower() in SETS and not value.strip():
-            self.sampling = named_set(name, self.sampling)
+        if name.lower() in ("save", "drop") and value.strip():
+            self._change_sets(name.lower(), value.strip())
+            return
+        if name.lower() in set_names(self._own_sets) and not value.strip():
+            self.sampling = named_set(name, self.sampling, self._own_sets)
         elif not value.strip() and name.lower().replace("-", "_") in ABOUT and name.lower() != "stop":
             now = written(self.sampling, name.lower().replace("-", "_"))
             self.say(f"{name.lower()} is {now}. {ABOUT[name.lower().replace('-', '_')].capitalize()}.")
@@ -122,13 +126,32 @@ class ChatWho(ChatRoom):
             if sampling is not None:
                 self.sampling = sampling
 
-        self.ask_in(SamplingDialog(self.sampling), taken)
+        self.ask_in(SamplingDialog(self.sampling, self._own_sets), taken)
+
+    @property
+    def _own_sets(self) -> Own:
+        settings = self.tuner.settings
+        return {} if settings is None else settings.sampling
+
+    def _change_sets(self, what: str, name: str) -> None:
+        """Keeps the present settings as a set of the person's own, or takes one away."""
+        from tui_tuner.settings import change_settings
+
+        own, settings = self._own_sets, self.tuner.settings
+        if settings is None:
+            raise TunerError("this app was started without settings", code="not-writable", fix="use /set NAME VALUE")
+        sets = kept_set(name, self.sampling, own) if what == "save" else dropped_set(name, own)
+        change_settings(settings, sampling=sets)
+        name = name.lower()
+        self.say(f"Kept: /set {name} takes these settings." if what == "save" else f"The set {name} is gone.")
 
     def after_set(self, rest: str) -> list[Offer]:
+        own = self._own_sets
         if " " in rest:
-            return []
+            return [(name, about_set(name, own)) for name in own] if rest.lower().startswith("drop ") else []
         settings = [(name, f"{written(self.sampling, name)} · {about}") for name, about in ABOUT.items()]
-        return [*settings, *((name, about_set(name)) for name in SETS)]
+        sets = [(name, about_set(name, own)) for name in set_names(own)]
+        return [*settings, *sets, ("save", "keeps the present settings as a set with a name")]
 
     def do_memory(self, _rest: str) -> None:
         """Whether voices are told what came before."""

@@ -69,15 +69,19 @@ class GrowingLines(ScrollView, can_focus=True):
         self.followed = self.at_end
         self.refresh()
 
-    def changed_from(self, first: int, count: int) -> None:
-        """Lines from this one on look otherwise; if the end was in sight, it stays so."""
+    def changed_from(self, first: int, count: int, *, more: bool = False) -> None:
+        """Lines from this one on look otherwise; if the end was in sight, it stays so.
+
+        Args:
+            more: whether there will be more of them: room is made for some at a time.
+        """
         at_end, end = self.at_end, max(count, self._count)
         for line in [line for line in self._strips if first <= line < end]:
             del self._strips[line]
         self._ahead = min(max(self._ahead - (count - self._count), 0), _AHEAD)
         self._resize(count)
         if at_end and self._beyond > self.scroll_y:
-            self._ahead = min(self.scrollable_content_region.height // 4, _AHEAD)
+            self._ahead = min(self.scrollable_content_region.height // 4, _AHEAD) if more else 0
             self._resize(count)
             self.go_to_end()
             return

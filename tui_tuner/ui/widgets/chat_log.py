@@ -112,7 +112,8 @@ class ChatLog(GrowingLines):
                 line = self._starts[number] + grown
                 first = line if first is None else min(first, line)
         if first is not None:
-            self.changed_from(first, self._add_up())
+            more = any(not column.answer.ended for column in self._blocks[-1].columns)
+            self.changed_from(first, self._add_up(), more=more)
             self._catch_up()
 
     def find(self, number: int) -> None:
