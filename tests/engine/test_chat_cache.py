@@ -11,6 +11,7 @@ import pytest
 
 from tests.engine.test_adapters import logits, saved
 from tests.support.families import make_family
+from tests.support.models import make_model
 from tui_tuner.chat.answering import answer, prompt_of
 from tui_tuner.chat.inside import look_inside
 from tui_tuner.chat.prompt_cache import PromptCaches
@@ -261,3 +262,18 @@ def test_a_model_that_cannot_fit_is_refused_in_a_sentence(
         ended(engine.submit(ChatTurn(Voice(str(model_of())), question, Sampling(max_tokens=2)))).status
         is JobStatus.DONE
     )
+
+
+def test_a_conversation_that_cannot_be_held_beside_the_model_is_refused_in_a_sentence(
+    engine: LocalEngine, tmp_path: Path, monkeypatch: Any
+) -> None:
+    roomy = make_model(tmp_path / "roomy", "llama", settings={"max_position_embeddings": 16384})
+    long = [{"role": "user", "content": "who " * 9000}]
+    with monkeypatch.context() as patch:
+        patch.setattr(chatting, "device_memory", lambda: DeviceMemory(0, 40_000_000))
+        refused = ended(engine.submit(ChatTurn(Voice(str(roomy)), long, Sampling(max_tokens=2))))
+        assert refused.error is not None and refused.error.code == "no-memory"
+        told = refused.error.sentence()
+        assert "a conversation of 9,0" in told and "this machine has 40.0 MB of memory" in told
+        short = [{"role": "user", "content": "who?"}]
+        assert ended(engine.submit(ChatTurn(Voice(str(roomy)), short, Sampling(max_tokens=2)))).error is None

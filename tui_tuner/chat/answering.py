@@ -73,6 +73,11 @@ class Answering:
         self._first = self._last = 0.0
         self._finish = ""
 
+    @property
+    def prompt_tokens(self) -> int:
+        """Tokens of the conversation as the model is sent it."""
+        return len(self._prompt)
+
     def advance(self) -> bool:
         """Brings the next token, the first time after reading the prompt; False once the answer has ended."""
         if self._stream is None and not self._begin():

@@ -34,6 +34,8 @@ from tui_tuner.runs.control import JobControl
 
 _LEAST = 256
 """Tokens of prompt and answer that a model must have room for to be talked to."""
+_SHORT = 2_048
+"""Tokens up to which a conversation's memory is not worth a look into the model's files."""
 
 
 _UNSAID = ChatReply("", 0, 0, 0.0, "stopped", 0.0)
@@ -47,12 +49,14 @@ class _Speaker:
         tree: the module tree that answers.
         caches: what it has read; None where nothing may be kept.
         key: tells this tree's reading from that of any other.
+        folder: of the model; None where its job has seen to its memory.
     """
 
     base: Base
     tree: Any
     caches: PromptCaches | None = None
     key: Any = None
+    folder: Path | None = None
 
 
 def talk(request: Chatting, control: JobControl, shelf: ModelShelf, live: Any = None) -> Any:
@@ -106,7 +110,7 @@ def _talk(request: Chatting, control: JobControl, speaker: Callable[[Voice], _Sp
 
 
 def _answering(turn: ChatTurn, control: JobControl, speaker: _Speaker) -> Answering:
-    return Answering(
+    answering = Answering(
         speaker.tree,
         speaker.base.tokenizer,
         turn.messages,
@@ -118,6 +122,8 @@ def _answering(turn: ChatTurn, control: JobControl, speaker: _Speaker) -> Answer
         caches=speaker.caches,
         voice=speaker.key,
     )
+    _check_prompt(speaker.folder, answering.prompt_tokens)
+    return answering
 
 
 def _together(
@@ -154,6 +160,7 @@ def _look(request: LookInside, control: JobControl, speaker: _Speaker) -> Inside
     plain = request.plain or not has_template(tokenizer)
     prompt = prompt_of(request.messages, tokenizer, plain=plain)
     answer = list(request.tokens) or answer_tokens([] if plain else request.messages, request.text, prompt, tokenizer)
+    _check_prompt(speaker.folder, len(prompt) + len(answer))
     context = context_of(speaker.base.config)
     if context and len(prompt) + len(answer) > context:
         raise TunerError(
@@ -185,7 +192,8 @@ def _resident(voice: Voice, shelf: ModelShelf) -> _Speaker:
         _check_memory(folder)
     base = shelf.base(str(folder), template=_form(voice))
     tree = shelf.with_adapter(base, voice.adapter)
-    return _Speaker(base, tree, shelf.prompts, None if voice.adapter is None else adapter_key(voice.adapter))
+    key = None if voice.adapter is None else adapter_key(voice.adapter)
+    return _Speaker(base, tree, shelf.prompts, key, folder)
 
 
 def _guest(voice: Voice, shelf: ModelShelf, live: Any) -> _Speaker:
@@ -207,11 +215,7 @@ def _check_memory(folder: Path) -> None:
     Raises:
         TunerError: code "no-memory".
     """
-    try:
-        needed = generation_memory(shape_of(folder), 1, _LEAST)
-    except TunerError:  # what is wrong with the folder is said by whoever loads it
-        return
-    there = device_memory().total
+    needed, there = _memory(folder, _LEAST), device_memory().total
     if needed > there:
         raise TunerError(
             f"the model takes {units.size(needed)} and this machine has {units.size(there)} of memory",
@@ -219,3 +223,28 @@ def _check_memory(folder: Path) -> None:
             where=str(folder),
             fix="take a smaller one, or one of fewer bits",
         )
+
+
+def _check_prompt(folder: Path | None, tokens: int) -> None:
+    """Refuses a long conversation that could not be read beside the model, before it is.
+
+    Raises:
+        TunerError: code "no-memory".
+    """
+    if folder is None or tokens <= _SHORT:
+        return
+    needed, there = _memory(folder, tokens), device_memory().total
+    if needed > there:
+        raise TunerError(
+            f"a conversation of {tokens:,} tokens takes {units.size(needed)} with the model, and this machine has "
+            f"{units.size(there)} of memory",
+            code="no-memory",
+            fix="shorten it, or begin a new one",
+        )
+
+
+def _memory(folder: Path, tokens: int) -> int:
+    try:
+        return generation_memory(shape_of(folder), 1, tokens)
+    except TunerError:  # what is wrong with the folder is said by whoever loads it
+        return 0
