@@ -167,7 +167,7 @@ def main() -> int:
             if model == "larger":
                 source = folder / "larger"
                 run_python(LARGER, str(source), "768", "8")
-            count = options.tokens if model == "embedded" else max(options.tokens // 8, 40)
+            count = options.tokens if model == "embedded" else max(options.tokens // 4, 40)
             found[model] = measured(folder, model, endless(source, folder / f"{model}-endless"), options.pairs, count)
     if options.json:
         print(json.dumps(found))

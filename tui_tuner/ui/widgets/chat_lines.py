@@ -7,6 +7,8 @@ there, depends on how many there are.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from rich.cells import cell_len
 from textual.geometry import Region, Size
 from textual.scroll_view import ScrollView
@@ -140,20 +142,20 @@ class GrowingLines(ScrollView, can_focus=True):
         width, top = self.region.width, self.gutter.top
         inside = range(top, top + self.scrollable_content_region.height)
         scrolled, keep = int(self.scroll_y), self.text_selection is None
-        strips: list[Strip] = []
-        for y in crop.line_range:
-            at = scrolled + y - top
-            strip = self._strips.get(at) if keep and y in inside else None
-            if strip is None:
-                self._styles_cache.set_dirty(Region(0, y, width, 1))
-                strip = super().render_lines(Region(0, y, width, 1))[0]
+        strips = {y: self._strips.get(scrolled + y - top) if keep and y in inside else None for y in crop.line_range}
+        # A request for the border and its colours costs more than a line: lines that follow each other are one request.
+        for first, last in _stretches([y for y, strip in strips.items() if strip is None]):
+            stretch = Region(0, first, width, last - first)
+            self._styles_cache.set_dirty(stretch)
+            for y, strip in zip(stretch.line_range, super().render_lines(stretch), strict=True):
+                strips[y] = strip
                 if keep and y in inside:
                     if len(self._strips) >= _MOST_STRIPS:
                         self._strips.clear()
-                    self._strips[at] = strip
-            strips.append(strip)
+                    self._strips[scrolled + y - top] = strip
+        drawn = [strip for strip in strips.values() if strip is not None]
         left, right = crop.column_span
-        return strips if (left, right) == (0, width) else [strip.crop(left, right) for strip in strips]
+        return drawn if (left, right) == (0, width) else [strip.crop(left, right) for strip in drawn]
 
     def render_line(self, y: int) -> Strip:
         """One line of the viewport; with where it stands, for selecting by mouse."""
@@ -174,3 +176,12 @@ class GrowingLines(ScrollView, can_focus=True):
 
     def selection_updated(self, selection: Selection | None) -> None:
         self.refresh()
+
+
+def _stretches(lines: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Where lines that follow each other begin and end; the end is one past the last."""
+    begun = 0
+    for at, line in enumerate(lines):
+        if at + 1 == len(lines) or lines[at + 1] != line + 1:
+            yield lines[begun], line + 1
+            begun = at + 1
