@@ -21,9 +21,9 @@ from tui_tuner.ui.widgets.modebar import ModeBar
 class Hands:
     """A clock and a processor's clock that stand still until they are moved."""
 
-    def __init__(self) -> None:
+    def __init__(self, **limits: float) -> None:
         self.now, self.spent = 100.0, 7.0
-        self.pace = Pace(lambda: self.now, lambda: self.spent)
+        self.pace = Pace(lambda: self.now, lambda: self.spent, **limits)
 
     def drawings(self, seconds: float, cost: float) -> list[float]:
         """The times, from now on, at which a beat finds a drawing due; each takes `cost` seconds of the processor."""
@@ -34,6 +34,22 @@ class Hands:
                 found.append(round(self.now - start, 3))
                 self.spent += cost
         return found
+
+
+def test_an_answer_is_drawn_as_often_as_its_share_allows() -> None:
+    hands = Hands(quick=0.1, slow=0.34, share=0.015, attention=0)
+    hands.spent += 5.0  # of what was done before the answer began
+    hands.pace.hurry()
+    found = list[float]()
+    for cost, beats in ((0.001, 4), (0.003, 6), (0.5, 9)):
+        for _ in range(beats):
+            hands.now += 0.1
+            if hands.pace.due():
+                found.append(round(hands.now - 100.0, 1))
+                hands.spent += cost
+    assert found == [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.2, 1.4, 1.7], "every beat, every other, every third"
+    hands.pace.hurry()
+    assert hands.pace.due()
 
 
 def test_somebody_at_the_keys_sees_every_beat() -> None:

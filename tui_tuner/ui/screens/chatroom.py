@@ -13,13 +13,18 @@ from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.ui.chatcontext import Use
 from tui_tuner.ui.chathead import head, limits, manner
 from tui_tuner.ui.format import count
+from tui_tuner.ui.pace import Pace
 from tui_tuner.ui.screens.chatstate import LETTERS, ChatState
 from tui_tuner.ui.text import clip_middle
 
 __all__ = ["LETTERS", "ChatRoom"]
 
-RATE = 5.0
-"""Looks into the sink per second while an answer is on its way; one costs as much as some tokens of a small model."""
+RATE = 10.0
+"""Looks at an answer on its way per second, where drawing costs little."""
+_SLOWEST = 0.35
+"""Seconds from one drawing to the next where it costs much."""
+_SHARE = 0.015
+"""The share of one core that drawing an answer may take: a drawing takes as long as some tokens of a small model."""
 _LOOK = 1.0
 """Seconds between looks at whether the transcript is being written."""
 
@@ -30,12 +35,13 @@ class ChatRoom(ChatState):
     def __init__(self) -> None:
         super().__init__()
         self._timer: Timer | None = None
+        self.pace = Pace(quick=1 / RATE, slow=_SLOWEST, share=_SHARE, attention=0)
         self._trouble = ""  # with the transcript, as it was told last
         self._watching = False
         self._blinks = True  # the cursor of the input, while nothing is on its way
 
     def on_mount(self) -> None:
-        self._timer = self.set_interval(1 / RATE, self.poll, pause=True)
+        self._timer = self.set_interval(1 / RATE, self._beat, pause=True)
         self.set_interval(_LOOK, self._look_at_transcript)
 
     # -- drawing --------------------------------------------------------------------------------------------------
@@ -90,6 +96,10 @@ class ChatRoom(ChatState):
             step = f" (step {count(view.step)} of {count(view.steps)})"
         return f"waits for the run {name}{step}; escape takes the question back"
 
+    def _beat(self) -> None:
+        if self.pace.due():
+            self.poll()
+
     def poll(self) -> None:
         """Draws what has come; rests when nothing is on its way."""
         session = self.session
@@ -121,5 +131,6 @@ class ChatRoom(ChatState):
             self._timer.resume()
             # A blink far from where text grows has all that lies between drawn again.
             self.input.cursor_blink = False
+        self.pace.hurry()
         self.poll()
         self.draw_head()
