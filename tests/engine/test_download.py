@@ -14,9 +14,13 @@ from typing import Any
 import pytest
 
 from tests.support.fakemodels import TOKEN, ModelHub, at, folder_files, model_hub
+from tui_tuner.chat.voices import Voice
+from tui_tuner.engine.chatting import count_tokens
+from tui_tuner.engine.requests import CountTokens
 from tui_tuner.errors import TunerError
 from tui_tuner.models.hub import Plan, Watch, cached_models, delete_cached, fetch, plan_download, transfer, watching
 from tui_tuner.models.hub.cache import PARTIAL
+from tui_tuner.models.load import load_tokenizer
 from tui_tuner.paths import resolve_model
 from tui_tuner.runs.control import StopRequested
 
@@ -47,6 +51,15 @@ def weights(hub: ModelHub) -> bytes:
 
 def shard(hub: ModelHub) -> str:
     return next(path for path in hub.files[NAME] if path.endswith(".safetensors"))
+
+
+def test_what_only_counts_fetches_nothing(hub: ModelHub) -> None:
+    question = CountTokens(Voice(NAME), [{"role": "user", "content": "who?"}])
+    with pytest.raises(TunerError, match="not on this machine yet") as failure:
+        count_tokens(question, load_tokenizer)
+    assert f"`tui-tuner download {NAME}`" in failure.value.sentence() and not hub.asked
+    fetch(NAME)
+    assert count_tokens(question, load_tokenizer).tokens > 1
 
 
 def test_only_safetensors_and_text_are_fetched_and_nothing_twice(hub: ModelHub, tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def same_base(request: Chatting, base: Path) -> bool:
 
 
 def count_tokens(request: CountTokens, tokenizer_of: Callable[[Path, str], Any]) -> ContextUse:
-    """How much of the context a conversation takes. Needs no mlx.
+    """How much of the context a conversation takes. Needs no mlx, and fetches nothing.
 
     Args:
         tokenizer_of: the tokenizer of a model folder with a chat template, empty for the model's own.
@@ -94,7 +94,7 @@ def count_tokens(request: CountTokens, tokenizer_of: Callable[[Path, str], Any])
     Raises:
         TunerError: there is no such model, or its template refuses the conversation.
     """
-    folder = locate(request.voice.model)
+    folder = locate(request.voice.model, download=False)
     tokenizer = tokenizer_of(folder, _form(request.voice))
     plain = request.plain or not has_template(tokenizer)
     tokens = prompt_of(request.messages, tokenizer, plain=plain)

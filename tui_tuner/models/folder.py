@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_tuner.errors import TunerError, brief
-from tui_tuner.models.hub import fetch
+from tui_tuner.models.hub import fetch, in_cache
 from tui_tuner.models.inside import CONFIG_LIMIT, check_inside
 from tui_tuner.models.trust import check_trust
 from tui_tuner.paths import is_repository_name, resolve_model
@@ -25,8 +25,11 @@ _TABLES = ("quantization", "quantization_config", "text_config")
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "tiktoken.model")
 
 
-def locate(path: str, base: Path | None = None) -> Path:
+def locate(path: str, base: Path | None = None, *, download: bool = True) -> Path:
     """The folder of a model given as `embedded:NAME`, a path (relative to `base`), or a hub name.
+
+    Args:
+        download: whether a model of the hub is fetched when it is not in the cache.
 
     Raises:
         TunerError: when it is none of these, or the hub cannot give it.
@@ -45,7 +48,15 @@ def locate(path: str, base: Path | None = None) -> Path:
                 fix="give the folder that holds config.json and the weights",
             )
     if is_repository_name(path) and not path.startswith((".", "/", "~")):
-        return fetch(path)
+        found = fetch(path) if download else in_cache(path, None)
+        if found is not None:
+            return found
+        raise TunerError(
+            "the model is not on this machine yet",
+            code="model-not-found",
+            where=path,
+            fix=f"`tui-tuner download {path}` fetches it",
+        )
     raise TunerError(
         "there is no such model folder",
         code="model-not-found",

@@ -6,7 +6,7 @@ It must never print or log a token, never run what it fetched, and never import 
 from __future__ import annotations
 
 from tui_tuner.models.hub.cache import Cached, cached_models, delete_cached
-from tui_tuner.models.hub.download import fetch, plan_download
+from tui_tuner.models.hub.download import fetch, in_cache, plan_download
 from tui_tuner.models.hub.watch import Plan, Watch, watching
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "cached_models",
     "delete_cached",
     "fetch",
+    "in_cache",
     "plan_download",
     "watching",
 ]
