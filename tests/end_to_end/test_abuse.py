@@ -18,11 +18,9 @@ from tui_tuner.runs.lock import holder
 
 pytestmark = [pytest.mark.mlx, pytest.mark.slow]
 
+STEPS = 150
 LONG = [
-    "--set=train.iters=400",
-    "--set=train.eval_every=1000",
-    "--set=train.save_every=50",
-    "--set=evaluation.enabled=false",
+    f"--set={key}" for key in (f"train.iters={STEPS}", "train.eval_every=1000", "train.save_every=25", "data.test=2")
 ]
 
 
@@ -66,6 +64,14 @@ def trained(here: Path, steps: int) -> bool:
     return any(event["step"] >= steps for event in events(here, "train"))
 
 
+def pause(tuner: Callable[..., Said], here: Path, running: subprocess.Popen[Any]) -> None:
+    """Has the run wait as soon as it trains, so that it is still there however long the next step takes."""
+    wait_for(lambda: trained(here, 3), lambda: "the run trains", running)
+    folder = the_run(here)
+    assert folder is not None and tuner("steer", folder.name, "pause").status == 0
+    wait_for(lambda: events(here, "control"), lambda: "the run waits", running)
+
+
 def whole(folder: RunFolder) -> list[dict[str, Any]]:
     """The log's lines, each of which must be an event."""
     lines = [json.loads(line) for line in folder.events.read_text(encoding="utf-8").splitlines()]
@@ -90,29 +96,35 @@ def test_a_closed_terminal_stops_and_saves_and_the_run_goes_on_exactly(
     again = terminal("attach", folder.name)
     again.until(lambda: "STOPPED" in again.drawn.upper(), "it is shown as stopped")
     again.kill()
-    assert tuner("resume", folder.name, "--json").document["steps"] == 400
+    assert tuner("resume", folder.name, "--json").document["steps"] == STEPS
     assert events(here, "run_started")[-1]["from_step"] == stopped_at
 
 
 @pytest.mark.parametrize("how", ["closed", "killed"])
 def test_a_run_in_the_background_does_not_notice_who_looks_at_it(
-    how: str, background: tuple[subprocess.Popen[str], RunFolder], here: Path, terminal: Callable[..., Terminal]
+    how: str,
+    background: tuple[subprocess.Popen[str], RunFolder],
+    here: Path,
+    terminal: Callable[..., Terminal],
+    tuner: Callable[..., Said],
 ) -> None:
     running, folder = background
+    pause(tuner, here, running)
     app = terminal("attach", folder.name)
-    app.until(lambda: trained(here, 3) and "another process" in app.drawn, "the app looks on")
+    app.until(lambda: "PAUSED" in app.drawn.upper(), "the app looks on")
     if how == "closed":
         app.close()
         assert app.process.wait(120) == 0
     else:
         app.kill()
-    step = max(event["step"] for event in events(here, "train"))
     found = holder(folder)
     assert running.poll() is None and found is not None and found.pid == running.pid
+    assert summarise(folder).state is RunState.PAUSED
+    assert tuner("steer", folder.name, "proceed").status == 0
     out, err = running.communicate(timeout=300)
     assert running.returncode == 0, err
-    assert json.loads(out)["steps"] == 400 and step < 400
-    assert len(events(here, "run_started")) == 1 and events(here, "control") == []
+    assert json.loads(out)["steps"] == STEPS and len(events(here, "run_started")) == 1
+    assert [event["what"] for event in events(here, "control")] == ["pause", "proceed"]
     assert summarise(folder).state is RunState.FINISHED
 
 
@@ -120,7 +132,7 @@ def test_an_app_that_is_killed_leaves_an_interrupted_run_that_goes_on(
     workshop: Path, here: Path, terminal: Callable[..., Terminal], tuner: Callable[..., Said]
 ) -> None:
     app = terminal("--preset", workshop / "tiny.toml", *LONG, "--start")
-    app.until(lambda: any(event["step"] >= 50 for event in events(here, "checkpoint")), "a checkpoint")
+    app.until(lambda: any(event["step"] >= 25 for event in events(here, "checkpoint")), "a checkpoint")
     app.kill()
     folder = the_run(here)
     assert folder is not None
@@ -129,20 +141,20 @@ def test_an_app_that_is_killed_leaves_an_interrupted_run_that_goes_on(
     again = terminal("attach", folder.name)
     again.until(lambda: "INTERRUPTED" in again.drawn.upper(), "it is shown as interrupted")
     again.kill()
-    assert tuner("resume", folder.name, "--json").document["steps"] == 400
+    assert tuner("resume", folder.name, "--json").document["steps"] == STEPS
     assert folder.events.read_bytes().startswith(whole_lines)
-    assert events(here, "run_started")[-1]["from_step"] >= 50
+    assert events(here, "run_started")[-1]["from_step"] >= 25
 
 
 def test_a_second_app_looks_on_and_can_only_ask(
     workshop: Path, here: Path, terminal: Callable[..., Terminal], tuner: Callable[..., Said]
 ) -> None:
     first = terminal("--preset", workshop / "tiny.toml", *LONG, "--start")
-    first.until(lambda: trained(here, 3), "the run trains")
+    pause(tuner, here, first.process)
     folder = the_run(here)
     assert folder is not None
     second = terminal("attach", folder.name)
-    second.until(lambda: "another process" in second.drawn, "the second app looks on")
+    second.until(lambda: "PAUSED" in second.drawn.upper(), "the second app looks on")
     for command in ("resume", "delete"):
         refused = tuner(command, folder.name, "--json")
         assert refused.status == 1 and refused.document["error"]["code"] == "run-locked", command

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from tests.support.commands import ROOT
 
@@ -83,7 +84,7 @@ class Terminal:
             self.close()
 
 
-def wait_for(condition: Callable[[], object], what: Callable[[], str], process: subprocess.Popen[bytes]) -> None:
+def wait_for(condition: Callable[[], object], what: Callable[[], str], process: subprocess.Popen[Any]) -> None:
     """Waits for a condition as long as a process lives."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
