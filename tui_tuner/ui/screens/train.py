@@ -20,7 +20,7 @@ from tui_tuner.ui.charts import LineChart
 from tui_tuner.ui.machine import tiles_of_machine
 from tui_tuner.ui.numbers import tiles_of, tiles_of_log
 from tui_tuner.ui.reading import banner_of, banner_of_log, progress_of, progress_of_log
-from tui_tuner.ui.screens.steering import SteeringScreen
+from tui_tuner.ui.screens.gauging import GaugedScreen
 from tui_tuner.ui.status import ACTIVE
 from tui_tuner.ui.text import inert, visible
 from tui_tuner.ui.widgets.advicelist import AdviceList
@@ -33,17 +33,12 @@ from tui_tuner.ui.widgets.story import Story
 from tui_tuner.ui.widgets.tiles import Tiles
 
 if TYPE_CHECKING:
-    from tui_tuner.machine.figures import Reading
     from tui_tuner.runs.view import RunView
 
 SMOOTHING = (0.0, 0.6, 0.9, 0.97)
-MACHINE = ("", "steps", "time")
-"""How the machine is shown: not at all, over the steps, over the time at work."""
-ROOM = 30
-"""Lines of a window from which on the machine's charts stand under the loss; below, its tiles stand for the run's."""
 
 
-class TrainScreen(SteeringScreen):
+class TrainScreen(GaugedScreen):
     """Stages, curves, numbers, story and result of the run being looked at."""
 
     MODE = "train"
@@ -62,7 +57,6 @@ class TrainScreen(SteeringScreen):
         self._drawn: object = None
         self._told: object = None
         self._figures: object = None
-        self._machine = MACHINE[0]
 
     def compose_body(self) -> ComposeResult:
         yield Static(id="empty", classes="empty")
@@ -105,6 +99,7 @@ class TrainScreen(SteeringScreen):
         self.query_one("#run").display = not nothing
         if view is None or state is None or nothing:
             self.query_one("#empty", Static).update(self._nothing())
+            self.tuner.machine.want(None)
             return
         self.set_class(log is not None, "-outside")
         if self.tuner.state.follower is not self._followed:
@@ -139,44 +134,18 @@ class TrainScreen(SteeringScreen):
         self.query_one(LossChart).show(view)
         panels = self.has_class("-huge") and self.has_class("-towering")
         outside = self.outside is not None
-        now = self._draw_machine(view, state)
-        tiled = bool(self._machine) and not outside and not self.has_class("-machine")
-        self.set_class(tiled, "-gauges")
+        now = self.draw_machine(view, state)
+        tiled = self.has_class("-gauges")
         machine = (view.machine.version, now) if tiled else None
         figures = (view.train.version, view.validation.version, view.started, view.plan, wide, machine)
         if figures != self._figures:
             self._figures = figures
             tiles = tiles_of_machine(view, now) if tiled else tiles_of_log(view) if outside else tiles_of(view)
-            self._name_tiles(tiled)
+            self.query_one("#tiles-box").border_title = "Machine" if tiled else "Now"
             self.query_one("#tiles" if wide else "#tile-line", Tiles).show(tiles)
         if panels:
             hurry = self.tuner.pace.attended or state not in ACTIVE
             self.query_one(Panels).show(view, all_of_them=not outside, hurry=hurry)
-
-    def _draw_machine(self, view: RunView, state: RunState) -> Reading | None:
-        """Shows the machine if that is wanted, and looks at it only while it is; gives what is so now."""
-        watch, follower = self.tuner.machine, self.tuner.state.follower
-        wanted = bool(self._machine) and self.outside is None
-        self.set_class(wanted and self.size.height >= ROOM, "-machine")
-        watch.want(follower.pid if wanted and follower is not None else None)
-        now = watch.reading
-        if self.has_class("-machine"):
-            hurry = self.tuner.pace.attended or state not in ACTIVE
-            frame = self.query_one(LossChart).viewport
-            self.query_one(MachinePanel).show(view, now, frame, by_steps=self._machine == "steps", hurry=hurry)
-        return now
-
-    def _name_tiles(self, machine: bool) -> None:
-        self.query_one("#tiles-box").border_title = "Machine" if machine else "Now"
-
-    def on_screen_suspend(self) -> None:
-        """Nobody looks at the machine from another screen."""
-        self.tuner.machine.want(None)
-
-    def on_line_chart_view_moved(self, event: LineChart.ViewMoved) -> None:
-        """What part of the steps the loss shows, the machine's charts show too."""
-        if event.chart.id == "loss":
-            self.query_one(MachinePanel).look_at(event.chart.viewport)
 
     def on_line_chart_cursor_moved(self, event: LineChart.CursorMoved) -> None:
         """A crosshair on the loss stands in all other charts too."""
@@ -254,8 +223,6 @@ class TrainScreen(SteeringScreen):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("log_scale", "smoothing", "next_panel"):
             return self.view is not None
-        if action == "machine":
-            return self.view is not None and self.outside is None
         if action == "advice":
             return self.view is not None and bool(self.view.advice)
         if action == "mark_advice":
@@ -270,12 +237,6 @@ class TrainScreen(SteeringScreen):
     def action_smoothing(self) -> None:
         chart = self.query_one(LossChart)
         chart.smoothing = next((step for step in SMOOTHING if step > chart.smoothing + 1e-9), SMOOTHING[0])
-
-    def action_machine(self) -> None:
-        """Shows the machine over steps, over time, not at all; in a small window its tiles, or the run's."""
-        following = MACHINE[(MACHINE.index(self._machine) + 1) % len(MACHINE)]
-        self._machine = "" if following == "time" and self.size.height < ROOM else following
-        self.call_hook("run")
 
     def action_next_panel(self) -> None:
         self._chosen = True
