@@ -120,6 +120,25 @@ async def test_a_jump_that_was_given_a_letter_does_not_steal_it(drive: Drive, bu
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
 
 
+async def test_whatever_can_be_clicked_has_a_key(drive: Drive, build: Build) -> None:
+    folder = build().prepared().train(1, 60).evaluated().finish().folder
+    keyed = {action.action for action in ACTIONS} | {f"app.{action.action}" for action in ACTIONS}
+    keyed |= {f"screen.{action.action}" for action in ACTIONS}
+    async with drive(size=(160, 50)) as (app, pilot):
+        app.select_run(folder)
+        for mode in ("home", "train", "runs"):
+            app.go(mode)
+            await until(pilot, lambda mode=mode: app.current_mode == mode)
+            metas = [
+                segment.style.meta.get("@click")
+                for strip in app.screen._compositor.render_strips()
+                for segment in strip
+                if segment.style is not None
+            ]
+            clicks = {click for click in metas if click}
+            assert len(clicks) > len(MODES) and clicks <= keyed, mode
+
+
 async def test_resizing_takes_the_letters_away(drive: Drive) -> None:
     async with drive(size=(80, 24)) as (app, pilot):
         await jumping(app, pilot)
