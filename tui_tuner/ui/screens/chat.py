@@ -46,7 +46,7 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
         "told its own part of the conversation. All that is said is kept as it happens: /open lists it."
     )
     CSS_PATH = "chat.tcss"
-    AUTO_FOCUS = ""  # the field takes the focus when there is somebody to talk to, and not while it is hidden
+    AUTO_FOCUS = "ChatInput"
     BINDINGS = bindings("chat")
 
     def compose_body(self) -> ComposeResult:
@@ -156,11 +156,12 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
         found = self.subjects.found(state)
         subject = self.subjects.of_chat(state) or self.subjects.of_run(state) or (found[0] if found else None)
         self.set_class(subject is None, "-empty")
+        self.input.can_focus = subject is not None  # a hidden field must not take the keys
         if subject is None:
             speakers.subject = None
             text = self.subjects.problem or self.EMPTY
             self.query_one("#chat-empty", Static).update(Content(visible(text, lines=True)))
-            self.set_focus(None)  # a field that is not to be seen must not take the keys
+            self.set_focus(None)
             return
         first = speakers.subject is None
         if speakers.look(subject):
