@@ -26,7 +26,6 @@ def pytest_collection_finish() -> None:
     """Keeps the collector from looking through thousands of collected tests and the libraries again and again."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)
