@@ -59,7 +59,7 @@ LAG_FLOOR = 20.0  # ms
 IDLE_CPU = 0.02
 VISITS = "14243454647404"
 """Screens by their keys; every other one is the Train screen, where somebody looks at the curve."""
-TRAIN_KEYS = ("l", "s", "v", "l")
+TRAIN_KEYS = ("l", "m", "v", "u")
 
 
 @dataclass(frozen=True)
