@@ -193,9 +193,9 @@ async def test_what_is_not_seen_is_not_drawn(drive: Drive, engine: FakeEngine, b
         app.select_run(builder.folder)
         app.go("train")
         await until(pilot, lambda: "1.35×" in shown(app))
-        assert all(not chart.series for chart in app.screen.query(MetricChart))
+        assert all(not chart.series for chart in app.screen.query_one(Panels).query(MetricChart))
         await pilot.resize_terminal(160, 50)
-        await until(pilot, lambda: all(chart.series for chart in app.screen.query(MetricChart)))
+        await until(pilot, lambda: all(chart.series for chart in app.screen.query_one(Panels).query(MetricChart)))
 
 
 def drawn(app: TunerApp, monkeypatch: pytest.MonkeyPatch) -> list[str]:
