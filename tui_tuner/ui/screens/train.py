@@ -141,7 +141,9 @@ class TrainScreen(GaugedScreen):
         if figures != self._figures:
             self._figures = figures
             tiles = tiles_of_machine(view, now) if tiled else tiles_of_log(view) if outside else tiles_of(view)
-            self.query_one("#tiles-box").border_title = "Machine" if tiled else "Now"
+            box, title = self.query_one("#tiles-box"), "Machine" if tiled else "Now"
+            if box.border_title != title:  # setting it draws the box, also when it is the same
+                box.border_title = title
             self.query_one("#tiles" if wide else "#tile-line", Tiles).show(tiles)
         if panels:
             hurry = self.tuner.pace.attended or state not in ACTIVE
