@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tui_tuner.cli import completing
 from tui_tuner.cli.options import Debug, Json, Run, RunsDir, find
-from tui_tuner.cli.output import opened
+from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
+
+if TYPE_CHECKING:
+    from tui_tuner.config import Experiment
+    from tui_tuner.config.tracking_section import Tracker, TrackingSection
+    from tui_tuner.runs import RunFolder
 
 
 def track(
@@ -46,10 +51,7 @@ def track(
 ) -> int:
     """Sends a run's figures to Trackio or Weights & Biases: what was not sent yet, in the same run there."""
     from tui_tuner.config import load_experiment
-    from tui_tuner.engine.output import printing_to
-    from tui_tuner.tracking.__main__ import gone
-    from tui_tuner.tracking.sending import Sender, alone, place_of, tracking_folder
-    from tui_tuner.tracking.trackers import TITLES, is_there, missing
+    from tui_tuner.tracking.trackers import is_there, missing
 
     with opened(json=json, debug=debug) as output:
         folder = find(run, runs_dir)
@@ -65,23 +67,34 @@ def track(
         for each in section.to:
             if not is_there(each):
                 raise missing(each)
-
-            def say(text: str, *, trouble: bool = False) -> None:
-                output.note(f"warning: {text}" if trouble else text)
-
-            with alone(folder, each):
-                sender = Sender(folder, each, place_of(folder, experiment, section), say)
-                over = gone(folder) if follow else lambda: True
-                with printing_to(tracking_folder(folder) / f"{each}.log"):
-                    sender.run(over, live=follow)
-            where = sender.progress.where
-            sent.append({"to": each, "project": section.project, "sent": sender.figures, "where": where or None})
-            if not json:
-                looked = f"; see {where}" if where else ""
-                output.say(f"{sender.figures:,} figures sent to {TITLES[each]}, project {section.project}{looked}")
+            sent.append(_send(folder, experiment, section, each, output, follow=follow))
         if json:
             output.document({"run": str(folder.path), "sent": sent})
     return 0
+
+
+def _send(
+    folder: RunFolder, experiment: Experiment, section: TrackingSection, to: Tracker, output: Output, *, follow: bool
+) -> dict[str, Any]:
+    """Sends to one tracker what it has not, and tells of it."""
+    from tui_tuner.engine.output import printing_to
+    from tui_tuner.tracking.__main__ import gone
+    from tui_tuner.tracking.sending import Sender, alone, place_of, tracking_folder
+    from tui_tuner.tracking.trackers import TITLES
+
+    def say(text: str, *, trouble: bool = False) -> None:
+        output.note(f"warning: {text}" if trouble else text)
+
+    with alone(folder, to):
+        sender = Sender(folder, to, place_of(folder, experiment, section), say)
+        over = gone(folder) if follow else lambda: True
+        with printing_to(tracking_folder(folder) / f"{to}.log"):
+            sender.run(over, live=follow)
+    where = sender.progress.where
+    if not output.json:
+        looked = f"; see {where}" if where else ""
+        output.say(f"{sender.figures:,} figures sent to {TITLES[to]}, project {section.project}{looked}")
+    return {"to": to, "project": section.project, "sent": sender.figures, "where": where or None}
 
 
 def _section(given: dict[str, Any], to: str | None, wanted: dict[str, Any]) -> Any:
