@@ -13,7 +13,7 @@ from tui_tuner.errors import TunerError
 
 if TYPE_CHECKING:
     from tui_tuner.config import Experiment
-    from tui_tuner.config.tracking_section import Tracker, TrackingSection
+    from tui_tuner.config.tracking_section import TrackerName, TrackingSection
     from tui_tuner.runs import RunFolder
 
 
@@ -74,7 +74,7 @@ def track(
 
 
 def _send(
-    folder: RunFolder, experiment: Experiment, section: TrackingSection, to: Tracker, output: Output, *, follow: bool
+    folder: RunFolder, experiment: Experiment, section: TrackingSection, to: TrackerName, output: Output, *, follow: bool
 ) -> dict[str, Any]:
     """Sends to one tracker what it has not, and tells of it."""
     from tui_tuner.engine.output import printing_to

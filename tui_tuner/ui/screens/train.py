@@ -190,11 +190,12 @@ class TrainScreen(GaugedScreen):
 
     def _make_room(self) -> None:
         """Advice gets more room than a log does while it is looked at, and has a key of its own."""
-        shown = self._advice() is not None
+        shown = self._advice is not None
         if shown != self.has_class("-advising"):
             self.set_class(shown, "-advising")
             self.refresh_bars()
 
+    @property
     def _advice(self) -> AdviceList | None:
         """The list of advice, while it is shown."""
         part = self.query_one("#story", Story).part
@@ -228,7 +229,7 @@ class TrainScreen(GaugedScreen):
         if action == "advice":
             return self.view is not None and bool(self.view.advice)
         if action == "mark_advice":
-            listed = self._advice() if self.is_mounted else None
+            listed = self._advice if self.is_mounted else None
             return listed is not None and any(one.change for one in listed.advice)
         return super().check_action(action, parameters)
 
@@ -247,7 +248,7 @@ class TrainScreen(GaugedScreen):
 
     def action_advice(self) -> None:
         """Shows the advice; when it is shown already, offers to follow what is chosen of it."""
-        listed = self._advice()
+        listed = self._advice
         if listed is not None:
             offer(self.tuner, listed.chosen)
             return
@@ -255,7 +256,7 @@ class TrainScreen(GaugedScreen):
         story = self.query_one("#story", Story)
         story.choose(story.views, "advice")
         self.call_hook("run")
-        if (listed := self._advice()) is not None:
+        if (listed := self._advice) is not None:
             listed.focus()
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
@@ -263,7 +264,7 @@ class TrainScreen(GaugedScreen):
         self.action_advice()
 
     def action_mark_advice(self) -> None:
-        if (listed := self._advice()) is not None:
+        if (listed := self._advice) is not None:
             listed.mark()
 
 
