@@ -74,7 +74,13 @@ def track(
 
 
 def _send(
-    folder: RunFolder, experiment: Experiment, section: TrackingSection, to: TrackerName, output: Output, *, follow: bool
+    folder: RunFolder,
+    experiment: Experiment,
+    section: TrackingSection,
+    to: TrackerName,
+    output: Output,
+    *,
+    follow: bool,
 ) -> dict[str, Any]:
     """Sends to one tracker what it has not, and tells of it."""
     from tui_tuner.engine.output import printing_to
