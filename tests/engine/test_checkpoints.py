@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from tests.support.exactness import arrays, events, same, stop_after
+from tests.support.twins import twins
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.errors import TunerError
@@ -147,7 +148,7 @@ def shelf() -> ModelShelf:
     return ModelShelf()
 
 
-@pytest.mark.parametrize("what", DAMAGE)
+@pytest.mark.parametrize("what", twins(DAMAGE, ("a bit of the position", "cut in half", "gone")))
 def test_of_a_damaged_checkpoint_the_one_before_is_used_and_it_is_said(
     what: str, new_run: Callable[..., RunFolder], shelf: ModelShelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.architectures import ARCHITECTURES, SLIDING, VOCABULARY, build
+from tests.support.twins import twins
 from tui_tuner.evaluation import generate
 from tui_tuner.evaluation.generate import Drawing, common_prefix, greedy_answers, in_float32
 from tui_tuner.runs.control import JobControl
@@ -55,7 +56,7 @@ def together(model: Any, asked: list[list[int]], cap: int, **options: Any) -> li
     return [answer.tokens for answer in sorted(found, key=lambda answer: answer.index)]
 
 
-@pytest.mark.parametrize("shared", [0, 20])
+@pytest.mark.parametrize("shared", twins([0, 20], [20]))
 @pytest.mark.parametrize("name", [*ARCHITECTURES, *SLIDING])
 def test_every_architecture_answers_as_one_by_one(name: str, shared: int) -> None:
     """Eleven prompts in batches of four, so that rows come and go; with a window of 12 tokens all of it rotates."""

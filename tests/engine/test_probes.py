@@ -16,6 +16,7 @@ import pytest
 from tests.engine.test_steering import at_step, bad_losses
 from tests.support.exactness import curve, events, run_watched, same, stop_after
 from tests.support.models import make_rows
+from tests.support.twins import twins
 from tui_tuner.config import load_experiment
 from tui_tuner.data.examples import opening_tokens
 from tui_tuner.engine.pipeline import run_experiment
@@ -76,7 +77,7 @@ CASES: dict[str, dict[str, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", twins(CASES, ("fast, dropout", "full")))
 def test_training_does_not_notice_the_probes(name: str, new_run: Callable[..., RunFolder]) -> None:
     """Losses and weights are bit-equal with and without them, and the first answers are those of the base."""
     shelf = ModelShelf()
@@ -106,7 +107,7 @@ def test_probes_need_no_rows_to_validate_on(
     same(plain, probed)
 
 
-@pytest.mark.parametrize("mode", ["fast", "stock"])
+@pytest.mark.parametrize("mode", twins(["fast", "stock"], ["fast"]))
 @pytest.mark.parametrize("step", [0, 4])
 def test_a_stop_between_two_answers_keeps_the_first_and_resumes_exactly(
     mode: str, step: int, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
@@ -175,7 +176,7 @@ def test_the_cap_on_answers_is_a_key_of_its_own(new_run: Callable[..., RunFolder
 NEW = "who sees the owl?"
 
 
-@pytest.mark.parametrize("method", ["lora", "dora", "full"])
+@pytest.mark.parametrize("method", twins(["lora", "dora", "full"], ["dora"]))
 def test_a_probe_that_is_added_is_answered_by_the_base_too(
     method: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,7 +318,16 @@ def test_what_was_said_after_a_rollback_takes_the_place_of_what_was_said_before(
 
 @pytest.mark.parametrize(
     ("value", "words"),
-    [(7, "none"), ("  ", "none"), ("x" * 30_000, "characters"), ("the red fox " * 100, "max_seq_length"), (None, "no")],
+    twins(
+        [
+            (7, "none"),
+            ("  ", "none"),
+            ("x" * 30_000, "characters"),
+            ("the red fox " * 100, "max_seq_length"),
+            (None, "no"),
+        ],
+        [(7, "none"), ("the red fox " * 100, "max_seq_length")],
+    ),
 )
 def test_what_cannot_be_asked_does_a_run_no_harm(
     value: Any, words: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.twins import twins
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.runs import RunFolder, RunState, read_events
@@ -70,7 +71,7 @@ def in_a_process(code: str, *arguments: Path) -> subprocess.CompletedProcess[str
     return done
 
 
-@pytest.mark.parametrize("attempt", range(3))
+@pytest.mark.parametrize("attempt", twins(range(3), [0]))
 def test_a_process_that_trained_and_chatted_ends_well(
     attempt: int, new_run: Callable[..., RunFolder], tiny_model: Path
 ) -> None:

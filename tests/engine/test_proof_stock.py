@@ -17,6 +17,7 @@ import pytest
 
 from tests.support.commands import ROOT
 from tests.support.models import make_rows
+from tests.support.twins import twins
 from tui_tuner.config import AdapterSection
 from tui_tuner.data.examples import Example, tokenise_many
 from tui_tuner.engine.fusing import fuse_adapter
@@ -85,7 +86,9 @@ def figures(base: list[Any], wanted: list[Any], had: list[Any], rows: list[Examp
     }
 
 
-@pytest.mark.parametrize(("method", "bits"), [("lora", 4), ("dora", 4), ("lora", None), ("full", None)])
+@pytest.mark.parametrize(
+    ("method", "bits"), twins([("lora", 4), ("dora", 4), ("lora", None), ("full", None)], [("lora", 4), ("full", None)])
+)
 def test_the_proof_says_what_stock_mlx_lm_s_merge_is_like(
     method: str, bits: int | None, model_of: Callable[..., Path], tiny_rows: Path, tmp_path: Path
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.exactness import curve, events, run_watched, same, stop_after
+from tests.support.twins import twins
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.engine.train_stage import requests_to_replay
@@ -72,7 +73,7 @@ def rates(folder: RunFolder) -> dict[int, float]:
 
 
 @pytest.mark.parametrize("accumulation", [1, 3])
-@pytest.mark.parametrize("schedule", ["constant", "cosine", "warm-up and cosine"])
+@pytest.mark.parametrize("schedule", twins(["constant", "cosine", "warm-up and cosine"], ["warm-up and cosine"]))
 def test_a_rate_that_was_changed_after_the_last_checkpoint(
     schedule: str, accumulation: int, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -174,7 +175,7 @@ def bad_while_fast(monkeypatch: pytest.MonkeyPatch, limit: float, updates: set[i
 
 
 @pytest.mark.parametrize("die", [("control", 4), ("checkpoint", 4), ("train", 5), ("train", 7)], ids=str)
-@pytest.mark.parametrize("ask", [None, 6], ids=["nothing asked", "a rate asked for"])
+@pytest.mark.parametrize("ask", twins([None, 6], [6]), ids=["nothing asked", "a rate asked for"])
 def test_a_kill_after_a_rollback(
     ask: int | None, die: tuple[str, int], new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:

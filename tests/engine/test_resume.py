@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from tests.support.exactness import events, run_watched, same, stop_after, weights
+from tests.support.twins import twins
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.shelf import ModelShelf
 from tui_tuner.errors import TunerError
@@ -75,6 +76,14 @@ RIDERS: dict[str, Sections] = {
     "probes answered, stock": {"train": {"mode": "stock"}, "probes": {"prompts": ["what is red?"]}},
     "a few validation batches, stock": {"train": {"mode": "stock", "eval_batches": 1, "eval_every": 2}},
 }
+USUAL = (
+    "clipping",
+    "warm-up, then a cosine",
+    "frozen layers reused, dropout above",
+    "the best kept, by loss",
+    "patience",
+    "probes answered",
+)
 NO_ANSWERS: Sections = {"evaluation": {"enabled": False}}
 
 
@@ -151,13 +160,13 @@ def test_an_interrupted_run_is_the_whole_run_in_every_combination(
     interrupted_equals_whole(case(names), new_run, monkeypatch)
 
 
-@pytest.mark.parametrize("name", RIDERS)
+@pytest.mark.parametrize("name", twins(RIDERS, USUAL))
 def test_an_interrupted_run_with(name: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted_equals_whole(RIDERS[name], new_run, monkeypatch)
 
 
 @pytest.mark.parametrize("method", ["lora with dropout", "dora"])
-@pytest.mark.parametrize("bits", [4, 8])
+@pytest.mark.parametrize("bits", twins([4, 8], [4]))
 def test_an_interrupted_run_on_a_quantized_base(
     method: str,
     bits: int,
@@ -196,7 +205,7 @@ def stop_when_done(folder: RunFolder, stage: str, monkeypatch: pytest.MonkeyPatc
     assert run_watched(folder, control, watch, monkeypatch)["status"] == "stopped"
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", twins(MODES, ["fast"]))
 @pytest.mark.parametrize("asked", ["probes", "answers that choose the best"])
 def test_a_stop_while_answers_are_made_in_a_validation(
     asked: str, mode: str, new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch

@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.exactness import curve, same, stop_after, weights
 from tests.support.models import make_rows
+from tests.support.twins import twins
 from tui_tuner.config import AdapterSection, Experiment
 from tui_tuner.engine.new_run import create_run
 from tui_tuner.engine.pipeline import run_experiment
@@ -74,7 +75,10 @@ def stock(model: Path, rows: Path, into: Path, method: str, iters: int, resume: 
     return losses, validations
 
 
-@pytest.mark.parametrize(("method", "bits"), [("lora", None), ("dora", None), ("full", None), ("lora", 4)])
+@pytest.mark.parametrize(
+    ("method", "bits"),
+    twins([("lora", None), ("dora", None), ("full", None), ("lora", 4)], [("full", None), ("lora", 4)]),
+)
 def test_it_goes_on_as_mlx_lm_does(
     method: str, bits: int | None, model_of: Callable[..., Path], rows: Path, tmp_path: Path
 ) -> None:
@@ -113,7 +117,7 @@ def load_weights(path: Path) -> Iterator[tuple[str, Any]]:
     return iter(mx.load(str(path)).items())
 
 
-@pytest.mark.parametrize("mode", ["fast", "stock"])
+@pytest.mark.parametrize("mode", twins(["fast", "stock"], ["fast"]))
 @pytest.mark.parametrize("named", ["run", "adapters", "file"])
 def test_the_first_validation_is_the_last_one_of_the_run_before(
     mode: str, named: str, new_run: Callable[..., RunFolder]
@@ -149,7 +153,7 @@ def test_it_is_told_noted_and_measured_before_training(new_run: Callable[..., Ru
 
 
 # -- exact resume -----------------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("method", ["lora", "full"])
+@pytest.mark.parametrize("method", twins(["lora", "full"], ["lora"]))
 def test_such_a_run_resumes_exactly_when_the_file_has_gone(
     method: str, new_run: Callable[..., RunFolder], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

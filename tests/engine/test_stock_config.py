@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.support.twins import twins
 from tui_tuner.config.interchange import import_text
 from tui_tuner.engine.pipeline import run_experiment
 from tui_tuner.engine.shelf import ModelShelf
@@ -61,9 +62,7 @@ def stock(config: Path, place: Path) -> RunView:
 QUICK = list(CASES)[:1] + [name for name in CASES if name.startswith("dora")][:1]
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in CASES]
-)
+@pytest.mark.parametrize("name", twins(CASES, QUICK))
 def test_stock_mlx_lm_trains_to_the_same_losses(name: str, new_run: Callable[..., RunFolder], tmp_path: Path) -> None:
     import mlx.core as mx
 

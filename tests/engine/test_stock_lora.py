@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.models import make_rows
+from tests.support.twins import twins
 from tui_tuner.config import DataSection
 from tui_tuner.data.examples import tokenise
 from tui_tuner.data.prepare import prepare, read_prepared, write_prepared
@@ -32,7 +33,7 @@ FORMS: dict[str, Callable[[Row], Row]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", twins(FORMS, ["messages"]))
 def test_prepared_rows_train_with_stock_mlx_lm(form: str, tmp_path: Path) -> None:
     source = tmp_path / "rows.jsonl"
     source.write_text("".join(json.dumps(FORMS[form](row)) + "\n" for row in make_rows(24)))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tests.support.models import make_model, make_rows
+from tests.support.twins import twins
 from tui_tuner.config import AdapterSection, TrainSection
 from tui_tuner.data.examples import Example, tokenise
 from tui_tuner.models.adapters import attach
@@ -134,10 +135,17 @@ CASES = {
     "dora, quantized": {"model": "4 bits", "method": "dora"},
     "lora, rows cut at 24 tokens": {"max_seq_length": 24, "mask": False},
 }
+USUAL = (
+    "lora, batch 4, masked",
+    "lora, batch 1, accumulation 3",
+    "lora, cosine with warm-up, adamw",
+    "dora, quantized",
+    "lora, rows cut at 24 tokens",
+)
 
 
 @pytest.mark.mlx
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", twins(CASES, USUAL))
 def test_losses_and_weights_equal_those_of_mlx_lm(name: str, folders: dict[str, Path]) -> None:
     case = dict(CASES[name])
     folder = folders[str(case.pop("model", "plain"))]

@@ -14,6 +14,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from tests.support.twins import twins
 from tests.ui.advised import OVERFITTING, advised
 from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder
@@ -90,7 +91,11 @@ async def by_advice(app: TunerApp, pilot: Pilot[Any], run: RunBuilder) -> None:
     await pilot.press("down", "enter")
 
 
-@pytest.mark.parametrize("way", [by_load, by_path, by_use_config, by_copy, by_advice], ids=lambda way: way.__name__)
+@pytest.mark.parametrize(
+    "way",
+    twins([by_load, by_path, by_use_config, by_copy, by_advice], (by_path, by_copy)),
+    ids=lambda way: way.__name__,
+)
 async def test_a_runs_relative_path_counts_from_where_it_was_made(
     way: Way, drive: Drive, engine: FakeEngine, run: RunBuilder, made_in: Path
 ) -> None:

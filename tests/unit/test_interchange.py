@@ -243,7 +243,7 @@ TREES = st.dictionaries(
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(values=TREES)
 def test_no_key_vanishes_from_the_report(dialect: str, values: dict[str, Any]) -> None:
     found = DIALECTS[dialect](values, None).closed(dialect, "given", "f")
