@@ -9,7 +9,7 @@ Turns: a conversation of many turns with a llama of random weights. How many tok
 first token took, against the last turn's when all of it is read anew: a turn shall cost what is new in it, and what
 was said before only as much as looking back at it takes.
 
-    python benchmarks/chat.py [--pairs 12] [--tokens 400] [--only speed turns] [--models embedded larger]
+    python benchmarks/chat.py [--pairs 12] [--tokens 256] [--only speed turns] [--models embedded larger]
 
 Exits 0 when the bars are met, 1 when not.
 """
@@ -151,8 +151,7 @@ def speed(folder: Path, pairs: int, tokens: int, models: list[str]) -> dict[str,
     found: dict[str, Any] = {}
     for name in models:
         model = endless(sources[name], folder / f"{name}-endless")
-        count = tokens if name == "embedded" else tokens // 8
-        with talking("engine", model, count) as ours, talking("stock", model, count) as stock:
+        with talking("engine", model, tokens) as ours, talking("stock", model, tokens) as stock:
             ratio = in_turns(ours, stock, pairs)
         milliseconds = 1000 / statistics.median(stock.speeds)
         found[name] = {"ratio": asdict(ratio), "token_ms": milliseconds, "ours": ours.speeds, "stock": stock.speeds}
@@ -181,7 +180,7 @@ def turns(folder: Path) -> dict[str, Any]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=12)
-    parser.add_argument("--tokens", type=int, default=400, help="of an answer of the embedded model")
+    parser.add_argument("--tokens", type=int, default=256, help="of an answer; the chat's own cap")
     parser.add_argument("--only", nargs="+", choices=["speed", "turns"], default=["speed", "turns"])
     parser.add_argument("--models", nargs="+", choices=list(BARS), default=list(BARS))
     parser.add_argument("--json", action="store_true")

@@ -23,7 +23,7 @@ RATE = 10.0
 """Looks at an answer on its way per second, where drawing costs little."""
 _SLOWEST = 0.35
 """Seconds from one drawing to the next where it costs much."""
-_SHARE = 0.015
+_SHARE = 0.01
 """The share of one core that drawing an answer may take: a drawing takes as long as some tokens of a small model."""
 _LOOK = 1.0
 """Seconds between looks at whether the transcript is being written."""
