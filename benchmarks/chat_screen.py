@@ -167,7 +167,8 @@ def main() -> int:
             if model == "larger":
                 source = folder / "larger"
                 run_python(LARGER, str(source), "768", "8")
-            found[model] = measured(folder, model, endless(source, folder / f"{model}-endless"), options.pairs, options.tokens)
+            talker = endless(source, folder / f"{model}-endless")
+            found[model] = measured(folder, model, talker, options.pairs, options.tokens)
     if options.json:
         print(json.dumps(found))
         return 0

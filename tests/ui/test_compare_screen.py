@@ -227,8 +227,9 @@ async def test_exporting_writes_the_comparison(drive: Drive, folders: list[RunFo
         await pilot.press("e")
         await until(pilot, lambda: app.screen.query("#export-path"), "the dialog is shown")
         field = app.screen.query_one("#export-path", Input)
-        field.value = str(tmp_path / "both.json")
-        app.screen._form = "json"  # type: ignore[attr-defined]
+        field.value = str(tmp_path / "both.md")
+        await pilot.press("up")  # from the first form to the last
+        await until(pilot, lambda: field.value.endswith("both.json"), "the ending follows the form")
         await pilot.press("enter")
         await until(pilot, lambda: (tmp_path / "both.json").is_file(), "it is written")
         assert '"reference": "steady-20251009-085320"' in (tmp_path / "both.json").read_text("utf-8")

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
-from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
-from textual.containers import Vertical
-from textual.content import Content
-from textual.screen import ModalScreen
-from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Input
 
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.export import FORMATS, Format, write_export
-from tui_tuner.ui.text import clip_middle, inert, visible
+from tui_tuner.ui.formdialog import FormDialog
 
 _ABOUT: dict[Format, str] = {
     "md": "Markdown   tables, definitions, the rows that moved most",
@@ -26,7 +20,7 @@ _ABOUT: dict[Format, str] = {
 }
 
 
-class ExportDialog(ModalScreen[Path | None]):
+class ExportDialog(FormDialog[Path, Format]):
     """Writes a document. Returns where, or None when nothing was written.
 
     Args:
@@ -35,55 +29,15 @@ class ExportDialog(ModalScreen[Path | None]):
         folder: where it goes unless another place is typed.
     """
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "cancel", "Back"),
-        Binding("down", "choose(1)", "Next form"),
-        Binding("up", "choose(-1)", "Form before"),
-    ]
-    DEFAULT_CSS = """
-    ExportDialog Input { margin-top: 1; width: 1fr; border: none; height: 1; padding: 0 1; background: $panel; }
-    ExportDialog #export-said { margin-top: 1; height: auto; min-height: 2; }
-    """
-
     def __init__(self, document: Callable[[], Mapping[str, Any]], stem: str, folder: Path) -> None:
-        super().__init__()
-        self._document, self._stem, self._folder = document, stem, folder
-        self._form: Format = "md"
+        super().__init__("Export", {form: _ABOUT[form] for form in FORMATS}, folder, "export")
+        self._document, self._stem = document, stem
         self._refused = ""
         """What was typed and is taken; entering it once more replaces what is there."""
 
-    def compose(self) -> ComposeResult:
-        box = Vertical(classes="dialog")
-        box.border_title = "Export"
-        with box:
-            choices = OptionList(*(Option(_ABOUT[form], id=form) for form in FORMATS), markup=False)
-            choices.can_focus = False  # the field keeps the focus; up and down choose
-            yield choices
-            yield Input(id="export-path", compact=True)
-            yield Static(id="export-said")
-            yield Static(Content("↑ ↓ form   enter writes it   esc go back"), classes="hint")
-
-    def on_mount(self) -> None:
-        self._take("md")
-        self.query_one(Input).focus()
-
-    def action_choose(self, step: int) -> None:
-        self._take(FORMATS[(FORMATS.index(self._form) + step) % len(FORMATS)])
-
-    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
-        event.stop()
-        self._take(FORMATS[event.option_index])
-
-    def _take(self, form: Format) -> None:
-        """Chooses a form, and lets the file's ending follow."""
-        field = self.query_one(Input)
-        before, self._form = self._form, form
-        self.query_one(OptionList).highlighted = FORMATS.index(form)
-        typed = field.value.strip()
-        own = typed.removesuffix(f".{before}") if typed.endswith(f".{before}") else typed
-        field.value = f"{own}.{form}" if typed else f"{self._stem}.{form}"
-        field.cursor_position = len(field.value)
-        self._say(f"In {clip_middle(self._folder, 70)}, unless the line above names another place.")
+    def named(self, form: Format, before: Format, typed: str) -> str:
+        """The file's ending follows the form."""
+        return f"{typed.removesuffix(f'.{before}')}.{form}" if typed else f"{self._stem}.{form}"
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.value.strip() != self._refused:
@@ -93,10 +47,10 @@ class ExportDialog(ModalScreen[Path | None]):
         event.stop()
         text = event.value.strip()
         if not text:
-            self._say("Type where it shall be written.", wrong=True)
+            self.say("Type where it shall be written.", wrong=True)
             return
-        path, form, replace = self._folder / Path(text).expanduser(), self._form, text == self._refused
-        self._say("◌ writing …")
+        path, form, replace = self.folder / Path(text).expanduser(), self.form, text == self._refused
+        self.say("◌ writing …")
         self.run_worker(
             lambda: self._write(text, path, form, replace),
             thread=True,
@@ -125,15 +79,6 @@ class ExportDialog(ModalScreen[Path | None]):
             return
         if error.code == "exists":
             self._refused = text
-            self._say("There is such a file already. Enter once more replaces it.", wrong=True)
+            self.say("There is such a file already. Enter once more replaces it.", wrong=True)
         else:
-            self._say(error.sentence(), wrong=True)
-
-    def _say(self, text: str, *, wrong: bool = False) -> None:
-        content = inert(text, "$text-muted")
-        if wrong:
-            content = Content.assemble(("▲ ", "bold $text-warning"), visible(text))
-        self.query_one("#export-said", Static).update(content)
-
-    def action_cancel(self) -> None:
-        self.dismiss(None)
+            self.say(error.sentence(), wrong=True)
