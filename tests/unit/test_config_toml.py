@@ -50,6 +50,8 @@ CASE = st.fixed_dictionaries(
 def a_value(info: FieldInfo) -> st.SearchStrategy[Any]:
     if info.key in ("run.name", "model.path", "model.chat_template", "data.source"):
         return NAME
+    if info.section == "tracking" and info.kind in ("text", "texts"):  # a line each, and most of them with words in it
+        return NAME if info.kind == "text" else st.lists(NAME, unique=True, max_size=3)
     if info.key == "adapter.targets":
         return st.lists(MODULE, unique=True, max_size=3)
     if info.key in READING:

@@ -43,7 +43,7 @@ class TrackingSection(Section):
     """The Space on the Hugging Face Hub that Trackio sends to, such as "me/trackio"; empty keeps everything on this
     machine."""
     tags: Names = Field(default_factory=list)
-    """Words to find the run by there."""
+    """Words by which the run can be found there, beside its name."""
     offline: Switch = False
     """Whether nothing goes over the network: Weights & Biases writes files into the run's folder, for `wandb sync`
     later, and Trackio stays on this machine."""
