@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.test_machine import GB, Clock
+from tests.unit.test_machine_sampling import GB, Clock
 from tui_tuner.machine import apple
 from tui_tuner.machine.nvidia import Nvidia
 from tui_tuner.machine.sampler import Sampler
