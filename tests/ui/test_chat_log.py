@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,20 @@ async def test_what_grows_asks_for_no_layout(drive: Drive, monkeypatch: pytest.M
         await pilot.pause()
         assert "word 59" in shown(app) and log.virtual_size.height > 60
         assert log.scroll_y == log.max_scroll_y and not laid
+
+
+@pytest.mark.parametrize(
+    ("context", "told"),
+    [(0, "cut off at the token limit"), (38, "at the token limit"), (37, "model's context of 37 tokens")],
+)
+async def test_an_answer_that_was_cut_off_says_by_what(context: int, told: str, drive: Drive) -> None:
+    async with drive(size=(100, 30)) as (app, pilot):
+        talk = one("FT W", finish="length")
+        answer = talk.path()[0].answers[0]
+        assert answer.reply is not None and answer.reply.prompt_tokens + answer.reply.tokens == 37
+        answer.reply = replace(answer.reply, context=context)
+        await log_with(pilot, talk)
+        assert told in shown(app)
 
 
 async def test_an_answer_without_news_is_not_drawn_again(drive: Drive, monkeypatch: pytest.MonkeyPatch) -> None:

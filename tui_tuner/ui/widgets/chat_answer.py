@@ -43,6 +43,13 @@ def figures(reply: ChatReply) -> str:
     )
 
 
+def _cut_off(reply: ChatReply) -> str:
+    """Where an answer ended that had not come to its end."""
+    if reply.context and reply.prompt_tokens + reply.tokens >= reply.context:
+        return f"cut off at the end of the model's context of {count(reply.context)} tokens"
+    return "cut off at the token limit"
+
+
 @dataclass(frozen=True)
 class Face:
     """How a column is told from the others: by a sign, a colour and a name.
@@ -243,7 +250,7 @@ class Column:
             if answer.state is AnswerState.STOPPED:
                 runs.append(("■ stopped  ", "warning", BOLD))
             elif answer.reply is not None and answer.reply.finish == "length":
-                runs.append(("▲ cut off at the token limit  ", "warning", BOLD))
+                runs.append((f"▲ {_cut_off(answer.reply)}  ", "warning", BOLD))
             if answer.reply is not None and not self._face.hidden:
                 runs.append((figures(answer.reply), "muted", 0))
         rows: list[Row] = []
