@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -60,6 +61,20 @@ def test_result_table_has_before_after_change_and_verdict(build: Build) -> None:
     assert text.startswith(f"▲ {SENTENCE}")
     assert "92.5 (88.5–96.5)" in text and "+92.5  ▲ better" in text
     assert "(" not in result_content(view, 50).plain.replace("(s)", "")
+
+
+def test_only_shares_and_scores_out_of_one_are_told_in_percent() -> None:
+    measured = {"exact_match": 0.5, "bleu": 31.25, "loss": 8.139, "perplexity": 3424.6, "length": 27.0}
+    view = SimpleNamespace(
+        evaluations={"before": {name: {"value": value} for name, value in measured.items()}, "after": {}},
+        evaluation_rows={"before": 80},
+        verdict={"metrics": {"loss": {"difference": -8.127, "verdict": "better"}}},
+    )
+    text = result_content(view, 100).plain
+    lines = {line[:13].strip(): line[13:33].strip() for line in text.splitlines()}
+    assert (lines["exact match"], lines["bleu"], lines["loss"]) == ("50.0", "31.25", "8.139")
+    assert (lines["perplexity"], lines["length"]) == ("3,425", "27.00")
+    assert "-8.127  ▲ better" in text
 
 
 def test_result_before_training_says_what_comes(build: Build) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.content import Content
 
+from tui_tuner.ui import format as fmt
 from tui_tuner.ui.status import VERDICTS
 from tui_tuner.ui.text import clip, inert
 
@@ -41,9 +42,10 @@ def result_content(view: RunView, width: int) -> Content:
     for name in [*before, *(name for name in after if name not in before)]:
         label = inert(clip(NAMES.get(name, name), 12).ljust(13), "bold")
         cells = Content.assemble(
-            _value(before.get(name), wide).rjust(value_width), _value(after.get(name), wide).rjust(value_width)
+            _value(name, before.get(name), wide).rjust(value_width),
+            _value(name, after.get(name), wide).rjust(value_width),
         )
-        lines.append(label + cells + _change(verdicts.get(name, {})))
+        lines.append(label + cells + _change(name, verdicts.get(name, {})))
     if not after:
         lines.append(Content.styled("The same rows are measured again after training.", "$text-muted"))
     return Content("\n").join(lines)
@@ -62,22 +64,29 @@ def _number(value: Any) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
-def _value(metric: dict[str, Any] | None, wide: bool) -> str:
-    """`0.925 [0.80, 0.97]`, in percent: a share of the rows, or a score out of 1, both read best that way."""
+def _written(name: str, value: float) -> str:
+    """A share of the rows, or a score out of 1, in percent; any other metric in its own unit."""
+    from tui_tuner.evaluation.metrics import METRICS
+
+    spec = METRICS.get(name)
+    return f"{100 * value:.1f}" if spec is not None and spec.bounds == (0.0, 1.0) else fmt.number(value)
+
+
+def _value(name: str, metric: dict[str, Any] | None, wide: bool) -> str:
+    """`92.5 (80.0–97.0)`: the value and its interval."""
     value, low, high = (_number((metric or {}).get(key)) for key in ("value", "low", "high"))
     if not math.isfinite(value):
         return "–"
     if wide and math.isfinite(low) and math.isfinite(high):
-        return f"{100 * value:.1f} ({100 * low:.1f}–{100 * high:.1f})"
-    return f"{100 * value:.1f}"
+        return f"{_written(name, value)} ({_written(name, low)}–{_written(name, high)})"
+    return _written(name, value)
 
 
-def _change(metric: dict[str, Any]) -> Content:
+def _change(name: str, metric: dict[str, Any]) -> Content:
     difference = _number(metric.get("difference"))
     if not math.isfinite(difference):
         return Content("–".rjust(10), [])
     word = str(metric.get("verdict", ""))
     sign, style = VERDICTS.get(word, ("", "$text-muted"))
-    return Content.assemble(
-        (f"{100 * difference:+.1f}".rjust(10), "bold"), "  ", (f"{sign} ", f"bold {style}"), inert(word, style)
-    )
+    changed = f"{'+' if difference >= 0 else '-'}{_written(name, abs(difference))}"
+    return Content.assemble((changed.rjust(10), "bold"), "  ", (f"{sign} ", f"bold {style}"), inert(word, style))
