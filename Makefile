@@ -27,14 +27,14 @@ quickstart: $(STAMP) ## The whole loop on the embedded model, full screen (headl
 	@$(BIN)/tui-tuner quickstart
 
 test: $(STAMP) lint types contracts ## Lint, types, import contracts and tests
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS)
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal
 
 test-all: $(STAMP) lint types contracts ## As test, and what takes long
-	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) -m ''
+	@$(BIN)/python -m pytest -n $(PYTEST_WORKERS) --dist worksteal -m ''
 
 coverage: $(STAMP) ## Which branches outside the screens no test takes; fails below the bar in pyproject.toml
 	@rm -rf build/coverage && mkdir -p build/coverage
-	@$(BIN)/python -m coverage run -m pytest -n $(PYTEST_WORKERS) tests/unit tests/engine tests/end_to_end; status=$$?; \
+	@$(BIN)/python -m coverage run -m pytest -n $(PYTEST_WORKERS) --dist worksteal tests/unit tests/engine tests/end_to_end; status=$$?; \
 	$(BIN)/python -m coverage combine -q && $(BIN)/python -m coverage report && exit $$status
 
 lint: $(STAMP)

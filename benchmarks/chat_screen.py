@@ -15,7 +15,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import random
+import select
 import statistics
 import sys
 import tempfile
@@ -44,9 +46,10 @@ class AppSide:
         echoes: seconds from a key to its letter on the terminal.
     """
 
-    def __init__(self, terminal: Terminal, record: Path) -> None:
+    def __init__(self, terminal: Terminal, record: int) -> None:
         self._terminal, self._record = terminal, record
         self._turns = 0
+        self._told = b""
         self.speeds: list[float] = []
         self.updates: list[float] = []
         self.echoes: list[float] = []
@@ -70,8 +73,10 @@ class AppSide:
         if typing:
             time.sleep(0.25)
             self._type()
-        wait_for(lambda: len(self._lines()) >= self._turns, 120, "an answer")
-        told = self._lines()[-1]
+        # Nothing is looked at again and again meanwhile: that would take time from this side only.
+        if not self._answered(120):
+            raise TimeoutError("waited two minutes for an answer")
+        told, self._told = json.loads(self._told), b""
         if "tokens" not in told:
             raise RuntimeError(f"the app could not answer: {told}")
         self.updates.append(told["updates"] / max(told["shown"], 0.001))
@@ -81,9 +86,8 @@ class AppSide:
         return float(told["tokens"] / told["seconds"])
 
     def _type(self) -> None:
-        answered = len(self._lines())
         for letter in LETTERS:
-            if len(self._lines()) > answered:
+            if self._answered(0):
                 break
             begun, sought = time.perf_counter(), letter.encode()
             self._terminal.press(letter)
@@ -91,35 +95,43 @@ class AppSide:
                 if time.perf_counter() - begun > 5:
                     raise TimeoutError("a letter was never echoed")
                 time.sleep(0.0005)
-            if len(self._lines()) == answered:
+            if not self._answered(0):
                 self.echoes.append(time.perf_counter() - begun)
             time.sleep(random.uniform(0.03, 0.09))
 
-    def _lines(self) -> list[dict[str, Any]]:
-        if not self._record.is_file():
-            return []
-        return [json.loads(line) for line in self._record.read_text().splitlines() if line.endswith("}")]
+    def _answered(self, timeout: float) -> bool:
+        """Whether the app has told of this turn's answer, for which so many seconds are waited."""
+        while not self._told.endswith(b"\n"):
+            if not select.select([self._record], [], [], timeout)[0]:
+                return False
+            self._told += os.read(self._record, 65536)
+        return True
 
 
 @contextlib.contextmanager
 def app(folder: Path, model: Path, tokens: int) -> Iterator[AppSide]:
     """The app, open on a chat with a model."""
-    record = folder / "record.jsonl"
-    record.unlink(missing_ok=True)
+    path = folder / "record"
+    path.unlink(missing_ok=True)
+    os.mkfifo(path)
+    record = os.open(path, os.O_RDWR)  # for both, so that neither side waits for the other to open it
     environment = {
         "PYTHONPATH": str(ROOT),
         "TUI_TUNER_CONFIG": str(folder / "config"),
         "TUI_TUNER_CACHE": str(folder / "cache"),
     }
-    arguments = [str(record), "chat", str(model), "--max-tokens", str(tokens), "--runs-dir", str(folder / "runs")]
-    with app_on_terminal(
-        arguments,
-        columns=COLUMNS,
-        rows=ROWS,
-        environment=environment,
-        keep=KEEP,
-        program=[str(ROOT / "benchmarks/recorded_chat.py")],
-    ) as terminal:
+    arguments = [str(path), "chat", str(model), "--max-tokens", str(tokens), "--runs-dir", str(folder / "runs")]
+    with (
+        contextlib.closing(os.fdopen(record)),
+        app_on_terminal(
+            arguments,
+            columns=COLUMNS,
+            rows=ROWS,
+            environment=environment,
+            keep=KEEP,
+            program=[str(ROOT / "benchmarks/recorded_chat.py")],
+        ) as terminal,
+    ):
         wait_for(lambda: b"Ask something" in terminal.drawn(), 60, "the chat's screen")
         time.sleep(1.0)
         yield AppSide(terminal, record)

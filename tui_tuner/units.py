@@ -25,6 +25,11 @@ def size(count: float, *, fine: bool = False) -> str:
     return f"{value:.{2 if fine and abs(value) < 9.995 else 1}f} {unit}"
 
 
+def many(count: int, noun: str) -> str:
+    """So many of a thing whose plural ends in s: `1 row`, `1,234 rows`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
 def duration(seconds: float) -> str:
     """Seconds in words: `0.4 s`, `40 s`, `12 min`, `3 h 20 min`."""
     if seconds < 90:

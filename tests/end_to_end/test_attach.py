@@ -16,7 +16,7 @@ from tests.unit.test_log_watch import BEGIN, HEADER, OVERFIT, report, written
 DONE = "Saved final weights to adapters/adapters.safetensors.\n"
 KEYS = {
     "state", "model", "step", "steps", "train_loss", "validation_loss", "best_validation_loss", "best_validation_step",
-    "tokens_per_second", "seconds", "seconds_left", "reason", "advice",
+    "tokens_per_second", "seconds", "seconds_left", "machine", "reason", "advice",
 }  # fmt: skip
 
 
@@ -37,7 +37,7 @@ def test_a_log_is_one_document(tuner: Callable[..., Said], log: Path) -> None:
     assert document == {
         "log": str(log), "state": "quiet", "model": "", "step": 600, "steps": 600, "train_loss": 0.5,
         "validation_loss": 4.0, "best_validation_loss": 2.0, "best_validation_step": 199, "tokens_per_second": 300.0,
-        "seconds": pytest.approx(630.0), "seconds_left": None, "reason": "",
+        "seconds": pytest.approx(630.0), "seconds_left": None, "machine": None, "reason": "",
     }  # fmt: skip
 
 

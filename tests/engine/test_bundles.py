@@ -127,9 +127,35 @@ def test_where_losses_part(tmp_path: Path) -> None:
     found = compare_losses(of({1: 3.0, 2: 2.0, 3: 1.0, 4: 0.5}), of({1: 3.0, 2: 2.0, 3: 1.25, 5: 0.1}))
     assert not found["same"]
     assert found["train"] == {"compared": 3, "equal": 2, "parts_at": 3, "then": 1.0, "now": 1.25, "largest": 0.25,
-                              "only_then": 1, "only_now": 1}  # fmt: skip
+                              "only_then": 1, "only_now": 1, "steps_then": [4, 4], "steps_now": [5, 5]}  # fmt: skip
+    assert not found["agree"]
     assert compare_losses(of({1: None}), of({1: None}))["same"]
     assert not compare_losses(of({}), of({}))["same"]
+
+
+def test_a_run_that_was_resumed_is_compared_over_the_steps_that_both_have() -> None:
+    """Then: stopped after step 4, taken up from step 2 with another rate from step 3 on. Now: stopped after step 3."""
+
+    def of(*events: dict[str, Any]) -> RunView:
+        view = RunView()
+        view.extend({"t": 1.0, **event} for event in events)
+        return view
+
+    def losses(*told: tuple[int, float]) -> list[dict[str, Any]]:
+        return [{"type": "train", "step": step, "loss": loss} for step, loss in told]
+
+    def rate(by: str) -> dict[str, Any]:
+        return {"type": "control", "step": 3, "what": "learning_rate", "value": 1e-4, "by": by}
+
+    overtaken = [*losses((1, 3.0), (2, 2.5)), rate("user"), *losses((3, 9.0), (4, 9.0))]
+    resumed = {"type": "run_started", "resumed": True, "from_step": 2, "steps": 6}
+    then = of(*overtaken, resumed, rate("replay"), *losses((3, 2.0), (4, 1.5), (5, 1.25)))
+    found = compare_losses(then, of(*losses((1, 3.0), (2, 2.5), (3, 2.0))))
+    assert found["agree"] and not found["same"]
+    assert (found["train"]["compared"], found["train"]["equal"]) == (3, 3)
+    assert (found["train"]["only_then"], found["train"]["steps_then"]) == (2, [4, 5])
+    assert found["steered"] == [{"whose": "then", "step": 3, "what": "learning_rate", "value": 1e-4}]
+    assert not compare_losses(then, of(*losses((7, 1.0))))["agree"], "nothing that was compared agrees in nothing"
 
 
 def test_a_run_at_work_is_not_bundled(trained: RunFolder, tmp_path: Path) -> None:

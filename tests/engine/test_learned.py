@@ -184,6 +184,7 @@ def test_every_method_gives_a_model_that_stock_mlx_lm_speaks_with(
     assert [one["scheme"].partition(",")[0] for one in found["variants"]] == [method]
 
 
+@pytest.mark.slow
 def test_gptq_is_nearer_than_rounding_at_no_more_bits(tmp_path: Path) -> None:
     """On the embedded model, which is trained: measured 0.069 against 0.136 nats per token with 64 rows."""
     model = f"{EMBEDDED}phi3-tiny"

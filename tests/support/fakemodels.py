@@ -44,6 +44,7 @@ class ModelHub:
         statuses: answers to give, once each, to requests whose path contains the key.
         cut: bytes of a file after which its connection is cut, once each.
         held: files that stop in their middle until the event is set.
+        undivided: files that are sent whole, whatever part of them is asked for.
         asked: all requests, in order.
         made: repositories that were created: name and whether it is private.
         messages: of the commits.
@@ -55,6 +56,7 @@ class ModelHub:
     statuses: dict[str, list[int]] = field(default_factory=dict)
     cut: dict[str, list[int]] = field(default_factory=dict)
     held: dict[str, threading.Event] = field(default_factory=dict)
+    undivided: set[str] = field(default_factory=set)
     asked: list[Asked] = field(default_factory=list)
     made: dict[str, bool] = field(default_factory=dict)
     messages: list[str] = field(default_factory=list)
@@ -214,7 +216,8 @@ class _Handler(BaseHTTPRequestHandler):
             return self._answer(404, {"error": "none"}, {"X-Error-Code": "EntryNotFound"})
         headers = {"X-Repo-Commit": self.hub.commit(name), "ETag": f'"{digest(path, content)}"'}
         start = 0
-        if found := self.headers.get("Range"):
+        found = None if path in self.hub.undivided else self.headers.get("Range")
+        if found:
             start = int(found.removeprefix("bytes=").partition("-")[0])
             headers["Content-Range"] = f"bytes {start}-{len(content) - 1}/{len(content)}"
         rest = content[start:]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
 from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder
@@ -136,6 +136,13 @@ async def test_what_fails_is_told(drive: Drive, build: Callable[..., RunBuilder]
         await until(pilot, lambda: len(asked(engine)) == 2)
         engine.end(asked(engine)[0], error=TunerError("the run's configuration has no behaviour cases"))
         await until(pilot, lambda: any("no behaviour cases" in text for text in notices(app)))
+        line = app.screen.query_one("#benchmark-doing", Static)
+        assert "s stops it" in str(line.visual), "the other one goes on"
+        engine.end(asked(engine)[1])
+        why = "✗ Behaviour tests, before: the run's configuration has no behaviour cases."
+        await until(pilot, lambda: str(line.visual) == why, "it stands there until the next attempt")
+        await pilot.press("b")
+        await until(pilot, lambda: "s stops it" in str(line.visual))
 
 
 async def test_a_checkpoint_is_used_after_a_question(

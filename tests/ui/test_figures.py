@@ -198,6 +198,26 @@ async def test_what_is_not_seen_is_not_drawn(drive: Drive, engine: FakeEngine, b
         await until(pilot, lambda: all(chart.series for chart in app.screen.query_one(Panels).query(MetricChart)))
 
 
+async def test_the_small_charts_have_the_axis_and_the_zoom_of_the_loss(drive: Drive, build: Build) -> None:
+    builder = build().prepared().add("validation", 0.8, step=0, loss=3.2, tokens=2210, seconds=0.8).train(1, 74)
+    async with drive(size=(160, 50)) as (app, pilot):
+        app.select_run(builder.folder)
+        app.go("train")
+        charts = lambda: list(app.screen.query_one(Panels).query(MetricChart))  # noqa: E731
+        await until(pilot, lambda: app.screen.query(Panels) and all(chart.series for chart in charts()))
+        loss = app.screen.query_one(LossChart)
+        assert loss.viewport.low == 0 < charts()[0].series[0].x[0]  # validation begins with step 0, reports later
+        assert {chart.viewport.window for chart in charts()} == {loss.viewport.window}
+        await pilot.press("plus", "plus", "left")
+        await until(pilot, lambda: {chart.viewport.window for chart in charts()} == {loss.viewport.window})
+        assert loss.viewport.zoomed and not loss.viewport.follow
+        builder.train(75, 80)  # what is drawn anew keeps the part that is looked at
+        await until(pilot, lambda: all(chart.series[0].x[-1] == 80 for chart in charts()))
+        assert {chart.viewport.window for chart in charts()} == {loss.viewport.window}
+        await pilot.press("home")
+        await until(pilot, lambda: not any(chart.viewport.zoomed for chart in charts()))
+
+
 def drawn(app: TunerApp, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the widgets that ask to be drawn from now on, in order."""
     from textual.widget import Widget

@@ -93,6 +93,20 @@ async def test_a_run_that_goes_on_here_shows_what_is_so_now(drive: Drive, build:
         assert app.machine.wanted[-1] is None
 
 
+async def test_until_the_first_look_the_runs_own_last_reading_is_told_and_not_its_highest(
+    drive: Drive, build: Build, engine: FakeEngine
+) -> None:
+    builder = going(engine, trained(build(), BARE))
+    builder.add("machine", 0.0, **BARE | {"cpu": 0.07})
+    async with drive() as (app, pilot):
+        await opened(app, pilot, builder, None)  # no reading yet
+        await press(pilot, "u")
+        await until(pilot, lambda: "last  processor 7 %" in shown(app), shown(app))
+        app.machine.values = BARE | {"cpu": 0.11}
+        app.screen.call_hook("run")
+        await until(pilot, lambda: "now  processor 11 %" in shown(app), shown(app))
+
+
 async def test_a_run_of_another_process_is_looked_at_by_its_number(drive: Drive, build: Build) -> None:
     builder = trained(build(), BARE)
     lock = vars(process()) | {"token": "a"}

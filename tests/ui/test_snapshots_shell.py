@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -13,25 +12,17 @@ from textual.pilot import Pilot
 
 from tests.ui.fakes import START, FakeEngine, RunBuilder
 from tests.ui.looking import shown, until
+from tests.ui.workshop import frozen
 from tui_tuner.engine.requests import RunExperiment
-from tui_tuner.models.sizes import room
 from tui_tuner.runs.queue import RunQueue
 from tui_tuner.ui.app import TunerApp
+
+__all__ = ["frozen"]
 
 pytestmark = pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")
 
 SIZES = [(80, 24), (120, 40)]
 Snap = Callable[..., bool]
-
-
-@pytest.fixture(autouse=True)
-def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """One time of day, one time zone, no presets but the one we show, no blinking."""
-    monkeypatch.setenv("TZ", "UTC")
-    time.tzset()
-    monkeypatch.setattr("tui_tuner.ui.format.time.time", lambda: START + 3 * 3600)
-    monkeypatch.setattr("tui_tuner.config.presets.list_presets", list)
-    monkeypatch.setattr("tui_tuner.models.sizes.this_machine", lambda: room(32_000_000_000, 32_000_000_000))
 
 
 @pytest.fixture
@@ -95,11 +86,12 @@ def test_train_finished(snap_compare: Snap, place: Path, engine: FakeEngine, siz
     assert snap_compare(app, terminal_size=size, run_before=showing(builder, "train", "+92.5"))
 
 
-def test_train_failed(snap_compare: Snap, place: Path, engine: FakeEngine) -> None:
+@pytest.mark.parametrize("size", SIZES, ids=str)
+def test_train_failed(snap_compare: Snap, place: Path, engine: FakeEngine, size: tuple[int, int]) -> None:
     builder = RunBuilder(place, "recipes", "20251007-101112", 600).prepared().train(1, 40)
     builder.finish("failed", "the loss became NaN at step 41; lower train.learning_rate from 3e-3 to 1e-3")
     app = app_on(place, engine, START)
-    assert snap_compare(app, terminal_size=(80, 24), run_before=showing(builder, "train", "became NaN"))
+    assert snap_compare(app, terminal_size=size, run_before=showing(builder, "train", "became NaN"))
 
 
 def test_train_largest(snap_compare: Snap, place: Path, engine: FakeEngine) -> None:

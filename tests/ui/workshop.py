@@ -16,7 +16,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input
 
-from tests.ui.fakes import FakeEngine, RunBuilder
+from tests.ui.fakes import START, FakeEngine, RunBuilder
 from tests.ui.looking import shown, until
 from tui_tuner.config.model import Experiment
 from tui_tuner.config.toml import dump_experiment, experiment_from_text
@@ -33,6 +33,7 @@ from tui_tuner.engine.results import (
     PreviewRow,
 )
 from tui_tuner.errors import TunerError
+from tui_tuner.models.sizes import room
 from tui_tuner.ui.app import TunerApp
 from tui_tuner.ui.screens.data import DataScreen
 from tui_tuner.ui.widgets.chat_input import ChatInput
@@ -295,3 +296,13 @@ def posed(
 
 def app_with(place: Path, engine: FakeEngine) -> TunerApp:
     return TunerApp(engine=engine, runs_dir=place)
+
+
+@pytest.fixture(autouse=True)
+def frozen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One time of day and time zone, no presets but those a test shows, one size of memory; for pictures."""
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    monkeypatch.setattr("tui_tuner.ui.format.time.time", lambda: START + 3 * 3600)
+    monkeypatch.setattr("tui_tuner.config.presets.list_presets", list)
+    monkeypatch.setattr("tui_tuner.models.sizes.this_machine", lambda: room(32_000_000_000, 32_000_000_000))

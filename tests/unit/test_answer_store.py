@@ -7,6 +7,8 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tui_tuner.evaluation.answers import AnswerStore, store_key
 
@@ -97,8 +99,52 @@ def test_a_key_is_of_the_content(tmp_path: Path) -> None:
     assert store_key(tmp_path / "missing", None, settings) is None
 
 
-@pytest.mark.parametrize("line", ['{"p": "q", "l": "x", "n": 1}', '{"p": "q", "l": 1}'])
-def test_a_damaged_loss_does_not_count(line: str, tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text(line + "\n" + json.dumps({"p": "r", "t": [1], "f": "stop"}) + "\n")
+@pytest.mark.parametrize(
+    "line",
+    [
+        '{"p": "P", "l": "x", "n": 1}', '{"p": "P", "l": 1}', '{"p": "P", "l": NaN, "n": 1}',
+        '{"p": "P", "l": 1e999, "n": 1}',
+        '{"p": "P", "l": 1, "n": Infinity}', '"l"', "l", "[" * 99_999,
+    ],
+    ids=["text", "half", "nan", "infinite", "endless", "string", "word", "deep"],
+)  # fmt: skip
+def test_a_damaged_loss_does_not_count_and_harms_no_other(line: str, tmp_path: Path) -> None:
     with AnswerStore("a", tmp_path) as store:
-        assert store.loss([1]) is None
+        store.put([2], [1], "stop")
+        store.put_loss([1], 3.5, 2)
+    marks = [json.loads(one)["p"] for one in (tmp_path / "a.jsonl").read_text().splitlines()]
+    (tmp_path / "b.jsonl").write_text(
+        f"{line.replace('P', marks[1])}\n" + json.dumps({"p": marks[0], "t": [1], "f": "stop"}) + "\n"
+    )
+    with AnswerStore("b", tmp_path) as store:
+        assert store.loss([1]) is None and store.get([2]) == ([1], "stop")
+        store.put_loss([1], 3.5, 2)
+    with AnswerStore("b", tmp_path) as store:
+        assert store.loss([1]) == (3.5, 2)
+
+
+PROMPTS = st.lists(st.integers(0, 3), min_size=1, max_size=3)
+
+
+@given(st.lists(st.tuples(PROMPTS, st.lists(st.integers(0, 9), max_size=3), st.integers(0, 12)), max_size=12))
+@settings(max_examples=40)
+def test_whatever_is_kept_before_a_kill_is_what_was_said_first(said: list[tuple[list[int], list[int], int]]) -> None:
+    """Each answer in a session of its own, and after each the file is cut in its last line."""
+    import tempfile
+
+    known: dict[tuple[int, ...], list[int]] = {}
+    with tempfile.TemporaryDirectory() as place:
+        path = Path(place) / "a.jsonl"
+        for prompt, answer, cut in said:
+            with AnswerStore("a", Path(place)) as store:
+                kept = store.get(prompt)
+                assert kept == ((known[tuple(prompt)], "stop") if tuple(prompt) in known else None)
+                store.put(prompt, answer, "stop")
+            if kept is None:
+                known[tuple(prompt)] = answer
+                if cut and kept is None:
+                    with path.open("r+b") as handle:
+                        handle.truncate(path.stat().st_size - 1 - cut)
+                    del known[tuple(prompt)]
+        with AnswerStore("a", Path(place)) as store:
+            assert all(store.get(prompt) == (answer, "stop") for prompt, answer in known.items())

@@ -33,6 +33,17 @@ def archive(tmp_path: Path) -> Path:
     return path
 
 
+def test_how_far_it_is_ends_with_all(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    (tmp_path / "rows").write_bytes(bytes(5 << 20))
+    write_archive(
+        tmp_path / "a", {}, [*PARTS, Part("data/train.jsonl", tmp_path / "rows")], lambda *how: told.append(how)
+    )
+    total = (5 << 20) + sum(len(part.source) for part in PARTS if isinstance(part.source, bytes))
+    assert {all_of for _, all_of in told} == {total} and told[-1][0] == total
+    assert len(told) > len(PARTS) + 1 and told == sorted(told), "a large file is told of in pieces"
+
+
 def listing(files: dict[str, bytes]) -> bytes:
     told = {name: {"size": len(data), "sha256": hashlib.sha256(data).hexdigest()} for name, data in files.items()}
     return json.dumps({"format": 1, "run": "x", "files": told}).encode()

@@ -73,11 +73,18 @@ def test_the_embedded_model_brings_its_own_suite_as_it_is_built() -> None:
     assert set(suite_of(folder)) == {"report", "question", "compare", "chat", "refuse", "repeat"}
 
 
-def test_a_damaged_suite_is_one_sentence(tmp_path: Path) -> None:
-    (tmp_path / "canaries.json").write_text('{"a": [{"prompt": "b"}]}')
-    with pytest.raises(TunerError) as caught:
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"a": [{"prompt": "b"}]}', '{"a": [{"prompt": "b", "equals": "c"}], "d": []}', "{}", "[]", '{"a": 3}',
+        '{"a": ["b"]}',
+    ],
+)  # fmt: skip
+def test_a_damaged_or_empty_suite_is_one_sentence(text: str, tmp_path: Path) -> None:
+    (tmp_path / "canaries.json").write_text(text)
+    with pytest.raises(TunerError, match="not groups of cases") as caught:
         suite_of(tmp_path)
-    assert caught.value.code == "bad-canaries"
+    assert caught.value.code == "bad-canaries" and caught.value.where == str(tmp_path / "canaries.json")
 
 
 def suite(count: int) -> Suite:

@@ -37,6 +37,15 @@ def test_labels_steer_the_list(tuner: Tuner, names: list[str]) -> None:
     assert "pinned" in told and "#keep" in told and "1 archived, not shown" in told
 
 
+def test_a_run_that_failed_says_why(tuner: Tuner, tmp_path: Path) -> None:
+    RunBuilder(tmp_path, "broken").prepared().train(1, 10).finish("failed", "the disk is full")
+    RunBuilder(tmp_path, "whole").prepared().train(1, 10).finish("finished", "all steps done")
+    (line,) = tuner("runs", "failed").out.splitlines()
+    assert line.startswith("broken") and "the disk is full" in line
+    assert {each["name"]: each["reason"] for each in tuner("runs", "--json").document}["broken"] == "the disk is full"
+    assert "all steps done" not in tuner("runs").out
+
+
 def test_a_query_that_is_not_understood_is_bad_usage(tuner: Tuner, names: list[str]) -> None:
     said = tuner("runs", "stat:finished")
     assert said.status == 2 and "did you mean state?" in said.err and said.out == ""

@@ -70,6 +70,7 @@ def test_the_last_one_wins_and_the_input_stays() -> None:
         ("train.itres=5", 'no key "train.itres"', "train.iters?"),
         ("iters=5", 'no key "iters"', "train.iters?"),
         ("lr=5", 'no key "lr"', "train.learning_rate?"),
+        ("sweep.values.train.learning_rate=[1]", 'no key "sweep.values', "`tui-tuner sweep` takes it"),
         ("train.batch-size=5", "train.batch-size", "train.batch_size?"),
         ("Train.Iters=5", "Train.Iters", "train.iters?"),
         ("train=5", "is a section", "train.iters"),

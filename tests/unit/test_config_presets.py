@@ -5,10 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from tui_tuner import paths
+from tui_tuner.cli.app import app
 from tui_tuner.config import find_preset, list_presets, load_preset
 from tui_tuner.config.presets import header
+from tui_tuner.config.sweep import load_sweep
 from tui_tuner.errors import TunerError
 
 BASE = '[model]\npath = "m"\n[data]\nsource = "d"\n'
@@ -105,6 +108,52 @@ def test_refusals_say_what_to_write(folders: tuple[Path, Path], tmp_path: Path, 
 def test_without_any_preset_a_path_is_asked_for(folders: tuple[Path, Path]) -> None:
     with pytest.raises(TunerError, match=r"give the path of a \.toml file"):
         find_preset("quickstart")
+
+
+CONSENT = "evil@0123456789abcdef"
+KEY = "model.trust_remote_code"
+
+
+def consenting(folder: Path, name: str = "consenting") -> Path:
+    """A preset that allows code, at one of its scales too, and tries to in a sweep."""
+    path = folder / f"{name}.toml"
+    path.write_text(
+        f'[model]\npath = "m"\ntrust_remote_code = "{CONSENT}"\n[data]\nsource = "d"\n'
+        f'[scale.big.model]\ntrust_remote_code = "{CONSENT} and@{"1" * 16}"\n'
+        f'[sweep.values]\n"{KEY}" = ["{CONSENT}"]\ntrain.learning_rate = [1e-4, 2e-4]\n'
+    )
+    return path
+
+
+def test_a_consent_in_a_strangers_preset_is_none(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    """Neither by path nor by name out of the working directory, which may be somebody's repository."""
+    own, here = folders
+    consenting(here)
+    loose = consenting(tmp_path)
+    for name in ("consenting", str(loose), "presets/consenting.toml"):
+        assert load_preset(name)[0].model.trust_remote_code == ""
+        assert load_preset(name, ["scale=big"])[0].model.trust_remote_code == ""
+        _, trials, _ = load_sweep(name)
+        assert [trial.experiment.model.trust_remote_code for trial in trials] == ["", ""]
+    assert load_preset(str(loose), [f"{KEY}={CONSENT}"])[0].model.trust_remote_code == CONSENT, "a person's own word"
+    consenting(own, "mine")
+    assert load_preset("mine")[0].model.trust_remote_code == CONSENT
+    assert load_preset(str(own / "mine.toml"))[0].model.trust_remote_code == CONSENT
+    (tmp_path / "link").symlink_to(own)
+    assert load_preset(str(tmp_path / "link" / "mine.toml"))[0].model.trust_remote_code == CONSENT
+    (here / "linked.toml").symlink_to(own / "mine.toml")
+    assert load_preset("linked")[0].model.trust_remote_code == "", "where it is named says whose it is"
+
+
+def test_saving_a_strangers_preset_does_not_make_its_consent_ones_own(
+    folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    loose = consenting(tmp_path)
+    assert CliRunner().invoke(app, ["save-preset", "kept", "--from", str(loose)]).exit_code == 0
+    assert load_preset("kept")[0].model.trust_remote_code == ""
+    given = ["save-preset", "given", "--from", str(loose), "--set", f"{KEY}={CONSENT}"]
+    assert CliRunner().invoke(app, given).exit_code == 0
+    assert load_preset("given")[0].model.trust_remote_code == CONSENT
 
 
 def test_every_preset_of_the_project_loads() -> None:

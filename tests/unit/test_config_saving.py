@@ -180,6 +180,18 @@ def test_commands(place: Path, tuner: Tuner, tmp_path: Path) -> None:
     assert "✗" not in tuner("presets").out and "(scale=tiny)" in tuner("presets").out
 
 
+def test_saving_tells_which_tables_stay_behind(place: Path, tuner: Tuner) -> None:
+    whole = f"# One\n{BASE}[scale.tiny.train]\niters = 3\n[scale.wide.train]\niters = 9\n[sweep.values]\n"
+    (place / "presets" / "one.toml").write_text(f'{whole}"run.seed" = [1, 2]\n')
+    told = tuner("save-preset", "two", "--from", "one")
+    assert told.status == 0 and told.out.endswith("two.toml\n")
+    assert "not in it: [scale.tiny], [scale.wide], [sweep] of " in told.err and "one.toml" in told.err
+    document = tuner("save-preset", "three", "--from", "one", "--json").document
+    assert document["left_out"] == ["scale.tiny", "scale.wide", "sweep"]
+    assert tuner("save-preset", "four", "--from", "two", "--json").document["left_out"] == []
+    assert "not in it" not in tuner("save-preset", "five", "--from", "two").err
+
+
 def test_a_run_is_compared_and_saved_like_a_preset(place: Path, tuner: Tuner, tmp_path: Path) -> None:
     from tui_tuner.engine.new_run import create_run
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from tui_tuner.machine.figures import Reading
+from tui_tuner.runs.reading import recorded
 from tui_tuner.runs.view import RunView
-from tui_tuner.ui.machine import head, most, over_steps, over_time, recorded, standing, step_to_time, tiles_of_machine
+from tui_tuner.ui.machine import head, most, over_steps, over_time, standing, step_to_time, tiles_of_machine
 
 
 def started(t: float, **fields: Any) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def test_the_loss_weighs_tokens_not_rows() -> None:
 def test_refusals() -> None:
     with pytest.raises(TunerError, match='did you mean "rougeL"'):
         metric_spec("rogueL")
-    with pytest.raises(TunerError, match="2 predictions and 1 references"):
+    with pytest.raises(TunerError, match=r"2 predictions and 1 reference\b"):
         score_rows("exact_match", ["a", "b"], ["a"])
     with pytest.raises(TunerError, match="row 2: the prediction is a NoneType"):
         score_rows("rouge1", ["a", None], ["a", "b"])  # type: ignore[list-item]

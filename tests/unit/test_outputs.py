@@ -119,7 +119,7 @@ def test_rows_are_matched_by_their_ids() -> None:
         [{"id": n, "reference": f"r{n}"} for n in (1, 2, 3)], [{"id": str(n), "reference": f"r{n} "} for n in (3, 1, 4)]
     )
     assert (found.pairs, found.by, found.left_out) == ([(0, 1), (2, 0)], '"id"', (1, 1))
-    assert "1 rows of the first and 1 of the second" in found.notes[0]
+    assert "1 row of the first and 1 of the second" in found.notes[0]
 
 
 def test_ids_under_which_references_differ_are_not_believed() -> None:

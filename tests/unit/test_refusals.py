@@ -94,7 +94,7 @@ REFUSALS: list[tuple[str, Callable[[], object], str]] = [
         (
             "length-mismatch",
             lambda: score_rows("exact_match", ["a"], ["a", "b"]),
-            "there are 1 predictions and 2 references; give one prediction for each reference.",
+            "there are 1 prediction and 2 references; give one prediction for each reference.",
         ),
         (
             "length-mismatch",
@@ -172,7 +172,7 @@ def test_files_of_lines_must_be_as_long_as_each_other(tmp_path: Path) -> None:
     right.write_text("a\n")
     error = refused(lambda: read_lines(said, [right]))
     assert error.code == "length-mismatch"
-    assert error.sentence() == f"{right}: has 1 lines, and {said} has 2; give one reference for each prediction."
+    assert error.sentence() == f"{right}: has 1 line, and {said} has 2; give one reference for each prediction."
 
 
 @pytest.mark.parametrize(

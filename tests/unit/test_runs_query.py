@@ -48,6 +48,8 @@ def found(query: str) -> list[str]:
         ("phi -state:failed", ["alpha"]),
         ("phi !state:failed", ["alpha"]),
         ("ann", ["gamma"]),
+        ("failed", ["beta"]),
+        ("-failed phi", ["alpha"]),
         ('note:"for ann"', ["gamma"]),
         ("is:archived", ["delta"]),
         ("-is:archived", ["gamma", "alpha", "beta"]),

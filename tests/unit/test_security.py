@@ -21,7 +21,7 @@ from tui_tuner.cli.output import Output
 from tui_tuner.config import Experiment
 from tui_tuner.config.saving import save_preset
 from tui_tuner.data.formprobe import put_template
-from tui_tuner.engine import handover, new_run
+from tui_tuner.engine import background, handover, new_run
 from tui_tuner.engine.new_run import create_run
 from tui_tuner.errors import TunerError
 from tui_tuner.models.load import load_tokenizer
@@ -245,7 +245,7 @@ def test_a_token_in_the_environment_reaches_no_file_message_or_argument(
         asked.append((command, options))
         raise OSError(f"no such thing as {TOKEN}")
 
-    monkeypatch.setattr(handover.subprocess, "Popen", start)
+    monkeypatch.setattr(background.subprocess, "Popen", start)
     folder = create_run(EXPERIMENT, tmp_path / "runs")
     for begin in (lambda: handover.continue_in_background(folder), lambda: handover.work_off_in_background(tmp_path)):
         (tmp_path / ".queue").mkdir(exist_ok=True)

@@ -166,3 +166,64 @@ def test_a_number_that_is_none_does_not_hide_the_sweep(tmp_path: Path) -> None:
     folders = [run(tmp_path, 1, 1.0), run(tmp_path, 2, 1.0)]
     write_json(folders[1].meta, {"sweep": {"id": "lr-1", "number": "two"}})
     assert [folder.name for folder in find_sweep("lr-1", tmp_path)] == [folders[1].name, folders[0].name]
+
+
+def seeded(tmp_path: Path, losses: dict[tuple[float, int], float], **about: Any) -> list[RunFolder]:
+    """Runs of a sweep over learning rates and seeds."""
+    return [
+        run(tmp_path, number, loss, values={"train.learning_rate": rate, "run.seed": seed}, of=len(losses), **about)
+        for number, ((rate, seed), loss) in enumerate(losses.items(), 1)
+    ]
+
+
+def test_runs_that_differ_in_their_seed_alone_are_told_together(tmp_path: Path) -> None:
+    folders = seeded(tmp_path, {(1e-3, 1): 1.0, (1e-3, 2): 2.0, (3e-3, 1): 1.2, (3e-3, 2): 1.4, (5e-3, 1): 9.0})
+    document = sweep_document(folders)
+    assert [one.pop("values") for one in document["over_seeds"]] == [
+        {"train.learning_rate": rate} for rate in (3e-3, 1e-3, 5e-3)
+    ]  # the best mean first, though the best run is of another
+    assert document["over_seeds"][0] == {
+        "runs": [folders[2].name, folders[3].name],
+        "mean": pytest.approx(1.3),
+        "lowest": 1.2,
+        "highest": 1.4,
+    }
+    lines = sweep_lines(sweep_document(folders))
+    assert lines[6:10] == [
+        "validation_loss over the seeds: mean, lowest to highest",
+        "  train.learning_rate=0.003: 1.3000, 1.2000 to 1.4000 (2 runs)",
+        "  train.learning_rate=0.001: 1.5000, 1.0000 to 2.0000 (2 runs)",
+        "  train.learning_rate=0.005: 9.0000 (1 run)",
+    ]
+
+
+def test_seeds_alone_are_one_line_and_without_several_there_is_none(tmp_path: Path) -> None:
+    folders = [run(tmp_path, seed, float(seed), values={"run.seed": seed}, of=3) for seed in (1, 2, 3)]
+    assert "  all runs: 2.0000, 1.0000 to 3.0000 (3 runs)" in sweep_lines(sweep_document(folders))
+    assert sweep_document(folders[:1])["over_seeds"] == []
+    assert sweep_document([run(tmp_path, number, 1.0) for number in (4, 5)])["over_seeds"] == []
+
+
+def test_a_run_that_answered_other_rows_or_has_damaged_answers_costs_the_others_nothing(tmp_path: Path) -> None:
+    folders = [run(tmp_path, number, float(number), exact=[1.0, 0.0] * 20, of=4) for number in (1, 2, 3, 4)]
+    answers = [folder.evaluation / "after.jsonl" for folder in folders]
+    other = answers[1].read_text().replace('"prompt": "p', '"prompt": "other ').replace('"index": ', '"index": 9')
+    answers[1].write_text(other.replace('"reference": "yes"', '"reference": "si"'))
+    answers[2].write_text("{" * 9)
+    document = sweep_document(folders)
+    assert [row["best_against_it"] is not None for row in document["runs"]] == [False, False, False, True]
+    best = folders[0].name
+    assert f"{best} is not judged against {folders[1].name}: they answered other rows" in document["notes"]
+    assert any(note.startswith(f"{best} is not judged against {folders[2].name}: ") for note in document["notes"])
+
+
+def test_a_narrow_table_keeps_what_ranks_and_names_what_it_leaves_out(tmp_path: Path) -> None:
+    document = sweep_document([run(tmp_path, number, 1.0, exact=[1.0] * 3, of=2) for number in (1, 2)], judged=False)
+    whole = sweep_lines(document)[:3]
+    assert "exact_match" in whole[0] and len(whole[0]) > 70
+    narrow = sweep_lines(document, 58)
+    assert narrow[0].split() == ["run", "train.learning_rate", "validation_loss", "state"]
+    assert narrow[1].split() == ["1", "r1", "0.0001", "1.0000", "finished"] and max(map(len, narrow[:3])) <= 58
+    assert narrow[3] == "exact_match: no room here, `tui-tuner sweep --results lr-1` tells them"
+    assert "exact_match" in sweep_lines(document, 200)[0]
+    assert max(map(len, sweep_markdown(document, 60).splitlines()[2:5])) <= 60

@@ -18,6 +18,7 @@ from tui_tuner.chat.prompt_cache import PromptCaches, copied, read
 from tui_tuner.chat.reply import ChatReply
 from tui_tuner.chat.sampling import Sampling
 from tui_tuner.data.examples import conversation_tokens, has_template, plain_tokens
+from tui_tuner.data.rows import half_of_a_pair
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.control import JobControl
 
@@ -272,14 +273,40 @@ def prompt_of(messages: Sequence[dict[str, str]], tokenizer: Any, *, plain: bool
         plain: without the chat template: what was asked begins on a new line, and an answer goes on from its question.
 
     Raises:
-        TunerError: the template refuses it, or there are no tokens.
+        TunerError: the template refuses it, a message is no text, or there are no tokens.
     """
+    for number, message in enumerate(messages, 1):
+        check_text(message["content"], _place(message["role"], number, last=number == len(messages)))
     if not plain:
         return conversation_tokens(list(messages), tokenizer)
     text = ""
     for message in messages:
         text += ("\n" if text and message["role"] != "assistant" else "") + message["content"]
     return plain_tokens(text, tokenizer)
+
+
+def check_text(text: str, where: str) -> None:
+    """Refuses a text that no tokenizer takes, such as one of a command line that is not written in UTF-8.
+
+    Raises:
+        TunerError: it holds half of a surrogate pair (code "no-text").
+    """
+    at = half_of_a_pair(text)
+    if at is None:
+        return
+    code = ord(text[at])
+    if 0xDC80 <= code <= 0xDCFF:  # so Python keeps the bytes of arguments and file names that it cannot decode
+        what, fix = f"a byte that is not UTF-8 (0x{code - 0xDC00:02X})", "write it in UTF-8"
+    else:
+        what, fix = f"half of a surrogate pair (\\u{code:04x})", "take it out, or write the whole character"
+    raise TunerError(f"character {at + 1:,} is {what}, which is no text", code="no-text", where=where, fix=fix)
+
+
+def _place(role: str, number: int, *, last: bool) -> str:
+    """What a message of a conversation is called."""
+    if role == "system":
+        return "the system message"
+    return "the question" if last and role == "user" else f"message {number} of the conversation ({role})"
 
 
 def drawing(sampling: Sampling) -> Callable[[Any], Any] | None:

@@ -143,10 +143,15 @@ def answer_tokens(messages: Sequence[dict[str, str]], text: str, prompt: list[in
     Args:
         messages: what the prompt was made of; empty where no template was in use.
         prompt: its token ids.
+
+    Raises:
+        TunerError: the text holds what is no text.
     """
     # Here and not above: what is asked for is named before the first frame, which needs no numpy.
+    from tui_tuner.chat.answering import check_text
     from tui_tuner.data.examples import tokenise
 
+    check_text(text, "the answer")
     if messages:
         row: dict[str, Any] = {"messages": [*messages, {"role": "assistant", "content": text}]}
         try:

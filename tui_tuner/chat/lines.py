@@ -78,7 +78,7 @@ def exchange_of_fields(line: dict[str, Any], home: Path) -> Exchange:
         plain=_switch(line.get("plain", False)),
         reference=_text(line.get("reference", "")),
         source=_text(line.get("source", "")),
-        asked=float(line["t"]),
+        asked=_moment(line["t"]),
     )
 
 
@@ -191,6 +191,12 @@ def _number(value: Any) -> float:
     if not math.isfinite(number):
         raise ValueError("not finite")
     return number
+
+
+def _moment(value: Any) -> float:
+    if value is None:
+        raise TypeError("no moment")
+    return _number(value)
 
 
 def _switch(value: Any) -> bool:

@@ -224,7 +224,8 @@ def resume(
     with opened(json=json, debug=debug) as output:
         folder = find(run, runs_dir)
         output.note(f"run {folder.name}")
-        return _finish(_run(folder, plan, output), output, plan)
+        document = bundling.with_losses(folder, _run(folder, plan, output), output)
+        return _finish(document, output, plan)
 
 
 @app.command(hidden=True)

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tui_tuner.cli.options import Debug, Json, Name, Run, RunsDir, Set, find
+from tui_tuner.cli.options import Debug, Json, Name, Replace, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 
 if TYPE_CHECKING:
     from tui_tuner.config import Experiment
     from tui_tuner.engine.replays import Bundle
+    from tui_tuner.runs.folder import RunFolder
+
+_LARGE = 32 << 20
+"""Bytes from which on the making of a bundle is told."""
 
 
 def bundle(
@@ -26,7 +30,7 @@ def bundle(
         bool, typer.Option("--with-data", help="Put the prepared rows and the answers to them in.")
     ] = False,
     without_adapter: Annotated[bool, typer.Option("--without-adapter", help="Leave the trained weights out.")] = False,
-    replace: Annotated[bool, typer.Option("--replace", help="Write over a file that is there.")] = False,
+    replace: Replace = False,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,
@@ -37,7 +41,9 @@ def bundle(
     with opened(json=json, debug=debug) as output:
         folder = find(run, runs_dir)
         path = to if to is not None else Path(f"{folder.name}.tar.gz")
-        document = make_bundle(folder, path, with_data=with_data, adapter=not without_adapter, replace=replace)
+        document = make_bundle(
+            folder, path, with_data=with_data, adapter=not without_adapter, replace=replace, tell=_bytes_told(output)
+        )
         for note in document["notes"]:
             output.note(f"note: {note}")
         if json:
@@ -45,6 +51,23 @@ def bundle(
         else:
             output.say(f"{document['path']}: {document['size']:,} bytes, {', '.join(document['files'])}")
     return 0
+
+
+def _bytes_told(output: Output) -> Callable[[int, int], None]:
+    """Tells of every tenth of a large file."""
+    from tui_tuner.engine.work import Work
+
+    work, told = Work(), 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told
+        work.moved("bundle", done, total)
+        part = done * 10 // max(total, 1)
+        if total >= _LARGE and told < part < 10:
+            told = part
+            output.note(work.told())
+
+    return tell
 
 
 def replay(
@@ -91,15 +114,24 @@ def replay(
 
 def _run(taken: Bundle, experiment: Experiment, place: Path, name: str | None, output: Output) -> dict[str, Any]:
     from tui_tuner.cli.headless import run_folder
-    from tui_tuner.cli.options import view_of
-    from tui_tuner.engine.replays import compare_losses, note_replay, set_up
+    from tui_tuner.engine.replays import judge_replay, set_up
 
     folder = set_up(taken, experiment, place, name)
     output.note(f"run {folder.name}")
     document = run_folder(folder, output)
-    losses = compare_losses(taken.view, view_of(folder))
-    note_replay(folder, losses)
-    return {"run": str(folder.path), "status": document["status"], "losses": losses}
+    return {"run": str(folder.path), "status": document["status"], "losses": judge_replay(folder)}
+
+
+def with_losses(folder: RunFolder, document: dict[str, Any], output: Output) -> dict[str, Any]:
+    """The document of a run that was taken up again, with its losses compared where it replays another."""
+    from tui_tuner.engine.replays import judge_replay
+
+    losses = judge_replay(folder)
+    if losses is None:
+        return document
+    if not output.json:
+        _tell_losses(losses, output)
+    return {**document, "losses": losses}
 
 
 def _must_be_there(found: Sequence[Mapping[str, Any]]) -> None:
@@ -131,6 +163,7 @@ def _short(value: object) -> str:
 
 
 def _tell_losses(losses: Mapping[str, Any], output: Output) -> None:
+    """Says whether a replay gave the same losses, where they part, and what could not be compared."""
     for what in ("train", "validation"):
         one = losses[what]
         said = f"{one['equal']:,} of {one['compared']:,} {what} losses are the same to the last bit"
@@ -139,7 +172,25 @@ def _tell_losses(losses: Mapping[str, Any], output: Output) -> None:
                 f"; they part at step {one['parts_at']:,} ({one['then']:.6g} then, {one['now']:.6g} now), "
                 f"by {one['largest']:.2g} nats per token at most"
             )
-        if one["only_then"] or one["only_now"]:
-            said += f"; {one['only_then']:,} were reported only then, {one['only_now']:,} only now"
+        for whose in ("then", "now"):
+            if steps := one[f"steps_{whose}"]:
+                where = f"step {steps[0]:,}" if steps[0] == steps[1] else f"steps {steps[0]:,} to {steps[1]:,}"
+                said += f"; {one[f'only_{whose}']:,} cannot be compared, reported only {whose} ({where})"
         output.say(said)
-    output.say("the replay gave the same losses" if losses["same"] else "the replay did not give the same losses")
+    for wish in losses["steered"]:
+        value = "" if wish["value"] is None else f" {wish['value']}"
+        output.say(
+            f"{wish['whose']}, {wish['what']}{value} was asked for at step {wish['step']:,}: "
+            "from there on other losses are to be expected"
+        )
+    output.say(_sum_up(losses))
+
+
+def _sum_up(losses: Mapping[str, Any]) -> str:
+    if losses["same"]:
+        return "the replay gave the same losses"
+    if losses["agree"]:
+        return "the replay gave the same losses at every step that both reported"
+    if not losses["train"]["compared"]:
+        return "nothing could be compared: no step's loss was reported by both"
+    return "the replay did not give the same losses"

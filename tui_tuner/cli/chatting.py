@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui_tuner.cli import completing
-from tui_tuner.cli.options import Debug, Json, RunsDir, Trust
+from tui_tuner.cli.options import Adapter, Debug, Json, RunsDir, Trust
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 
@@ -54,7 +54,6 @@ Model = Annotated[
         autocompletion=completing.answering,
     ),
 ]
-Adapter = Annotated[Path | None, typer.Option("--adapter", help="Adapter folder, such as runs/NAME/adapters.")]
 Prompt = Annotated[str | None, typer.Option("--prompt", help="Answer this once on stdout; `-` reads it from stdin.")]
 SamplingChoice = Annotated[
     str | None,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tui_tuner.cli import completing
-from tui_tuner.cli.options import Debug, Json, RunsDir, Set, find
+from tui_tuner.cli.options import Debug, ForcePreset, Json, RunsDir, Set, find
 from tui_tuner.cli.output import opened
 from tui_tuner.errors import TunerError
 
@@ -133,21 +133,26 @@ def save_preset(
     overrides: Set = None,
     title: Annotated[str, typer.Option("--title", help="The first line of its header comment.")] = "",
     description: Annotated[str, typer.Option("--description", help="What follows in the header comment.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Write over a preset that is there.")] = False,
+    force: ForcePreset = False,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
     """Saves a preset's or a run's configuration, changed as you like, as a preset of your own."""
     from tui_tuner.config import saving
+    from tui_tuner.config.presets import without_strange_consent
 
     with opened(json=json, debug=debug) as output:
         found = meant(source, overrides or (), runs_dir)
-        path = saving.save_preset(
-            found.experiment, name, title=title, description=description, replace=force
-        )  # fmt: skip
+        experiment = found.experiment
+        if found.run is None:
+            experiment = without_strange_consent(experiment, found.path, overrides or ())
+        path = saving.save_preset(experiment, name, title=title, description=description, replace=force)
+        left_out = () if found.run is not None else saving.tables_beside(found.path)
         if json:
-            output.document({"name": path.stem, "path": str(path)})
-        else:
-            output.say(str(path))
+            output.document({"name": path.stem, "path": str(path), "left_out": list(left_out)})
+            return 0
+        output.say(str(path))
+        if left_out:
+            output.note(f"not in it: [{'], ['.join(left_out)}] of {found.path}; copy them over by hand where wanted")
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui_tuner.cli import completing
-from tui_tuner.cli.options import Debug, Json, RunsDir, find
+from tui_tuner.cli.options import Debug, Force, Json, RunsDir, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 
@@ -34,7 +34,7 @@ def chats(
     search: Annotated[str | None, typer.Option("--search", metavar="WORDS", help="Tells where words stand.")] = None,
     votes: Annotated[bool, typer.Option("--votes", help="Sums up which answers were found better.")] = False,
     export: Annotated[Path | None, typer.Option("--export", metavar="FILE.md", help="Writes one as Markdown.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Writes over a file that is there.")] = False,
+    force: Force = False,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,

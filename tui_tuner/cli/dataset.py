@@ -116,14 +116,17 @@ def _look(experiment: Experiment, base: Path | None, output: Output) -> DataFact
 
 def progress_of(output: Output) -> Any:
     """Tells of every tenth part of long work on stderr."""
-    told = 0
+    from tui_tuner.engine.work import Pace
+
+    told, pace = 0, Pace()
 
     def tell(done: int, total: int) -> None:
         nonlocal told
+        pace.moved(done, total)
         part = done * 10 // max(total, 1)
         if total >= 5_000 and part > told:
             told = part
-            output.note(f"{done:,} of {total:,} rows")
+            output.note(f"{done:,} of {total:,} rows{pace.told()}")
 
     return tell
 

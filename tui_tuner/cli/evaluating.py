@@ -11,7 +11,7 @@ import typer
 
 from tui_tuner import units
 from tui_tuner.cli import completing
-from tui_tuner.cli.options import Debug, Json, Run, RunsDir, Set, Trust, find
+from tui_tuner.cli.options import Adapter, Debug, Json, Run, RunsDir, Set, Trust, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 
@@ -71,7 +71,7 @@ Tasks = Annotated[
 
 def evaluate(
     model: Model,
-    adapter: Annotated[Path | None, typer.Option("--adapter", help="Adapter folder to put on a model.")] = None,
+    adapter: Adapter = None,
     data: Annotated[str, typer.Option("--data", help="Source of the rows; a run brings its own.")] = "",
     split: Split = "test",
     metrics: Metrics = "",
@@ -259,6 +259,6 @@ def _telling(output: Output, progress: Progress, what: str) -> Callable[[], None
         tenth = 10 * progress.done // progress.total if progress.total else -1
         if tenth > told:
             told = tenth
-            output.note(f"{progress.done} of {progress.total} {what}")
+            output.note(f"{progress.done} of {progress.total} {what}{progress.pace.told()}")
 
     return look

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui_tuner.cli.configuring import What, meant
-from tui_tuner.cli.options import Debug, Json, RunsDir, Set
+from tui_tuner.cli.options import Debug, Force, ForcePreset, Json, RunsDir, Set
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 
@@ -26,7 +26,7 @@ def import_config(
         typer.Option("--to", help="Save it as a preset: a name, or the path of a TOML file.", show_default=False),
     ] = None,
     overrides: Set = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a preset that is there.")] = False,
+    force: ForcePreset = False,
     json: Json = False,
     debug: Debug = False,
 ) -> int:
@@ -65,7 +65,7 @@ def export_config(
         ),
     ] = None,
     overrides: Set = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    force: Force = False,
     runs_dir: RunsDir = None,
     json: Json = False,
     debug: Debug = False,

@@ -59,7 +59,20 @@ def runs(
 
 
 def _document(summary: RunSummary) -> dict[str, Any]:
-    keys = ("run", "name", "state", "step", "steps", "created", "model", "best", "verdict", "problem", "ranks")
+    keys = (
+        "run",
+        "name",
+        "state",
+        "step",
+        "steps",
+        "created",
+        "model",
+        "best",
+        "verdict",
+        "problem",
+        "reason",
+        "ranks",
+    )
     labels = summary.labels
     return {
         **{key: getattr(summary, key) for key in keys},
@@ -73,12 +86,15 @@ def _document(summary: RunSummary) -> dict[str, Any]:
 
 
 def _line(summary: RunSummary, width: int) -> str:
+    from tui_tuner.runs.state import RunState
+
     best = "" if summary.best is None else f"  best validation loss {summary.best:.4f}"
     steps = f"{summary.step}/{summary.steps}"
     ranks = f"  {summary.ranks} ranks" if summary.ranks > 1 else ""
     pin = "  pinned" if summary.labels.pinned else ""
     tags = "".join(f"  #{tag}" for tag in summary.labels.tags)
-    told = summary.problem or summary.verdict or ""
+    ended = summary.verdict if summary.state is RunState.FINISHED else summary.reason
+    told = "; ".join(part for part in (ended, summary.problem) if part)
     return f"{summary.run.ljust(width)}  {summary.state:<11}  {steps:>11}{ranks}{best}{pin}{tags}  {told}".rstrip()
 
 

@@ -125,11 +125,15 @@ def follow(
 
 def line(reading: Reading) -> str:
     """A reading in one line, with its time of day."""
+    return f"{time.strftime('%H:%M:%S', time.localtime(reading.at))}  {figures(reading)}"
+
+
+def figures(reading: Reading) -> str:
+    """The figures of a reading, with commas between."""
     from tui_tuner.machine.figures import FIGURES
 
     told = [(name, text) for name, text in reading.texts() if not name.endswith("_total")]
-    known = [f"{_SAID.get(name, FIGURES[name].label)} {text}" for name, text in told]
-    return f"{time.strftime('%H:%M:%S', time.localtime(reading.at))}  {', '.join(known)}"
+    return ", ".join(f"{_SAID.get(name, FIGURES[name].label)} {text}" for name, text in told)
 
 
 def _device() -> tuple[str, int]:

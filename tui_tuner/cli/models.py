@@ -11,7 +11,7 @@ from tui_tuner import units
 from tui_tuner.cli import completing
 from tui_tuner.cli.hub import fetching
 from tui_tuner.cli.modeloptions import Data, Force, Model, Rows, To, done
-from tui_tuner.cli.options import Debug, Json, RunsDir, Trust
+from tui_tuner.cli.options import Adapted, Adapter, Debug, Json, RunsDir, Trust
 from tui_tuner.cli.output import opened
 
 
@@ -62,14 +62,9 @@ def inspect(model: Model, trust: Trust = None, json: Json = False, debug: Debug 
 
 
 def fuse(
-    run: Annotated[
-        str,
-        typer.Argument(
-            help="A run, RUN:STEP, RUN:best; or a model, with --adapter.", autocompletion=completing.adapted
-        ),
-    ],
+    run: Adapted,
     to: To = None,
-    adapter: Annotated[Path | None, typer.Option("--adapter", help="Adapter folder to merge into a model.")] = None,
+    adapter: Adapter = None,
     way: Annotated[
         str,
         typer.Option("--way", help="stock, finer, 8bit, float, dequantized or plain; else the smallest that holds."),
@@ -114,17 +109,12 @@ def fuse(
 
 
 def export(
-    run: Annotated[
-        str,
-        typer.Argument(
-            help="A run, RUN:STEP, RUN:best; or a model, with --adapter.", autocompletion=completing.adapted
-        ),
-    ],
+    run: Adapted,
     format: Annotated[
         str, typer.Option("--as", help="mlx, peft or gguf.", autocompletion=completing.among("mlx", "peft", "gguf"))
     ],
     to: Annotated[Path, typer.Option("--to", help="The folder to be made; for gguf the file.")],
-    adapter: Annotated[Path | None, typer.Option("--adapter", help="Adapter folder, for a model.")] = None,
+    adapter: Adapter = None,
     runs_dir: RunsDir = None,
     trust: Trust = None,
     json: Json = False,

@@ -33,6 +33,16 @@ Set = Annotated[
 Name = Annotated[
     str | None, typer.Option("--name", help="What to call the run; else the preset's run.name.", show_default=False)
 ]
+Force = Annotated[bool, typer.Option("--force", help="Write over a file that is there.")]
+ForcePreset = Annotated[bool, typer.Option("--force", help="Write over a preset that is there.")]
+Replace = Annotated[bool, typer.Option("--replace", help="Write over a file that is there.")]
+Adapter = Annotated[
+    Path | None, typer.Option("--adapter", help="Adapter folder for a model, such as runs/NAME/adapters.")
+]
+Adapted = Annotated[
+    str,
+    typer.Argument(help="A run, RUN:STEP, RUN:best; or a model, with --adapter.", autocompletion=completing.adapted),
+]
 Ranks = Annotated[
     int | None,
     typer.Option(

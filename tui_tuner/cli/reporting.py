@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tui_tuner.cli import completing
-from tui_tuner.cli.options import Debug, Json, RunsDir, find, view_of
+from tui_tuner.cli.options import Debug, Json, Replace, RunsDir, find, view_of
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError
 
@@ -49,7 +49,7 @@ def report(
         Path | None,
         typer.Option("--html", help="Write it into this file as one page with charts.", show_default=False),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Write over a file that is there.")] = False,
+    replace: Replace = False,
     first: Annotated[
         str, typer.Option("--first", help="The result that is compared with.", autocompletion=completing.labels)
     ] = "before",

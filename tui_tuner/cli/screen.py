@@ -83,6 +83,7 @@ def open_workbench(
         if not engine.shutdown(timeout=30.0):
             # A worker deep in a library cannot be joined; letting the interpreter end under it would abort. All that a
             # run has done since its last checkpoint is in its events, and the rest is on disk.
+            app.writer.finish(timeout=30.0)
             os._exit(status or 0)
     return status or 0
 

@@ -11,9 +11,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from tui_tuner.cli import machine
 from tui_tuner.cli.output import Output
 from tui_tuner.cli.telling import Teller
 from tui_tuner.runs import Event, EventTail, RunFolder, RunState, RunView, holder
+from tui_tuner.runs.reading import recorded
 from tui_tuner.training.watch import LogWatch, word_of
 from tui_tuner.ui import format as fmt
 
@@ -142,6 +144,7 @@ def document(watched: Watched, now: float) -> dict[str, Any]:
     """
     view, state = watched.view, watched.state()
     best_step, best = _best(view)
+    reading = recorded(view)
     return {
         watched.kind: str(watched.path),
         "state": watched.word(),
@@ -155,6 +158,7 @@ def document(watched: Watched, now: float) -> dict[str, Any]:
         "tokens_per_second": view.train.last("tokens_per_second"),
         "seconds": view.elapsed,
         "seconds_left": view.eta_seconds(now) if state is RunState.RUNNING else None,
+        "machine": None if reading is None else machine.document(reading),
         "reason": str((view.finished or {}).get("reason") or ""),
         "advice": [{key: event.get(key) for key in ("code", "severity", "text", "change")} for event in view.advice],
     }
@@ -179,6 +183,8 @@ def summary(watched: Watched, now: float) -> list[str]:
         lines.append(f"validation loss  {fmt.number(facts['validation_loss'])}{best}")
     if np.isfinite(facts["tokens_per_second"]):
         lines.append(f"speed            {fmt.count(facts['tokens_per_second'])} tokens/s")
+    if (reading := recorded(watched.view)) is not None and (told := machine.figures(reading)):
+        lines.append(f"machine          {told}")
     lines += [f"{advice['severity']:<16} {advice['text']}" for advice in facts["advice"]]
     return lines
 

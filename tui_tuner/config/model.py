@@ -77,7 +77,7 @@ class ModelSection(Section):
     trust_remote_code: Text = ""
     """Which code that comes with a model or a metric may be run, as NAME@HASH, several with blanks between; empty runs
     none. The refusal spells it, and it holds for exactly these Python files: read them first, for they can do all that
-    you can."""
+    you can. It counts with `--set` and in a preset in your own folder; in any other preset it is passed over."""
 
     @model_validator(mode="after")
     def _bits_are_possible(self) -> Self:
@@ -173,8 +173,8 @@ class TrainSection(Section):
     """The rule that turns gradients into updates. "adam" and "adamw" are the safe choice, "adafactor" keeps less
     state, "muon" orthogonalises the updates of matrices, "sgd" has no state and wants a much higher learning rate."""
     weight_decay: Number = Field(0.0, ge=0, le=1)
-    """How strongly the trained weights are pulled towards zero at every update; 0.01 is usual. Only "adamw", "muon"
-    and "sgd" have it."""
+    """How strongly the trained weights are pulled towards zero at every update; 0 leaves mlx's own default, which is
+    0.01 for "adamw" and "muon" and none for "sgd". No other optimizer has it."""
     schedule: Schedule = Field("constant", json_schema_extra=form(basic=True))
     """How the learning rate goes on after the warm-up: it stays constant, or falls to zero at the last update along a
     cosine or a straight line. Falling schedules usually end at a lower loss."""

@@ -17,9 +17,10 @@ from tui_tuner.config.scales import SCALE, scale_names
 from tui_tuner.config.suggest import nearest
 from tui_tuner.config.toml import load_experiment, read_text
 from tui_tuner.errors import TunerError
-from tui_tuner.paths import noted_base, presets_dirs
+from tui_tuner.paths import config_dir, noted_base, presets_dirs
 
 SUFFIX = ".toml"
+_CONSENT = "model.trust_remote_code"
 _OF_RUN = "config.toml"
 """What the configuration in a run's folder is called."""
 
@@ -144,7 +145,26 @@ def load_preset(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Exper
         TunerError: as `find_preset` and `load_experiment`.
     """
     preset = find_preset(name_or_path)
-    return load_experiment(preset.path, overrides), preset
+    return without_strange_consent(load_experiment(preset.path, overrides), preset.path, overrides), preset
+
+
+def own_presets() -> Path:
+    """The person's own folder of presets, which need not exist."""
+    return config_dir() / "presets"
+
+
+def without_strange_consent(experiment: Experiment, path: Path, overrides: Sequence[str]) -> Experiment:
+    """The experiment without a consent to somebody's code that a preset brought along.
+
+    A consent counts from the person alone: from a preset in their own folder, or from an override. In any other file it
+    is a stranger's, so the code is refused as if nobody had allowed it, and the refusal spells how to.
+    """
+    named = {override.partition("=")[0].strip() for override in overrides}
+    if path.parent.resolve() == own_presets().resolve() or _CONSENT in named:
+        return experiment
+    section, _, key = _CONSENT.partition(".")
+    told = getattr(experiment, section).model_copy(update={key: ""})
+    return experiment.model_copy(update={section: told})
 
 
 def _by_path(text: str) -> Preset:

@@ -123,7 +123,9 @@ def unknown_key(key: str, *, table: bool = False) -> tuple[str, str]:
         near = nearest_section(key, tables)
         fix = f"did you mean [{near}]?" if near else f"the sections are {', '.join(tables)}"
         return f'there is no section "{inert(key)}"', fix
-    if near := nearest_key(key, describe.key_names()):
+    if section == "sweep":
+        fix = "it is no part of one experiment: `tui-tuner sweep` takes it, or the table [sweep] of a preset's file"
+    elif near := nearest_key(key, describe.key_names()):
         fix = f"did you mean {near}{f' ({more})' if (more := note(key)) else ''}?"
     elif section in tables:
         names = [info.name for info in describe.fields() if info.section == section]

@@ -15,11 +15,11 @@ from tui_tuner.atomic import write_atomic, write_failure
 from tui_tuner.config.anchor import anchored
 from tui_tuner.config.locate import comments
 from tui_tuner.config.model import Experiment
-from tui_tuner.config.presets import SUFFIX, header, list_presets
+from tui_tuner.config.presets import SUFFIX, header, list_presets, own_presets
 from tui_tuner.config.problems import inert
 from tui_tuner.config.toml import EVERY_KEY, dump_experiment, experiment_from_text, read_text
 from tui_tuner.errors import TunerError
-from tui_tuner.paths import config_dir, safe_name
+from tui_tuner.paths import safe_name
 
 _NUMBERED = re.compile(r"(.+?)-(\d+)")
 _SHOWN = 60
@@ -63,11 +63,6 @@ class Standing:
         if self.tables:
             lost.append(f"[{'], ['.join(self.tables)}]")
         return f'the preset "{name}" was written by hand: {" and ".join(lost)} would go'
-
-
-def own_presets() -> Path:
-    """The person's own folder of presets, which need not exist."""
-    return config_dir() / "presets"
 
 
 def preset_path(name_or_path: str) -> Path:
@@ -169,6 +164,24 @@ def preset_text(experiment: Experiment, *, title: str = "", description: str = "
     return dump_experiment(anchored(experiment, base), title, told.strip("\n"))
 
 
+def tables_beside(path: Path) -> tuple[str, ...]:
+    """The tables of a preset's file that are no part of its experiment, and so of nothing saved from it.
+
+    Args:
+        path: of a preset that was read already.
+    """
+    try:
+        return _beside(tomllib.loads(read_text(path)))
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError):  # it has become another one since
+        return ()
+
+
+def _beside(data: dict[str, object]) -> tuple[str, ...]:
+    scales = data.get("scale")
+    tables = [f"scale.{name}" for name in scales] if isinstance(scales, dict) else []
+    return (*tables, *(["sweep"] if "sweep" in data else []))
+
+
 def _standing(path: Path, text: str) -> Standing:
     try:
         old = read_text(path)
@@ -178,9 +191,7 @@ def _standing(path: Path, text: str) -> Standing:
         return Standing(path, comments=("a file that cannot be read as a preset",))
     kept = {*comments(text), *_helps(old, path)}
     lost = tuple(line for line in comments(old) if line and line not in kept)
-    scales = data.get("scale")
-    tables = [f"scale.{name}" for name in scales] if isinstance(scales, dict) else []
-    return Standing(path, lost, (*tables, *(["sweep"] if "sweep" in data else [])))
+    return Standing(path, lost, _beside(data))
 
 
 def _helps(text: str, path: Path) -> list[str]:

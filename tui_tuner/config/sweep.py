@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from tui_tuner.config import describe
 from tui_tuner.config.anchor import anchored_overrides
 from tui_tuner.config.model import Experiment
 from tui_tuner.config.overrides import apply_overrides, by_key, toml_value, validated
-from tui_tuner.config.presets import Preset, find_preset
+from tui_tuner.config.presets import Preset, find_preset, without_strange_consent
 from tui_tuner.config.problems import SHOWN, Origin, inert
 from tui_tuner.config.sweep_table import MOST, SWEEP, VALIDATION, Axis, Sweep, read_sweep
 from tui_tuner.config.toml import preset_tables, read_text
@@ -69,7 +69,9 @@ def load_sweep(name_or_path: str, overrides: Sequence[str] = ()) -> tuple[Sweep,
         )
     fixed = {_key(text) for text in others}
     sweep = read_sweep(_without(table, fixed), Origin(where, lines, by_key(about)))
-    return sweep, expand(sweep, tables, others, Origin(where, lines, by_key(others))), preset
+    trials = expand(sweep, tables, others, Origin(where, lines, by_key(others)))
+    own = (without_strange_consent(trial.experiment, preset.path, overrides) for trial in trials)
+    return sweep, [replace(trial, experiment=one) for trial, one in zip(trials, own, strict=True)], preset
 
 
 def expand(sweep: Sweep, tables: Mapping[str, Any], overrides: Sequence[str], origin: Origin) -> list[Trial]:

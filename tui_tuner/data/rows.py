@@ -131,15 +131,23 @@ def _text(value: Any, what: str, where: str) -> str:
         )
     if not value.strip():
         raise _refuse(f"{what} is empty", where, "fill it in or take the row out")
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError as error:
+    at = half_of_a_pair(value)
+    if at is not None:
         raise _refuse(
-            f"{what} holds half of a surrogate pair at character {error.start + 1}, which is no text",
+            f"{what} holds half of a surrogate pair at character {at + 1}, which is no text",
             where,
             "repair the escaped character (\\ud800 to \\udfff come in pairs)",
-        ) from None
+        )
     return value
+
+
+def half_of_a_pair(text: str) -> int | None:
+    """Where a text has its first half of a surrogate pair, which no tokenizer takes; None when it has none."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return error.start
+    return None
 
 
 def _conversation(messages: Any, where: str) -> list[dict[str, Any]]:

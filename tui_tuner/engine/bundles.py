@@ -31,7 +31,13 @@ _ADAPTER = ("adapters.safetensors", "adapter_config.json", "chat_template.jinja"
 
 
 def make_bundle(
-    folder: RunFolder, path: Path, *, with_data: bool = False, adapter: bool = True, replace: bool = False
+    folder: RunFolder,
+    path: Path,
+    *,
+    with_data: bool = False,
+    adapter: bool = True,
+    replace: bool = False,
+    tell: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
     """Writes a run into one file.
 
@@ -41,6 +47,7 @@ def make_bundle(
         with_data: with the prepared rows and the answers to them; else only with what identifies the rows.
         adapter: with the trained weights.
         replace: whether a file that is there is replaced.
+        tell: called with the bytes that went in so far, and with all there are.
 
     Returns:
         {"run", "path", "size", "files", "data", "adapter", "notes"}.
@@ -67,7 +74,7 @@ def make_bundle(
         notes.append("the run has no prepared rows, so none are in the bundle")
     if adapter and not about["adapter"]:
         notes.append("the run has no adapter, so none is in the bundle")
-    size = write_archive(path, about, parts)
+    size = write_archive(path, about, parts, tell)
     kept = {key: about[key] for key in ("data", "adapter")}
     return {"run": folder.name, "path": str(path.absolute()), "size": size, "files": names, **kept, "notes": notes}
 
@@ -148,9 +155,10 @@ def _meta(folder: RunFolder) -> dict[str, Any]:
 def _cleaner(folder: RunFolder) -> Callable[[str], str]:
     """Takes places and secrets out of a text: those that the run names, and what looks like one."""
     try:
-        meta = read_json(folder.meta)
+        found = read_json(folder.meta)
     except TunerError:
-        meta = {}
+        found = {}
+    meta = found if isinstance(found, dict) else {}
     known = {str(folder.path), str(folder.path.parent), str(Path.home())}
     known |= {str(meta[key]) for key in ("base", "model_path", "data_path", "made_from") if meta.get(key)}
     places = sorted((place for place in known if place.startswith("/") and len(place) > 1), key=len, reverse=True)

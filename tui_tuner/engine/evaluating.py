@@ -241,8 +241,9 @@ def _known(folder: Path, label: str, key: str) -> dict[str, Any] | None:
     if not path.is_file():
         return None
     found = read_json(path)
-    if isinstance(found, dict) and found.get("settings", {}).get("key") == key:
-        return found
+    settings = found.get("settings") if isinstance(found, dict) else None
+    if isinstance(settings, dict) and settings.get("key") == key:
+        return dict(found)
     raise TunerError(
         f'the run has a result called "{label}" that was made otherwise',
         code="label-taken",

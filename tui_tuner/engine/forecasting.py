@@ -70,7 +70,7 @@ def _of_sweep(request: ForecastSweep, check: Callable[[], None]) -> list[Forecas
 def answers_besides(experiment: Experiment, model: Path) -> int:
     """How many answers behaviour cases and canaries take, each time they are asked."""
     behaviour = experiment.behaviour
-    count = len(behaviour.cases) * (behaviour.samples if behaviour.temperature else 1)
+    count = sum((case.samples or behaviour.samples) if behaviour.temperature else 1 for case in behaviour.cases)
     if experiment.evaluation.canaries:
         with contextlib.suppress(TunerError):
             count += sum(map(len, suite_of(model).values()))

@@ -6,12 +6,10 @@ its own and holds no terminal.
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
+from tui_tuner.engine.background import start
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder
 from tui_tuner.runs.folder import QUEUE_FOLDER
@@ -29,16 +27,7 @@ def continue_in_background(folder: RunFolder, timeout: float = 30.0) -> int:
     Raises:
         TunerError: when the process ends before it has taken the run over, or takes longer than `timeout` seconds.
     """
-    with folder.log.open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tui_tuner", "resume", str(folder.path)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-            cwd=os.sep,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+    process = start(["resume", str(folder.path)], folder.log)
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         owner = holder(folder)
@@ -69,16 +58,7 @@ def work_off_in_background(runs_dir: Path, timeout: float = 30.0) -> int:
         TunerError: it ended before it began.
     """
     log = runs_dir / QUEUE_FOLDER / "runner.log"
-    with log.open("ab") as out:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "tui_tuner", "queue", "run", "--runs-dir", str(runs_dir)],
-            stdin=subprocess.DEVNULL,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-            cwd=os.sep,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
-        )
+    process = start(["queue", "run", "--runs-dir", str(runs_dir)], log)
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline and process.poll() is None:
         owner = holder(runner_place())

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,6 +21,7 @@ import psutil
 from tui_tuner.config import Experiment
 from tui_tuner.config.sweep import Trial
 from tui_tuner.config.sweep_table import Sweep
+from tui_tuner.engine.background import start
 from tui_tuner.engine.new_run import create_run
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder, RunState
@@ -195,16 +195,7 @@ class Runner:
 
     def _follow(self, folder: RunFolder, look: Callable[[], Any]) -> int:
         """Starts the run's process, gives it the run, and waits for its end; returns its exit status."""
-        with folder.log.open("ab") as log:
-            child = self._child = subprocess.Popen(
-                [sys.executable, "-m", "tui_tuner", "work", str(folder.path)],
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-                cwd=os.sep,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
-            )
+        child = self._child = start(["work", str(folder.path)], folder.log, spoken_to=True)
         assert child.stdin is not None
         with suppress(psutil.NoSuchProcess):
             self._queue.give(folder.name, process(child.pid))

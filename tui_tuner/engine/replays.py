@@ -198,14 +198,33 @@ def set_up(bundle: Bundle, experiment: Experiment, runs_dir: Path, name: str | N
 def compare_losses(then: RunView, now: RunView) -> dict[str, Any]:
     """Whether two runs reported the same losses at the same steps, bit for bit, and where they part.
 
+    Of a run that was stopped and resumed the losses are those it went on with; what a later session overtook is none
+    of its curve.
+
     Returns:
-        {"same", "train": {…}, "validation": {…}}, each with `compared` steps that both reported, how many of them are
-        `equal`, the step `parts_at` with the losses `then` and `now`, the `largest` difference in nats per token, and
-        how many steps only one of them reported (`only_then`, `only_now`).
+        {"same", "agree", "train": {…}, "validation": {…}, "steered"}. The two in the middle have each the `compared`
+        steps that both reported, how many of them are `equal`, the step `parts_at` with the losses `then` and `now`,
+        the `largest` difference in nats per token, how many steps only one of them reported (`only_then`, `only_now`),
+        and the first and the last of these (`steps_then`, `steps_now`). They `agree` when all that was compared is
+        equal, and are the `same` when nothing was left over, either. `steered` is what a person asked of one of the
+        runs that makes its losses others from there on: `whose`, `step`, `what`, `value`.
     """
     parts = {"train": _compared(then.train, now.train), "validation": _compared(then.validation, now.validation)}
-    whole = all(one["equal"] == one["compared"] and not one["only_then"] + one["only_now"] for one in parts.values())
-    return {"same": whole and parts["train"]["compared"] > 0, **parts}
+    agree = parts["train"]["compared"] > 0 and all(one["equal"] == one["compared"] for one in parts.values())
+    left = sum(one["only_then"] + one["only_now"] for one in parts.values())
+    steered = [*_steered("then", then), *_steered("now", now)]
+    return {"same": agree and not left, "agree": agree, **parts, "steered": steered}
+
+
+def _steered(whose: str, view: RunView) -> list[dict[str, Any]]:
+    """The wishes of a person that change what is trained, each once: a resumed run takes them again."""
+    keys = ("step", "what", "value")
+    found = {
+        (event.get("step"), event["what"]): {"whose": whose, **{key: event.get(key) for key in keys}}
+        for event in view.controls
+        if event.get("what") in ("learning_rate", "finish_epoch") and event.get("by") != "replay"
+    }
+    return list(found.values())
 
 
 def _compared(then: Columns, now: Columns) -> dict[str, Any]:
@@ -225,10 +244,30 @@ def _compared(then: Columns, now: Columns) -> dict[str, Any]:
         "largest": float(known.max()) if len(known) else 0.0,
         "only_then": len(then) - len(steps),
         "only_now": len(now) - len(steps),
+        "steps_then": _ends(np.setdiff1d(then.column("step"), steps)),
+        "steps_now": _ends(np.setdiff1d(now.column("step"), steps)),
     }
 
 
-def note_replay(folder: RunFolder, told: dict[str, Any]) -> None:
-    """Keeps in the run's folder what came of the replay; a folder that cannot be written costs the note."""
+def _ends(steps: np.ndarray) -> list[int] | None:
+    return [int(steps[0]), int(steps[-1])] if len(steps) else None
+
+
+def judge_replay(folder: RunFolder) -> dict[str, Any] | None:
+    """Compares a run with the one it replays and keeps what came of it in its folder; None when it replays none.
+
+    A folder that cannot be written costs the note, and a log of then that is no longer there the comparison.
+    """
+    then = folder.path / INSIDE / "events.jsonl"
+    if not then.is_file():
+        return None
+    views = RunView(), RunView()
+    try:
+        for view, log in zip(views, (then, folder.events), strict=True):
+            view.extend(read_events(log))
+    except TunerError:
+        return None
+    told = compare_losses(*views)
     with suppress(TunerError):
         write_json(folder.path / INSIDE / "replay.json", told)
+    return told

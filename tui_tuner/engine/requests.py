@@ -14,6 +14,7 @@ from tui_tuner.engine.chat_requests import LookInside as LookInside
 from tui_tuner.engine.forecast_requests import ForecastQuestion, MeasureForecast
 from tui_tuner.engine.hub_requests import HubRequest
 from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
+from tui_tuner.engine.work import Pace
 
 if TYPE_CHECKING:
     from tui_tuner.config import Experiment
@@ -125,12 +126,18 @@ class DescribeSource:
 
 
 class Progress:
-    """How far a job is: rows done and in all. Written by the worker, read by whoever shows it."""
+    """How far a job is: rows done and in all. Written by the worker, read by whoever shows it.
+
+    Attributes:
+        pace: how long the rest will take.
+    """
 
     def __init__(self) -> None:
         self.done, self.total = 0, 0
+        self.pace = Pace()
 
-    def __call__(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int, now: float | None = None) -> None:
+        self.pace.moved(done, total, now)
         self.done, self.total = done, total
 
 

@@ -130,7 +130,7 @@ def _of_folder(place: Path) -> tuple[list[Outgoing], str]:
             text = "\n".join(front_matter(base, "", "adapter" if adapter else "finetune")) + text
     else:
         licence = "" if adapter else licence_of(place, read_model_config(place))
-        text = _plain_card(place.name, base or place.name, licence)
+        text = _plain_card(place.name, base or place.name, licence, "adapter" if adapter else "finetune")
     return _with_card(files, text)
 
 
@@ -138,8 +138,8 @@ def _with_card(files: list[Outgoing], card: str) -> tuple[list[Outgoing], str]:
     return [Outgoing(_CARD, card.encode()), *files], card
 
 
-def _plain_card(name: str, base: str, licence: str) -> str:
-    return "\n".join([*front_matter(base, licence, "finetune"), f"# {name}", ""])
+def _plain_card(name: str, base: str, licence: str, relation: str = "finetune") -> str:
+    return "\n".join([*front_matter(base, licence, relation), f"# {name}", ""])
 
 
 def _fits(name: str, patterns: tuple[str, ...]) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -149,10 +150,12 @@ def _read(path: Path) -> tuple[dict[str, Kept], dict[str, tuple[float, int]]]:
         try:
             told = json.loads(line)
             if "l" in told:
-                losses[str(told["p"])] = float(told["l"]), int(told["n"])
+                loss = float(told["l"]), int(told["n"])
+                if math.isfinite(loss[0]):  # of a model that says no numbers it is asked anew
+                    losses[str(told["p"])] = loss
                 continue
             mark, tokens, finish = told["p"], told["t"], told["f"]
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
             continue
         whole = isinstance(tokens, list) and all(type(token) is int for token in tokens)
         if isinstance(mark, str) and whole and finish in ("stop", "length"):

@@ -38,20 +38,24 @@ def suite_of(model: Path) -> Suite:
     own = model / FILE
     path = own if own.is_file() else Path(__file__).with_name(FILE)
     groups = read_json(path)
+    damaged = TunerError(
+        "the model's canaries are not groups of cases with prompt and rules",
+        code="bad-canaries",
+        where=str(path),
+        fix="remove the file to take the general ones",
+    )
     try:
-        return {
+        suite = {
             str(group): [
                 BehaviourCase.model_validate({"name": f"{group} {n}", **case}) for n, case in enumerate(cases, 1)
             ]
             for group, cases in groups.items()
         }
     except (ValidationError, AttributeError, TypeError) as error:
-        raise TunerError(
-            "the model's canaries are not groups of cases with prompt and rules",
-            code="bad-canaries",
-            where=str(path),
-            fix="remove the file to take the general ones",
-        ) from error
+        raise damaged from error
+    if not suite or not all(suite.values()):  # of no case there is no share that passes
+        raise damaged
+    return suite
 
 
 def canary_document(

@@ -32,6 +32,7 @@ from tui_tuner.evaluation.score import (
     verdict_by_split,
 )
 from tui_tuner.evaluation.stored import UNSEEN, labels, rows_file
+from tui_tuner.units import many
 
 COMPARED = ("exact_match", "token_f1", "rouge1", "rouge2", "rougeL", "bleu", "chrf")
 """What is judged unless somebody says otherwise: fewer than is scored, for each one more asks more of the rest."""
@@ -256,7 +257,9 @@ def _same(first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]
 
 def _unseen(about: NDArray[np.bool_]) -> list[str]:
     left = int((~about).sum())
-    return [f"{left:,} rows of the split {UNSEEN} are told apart, and not part of the whole"] if left else []
+    are = "is" if left == 1 else "are"
+    told = f"{many(left, 'row')} of the split {UNSEEN} {are} told apart, and not part of the whole"
+    return [told] if left else []
 
 
 def _doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -6,8 +6,6 @@ is told to; texts of data and models are quoted so that they stay text.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,6 +15,7 @@ from tui_tuner.config import Experiment, load_experiment
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation import stored
 from tui_tuner.evaluation.board import Board, read_board
+from tui_tuner.evaluation.csvtext import csv_text
 from tui_tuner.evaluation.curves import FINE, training_curves
 from tui_tuner.evaluation.pairing import judge_pairs
 from tui_tuner.evaluation.stored import AFTER, BEFORE, Answer, Pair, Pairs
@@ -189,16 +188,14 @@ def as_csv(document: Mapping[str, Any]) -> str:
     head = ["index", "split", "prompt", "reference"]
     head += [f"{label}_{part}" for label in (a, b) for part in (*parts, *metrics)]
     head += [f"difference_{name}" for name in metrics]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(head)
+    lines: list[Sequence[object]] = [head]
     for row in rows:
         line = [row["index"], row["split"], row["prompt"], row["reference"]]
         for side in (row["a"], row["b"]):
             line += [side[part] if side else "" for part in parts]
             line += [side["scores"].get(name, "") if side else "" for name in metrics]
-        writer.writerow([*line, *(row["difference"].get(name, "") for name in metrics)])
-    return out.getvalue()
+        lines.append([*line, *(row["difference"].get(name, "") for name in metrics)])
+    return csv_text(lines)
 
 
 def write_export(path: Path, document: Mapping[str, Any], form: Format, *, replace: bool = False) -> Path:

@@ -14,6 +14,7 @@ from typing import Any
 
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.outputs import Outputs
+from tui_tuner.units import many
 
 Pairs = list[tuple[int, int]]
 
@@ -50,7 +51,8 @@ def match(a: Outputs, b: Outputs) -> Matched:
     found = _by_id(a, b, notes) or _by_prompt(a, b, notes) or _by_reference(a, b, notes) or _by_order(a, b, notes)
     if found is None:
         raise TunerError(
-            f"{a.name} ({len(a.rows):,} rows) and {b.name} ({len(b.rows):,} rows) have no row in common: neither ids,"
+            f"{a.name} ({many(len(a.rows), 'row')}) and {b.name} ({many(len(b.rows), 'row')}) have no row in common:"
+            " neither ids,"
             " prompts nor references agree",
             code="different-rows",
             fix="compare predictions for the same rows",
@@ -59,7 +61,9 @@ def match(a: Outputs, b: Outputs) -> Matched:
     pairs, by = found
     left = len(a.rows) - len(pairs), len(b.rows) - len(pairs)
     if any(left):
-        notes.append(f"without a partner, and left out: {left[0]:,} rows of the first and {left[1]:,} of the second")
+        notes.append(
+            f"without a partner, and left out: {many(left[0], 'row')} of the first and {left[1]:,} of the second"
+        )
     return Matched(pairs, by, left, notes)
 
 

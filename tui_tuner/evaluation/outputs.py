@@ -16,6 +16,7 @@ from typing import Any
 from tui_tuner.data.source import Records, read_records
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.files import read_failure
+from tui_tuner.units import many
 
 # fmt: off
 PREDICTIONS: tuple[str, ...] = (
@@ -136,7 +137,7 @@ def read_lines(path: Path, references: Sequence[Path]) -> Outputs:
     for one, lines in zip(references, rights, strict=True):
         if len(lines) != len(said):
             raise TunerError(
-                f"has {len(lines):,} lines, and {path} has {len(said):,}",
+                f"has {many(len(lines), 'line')}, and {path} has {len(said):,}",
                 code="length-mismatch",
                 where=str(one),
                 fix="give one reference for each prediction",
@@ -283,7 +284,7 @@ def _unreadable(
         what = "null" if value is None else f"a {type(value).__name__} that holds no text"
         message = f'the {role} under "{key}" is {what}'
     else:
-        message = f'the {role} under "{key}" has {len(texts)} texts'
+        message = f'the {role} under "{key}" has {many(len(texts), "text")}'
     return TunerError(
         message,
         code="not-text",

@@ -16,6 +16,7 @@ import regex
 from tui_tuner.config.behaviour_section import NUMBER, PATTERN, BehaviourCase
 from tui_tuner.evaluation.metrics.numbers import Number, numbers
 from tui_tuner.evaluation.negation import negated
+from tui_tuner.units import many
 
 SECONDS = 0.5
 """How long a regular expression may search an answer. Sound ones take microseconds; ones that backtrack do not end."""
@@ -36,10 +37,11 @@ def broken(case: BehaviourCase, answer: str) -> list[str]:
     if case.valid_json or case.keys:
         why += _json_faults(text, case.keys)
     words = len(text.split())
+    told = f"it has {many(words, 'word')}"
     if words < case.min_words:
-        why.append(f"it has {words} words, fewer than {case.min_words}")
+        why.append(f"{told}, fewer than {case.min_words}")
     if case.max_words and words > case.max_words:
-        why.append(f"it has {words} words, more than {case.max_words}")
+        why.append(f"{told}, more than {case.max_words}")
     return why
 
 

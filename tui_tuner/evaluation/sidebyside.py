@@ -5,13 +5,12 @@ Made of the document that `together` gives and of nothing else.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tui_tuner import units
 from tui_tuner.evaluation.blocks import Block, Chart, Curve, Heading, Quoted, Sentence, Table
+from tui_tuner.evaluation.csvtext import csv_text
 from tui_tuner.evaluation.markdown import difference, loss_points, number, p_text
 from tui_tuner.models.card import public_name
 
@@ -48,12 +47,8 @@ def comparison_csv(document: Mapping[str, Any]) -> str:
     runs, rows = document["runs"], document["rows"]
     scored = [said["scores"] for row in rows for said in row["said"] if said]
     metrics = list(dict.fromkeys(name for scores in scored for name in scores))
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(
-        ["row", "split", "prompt", "reference"]
-        + [f"{run['label']}_{part}" for run in runs for part in ("text", *metrics)]
-    )
+    names = [f"{run['label']}_{part}" for run in runs for part in ("text", *metrics)]
+    lines: list[Sequence[object]] = [["row", "split", "prompt", "reference", *names]]
     for at, row in enumerate(rows):
         line = [at, row["split"], row["prompt"], row["reference"]]
         for said in row["said"]:
@@ -62,8 +57,8 @@ def comparison_csv(document: Mapping[str, Any]) -> str:
                 if said
                 else [""] * (1 + len(metrics))
             )
-        writer.writerow(line)
-    return out.getvalue()
+        lines.append(line)
+    return csv_text(lines)
 
 
 def _label(document: Mapping[str, Any]) -> str:

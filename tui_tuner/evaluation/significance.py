@@ -32,6 +32,7 @@ from tui_tuner.evaluation.resample import (
     swap_p,
 )
 from tui_tuner.shares import wilson_interval
+from tui_tuner.units import many
 
 Verdict = Literal["better", "worse", "no measurable change"]
 RowValues = Scored | Sequence[float] | NDArray[Any]
@@ -208,7 +209,7 @@ def _compared(a: RowValues, b: RowValues, name: str, resamples: int, seed: int) 
     before, after = _checked(a, f"{name} before"), _checked(b, f"{name} after")
     if before.size != after.size:
         raise TunerError(
-            f"{name} has {before.size:,} rows before and {after.size:,} after",
+            f"{name} has {many(before.size, 'row')} before and {after.size:,} after",
             code="length-mismatch",
             fix="compare results over the same rows",
         )

@@ -18,10 +18,12 @@ from tui_tuner.evaluation.metrics.specs import metric_spec
 from tui_tuner.evaluation.stored import AFTER
 from tui_tuner.runs.catalogue import LAST, RunSummary, find_run, list_runs, summarise
 from tui_tuner.runs.files import read_json
-from tui_tuner.runs.folder import RunFolder
+from tui_tuner.runs.folder import RunFolder, stem_of
 from tui_tuner.runs.state import RunState
 
-OTHER_ROWS: Final = ("data.", "model.path", "model.chat_template", "train.max_seq_length", "train.mode", "run.seed")
+SEED: Final = "run.seed"
+
+OTHER_ROWS: Final = ("data.", "model.path", "model.chat_template", "train.max_seq_length", "train.mode", SEED)
 """Keys whose values may change which tokens validation counts, so that its losses are no longer of the same."""
 
 
@@ -64,9 +66,6 @@ def sweep_document(folders: Sequence[RunFolder], *, seed: int = 0, judged: bool 
         folders: the runs of one sweep.
         seed: of the intervals and tests.
         judged: whether the best is judged against the others, which takes seconds.
-
-    Raises:
-        TunerError: answers of a run are damaged.
     """
     notes = {folder.name: _note(folder) for folder in folders}
     about = next(iter(notes.values()), {})
@@ -78,10 +77,14 @@ def sweep_document(folders: Sequence[RunFolder], *, seed: int = 0, judged: bool 
     for rank, row in enumerate(measured, 1):
         row["rank"] = rank
     best = measured[0] if measured else None
+    unjudged: list[str] = []
     if best is not None and judged:
         place = {folder.name: folder for folder in folders}
         for row in measured[1:]:
-            row["best_against_it"] = _judged(place[row["run"]], place[best["run"]], seed)
+            try:
+                row["best_against_it"] = _judged(place[row["run"]], place[best["run"]], seed)
+            except TunerError as error:  # one of many must not cost the others' figures
+                unjudged.append(f"{best['run']} is not judged against {row['run']}: {_why_not(error)}")
     left = [row for row in rows if row["rank"] is None]
     return {
         "sweep": about.get("id"),
@@ -90,24 +93,54 @@ def sweep_document(folders: Sequence[RunFolder], *, seed: int = 0, judged: bool 
         "higher_is_better": higher,
         "runs": [*measured, *left],
         "best": best["run"] if best is not None else None,
-        "notes": _doubts(metric, rows, len(left), int(about.get("of") or 0)),
+        "over_seeds": sorted(_over_seeds(measured), key=lambda one: -one["mean"] if higher else one["mean"]),
+        "notes": [*_doubts(metric, rows, len(left), int(about.get("of") or 0)), *unjudged],
     }
 
 
-def sweep_markdown(document: Mapping[str, Any]) -> str:
-    """The document as Markdown: the table as a block that keeps its columns, then a sentence for each comparison."""
-    lines = sweep_lines(document)
+def sweep_markdown(document: Mapping[str, Any], width: int | None = None) -> str:
+    """The document as Markdown: the table as a block that keeps its columns, then a sentence for each comparison.
+
+    Args:
+        width: how wide the table may be; it is then told as `sweep_lines` does it for so many columns.
+    """
+    lines = sweep_lines(document, None if width is None else width - len("| "))
     table, rest = lines[: len(document["runs"]) + 1], lines[len(document["runs"]) + 1 :]
     about = f"ranked by {document['metric']}, {'highest' if document['higher_is_better'] else 'lowest'} first"
     return "\n".join([f"# {document['sweep']}: {about}", "", *(f"| {line}" for line in table), "", *rest])
 
 
-def sweep_lines(document: Mapping[str, Any]) -> list[str]:
-    """The document as lines for people: the table, and what the best is against each other one."""
+def sweep_lines(document: Mapping[str, Any], width: int | None = None) -> list[str]:
+    """The document as lines for people: the table, and what the best is against each other one.
+
+    Args:
+        width: how wide the table may be. Runs go without their moment then, and of the metrics that the runs are not
+            ranked by those that there is no room for are left out, and named below.
+    """
     runs = document["runs"]
-    keys = list(dict.fromkeys(key for row in runs for key in row["values"]))
     metric = document["metric"]
     others = [name for name in dict.fromkeys(name for row in runs for name in row["metrics"]) if name != metric]
+    shown = list(others)
+    lines = _table(document, shown, short=width is not None)
+    while width is not None and shown and max(map(len, lines)) > width:
+        shown.pop()
+        lines = _table(document, shown, short=True)
+    if left := others[len(shown) :]:
+        lines.append(f"{', '.join(left)}: no room here, `tui-tuner sweep --results {document['sweep']}` tells them")
+    if document["over_seeds"]:
+        lines.append(f"{metric} over the seeds: mean, lowest to highest")
+        lines += [f"  {_settings(one['values'])}: {_spread(one)}" for one in document["over_seeds"]]
+    judged = [row for row in runs if row["best_against_it"]]
+    if judged:
+        lines.append(f"{document['best']} on the test rows, against")
+        lines += [f"  {row['run']}: {row['best_against_it']['sentence']}" for row in judged]
+    return lines + [f"note: {note}" for note in document["notes"]]
+
+
+def _table(document: Mapping[str, Any], others: Sequence[str], *, short: bool) -> list[str]:
+    """A line for the heads and one for each run, with these metrics beside the one that ranks."""
+    runs, metric = document["runs"], document["metric"]
+    keys = list(dict.fromkeys(key for row in runs for key in row["values"]))
     head = ["", "run", *keys, metric, *([VALIDATION] if metric != VALIDATION else []), *others, "state"]
     table = [head]
     for row in runs:
@@ -116,14 +149,47 @@ def sweep_lines(document: Mapping[str, Any]) -> list[str]:
         values = [in_toml(row["values"][key]) if key in row["values"] else "" for key in keys]
         rank = "" if row["rank"] is None else str(row["rank"])
         told = ["–" if figure is None else f"{figure:.4f}" for figure in figures]
-        table.append([rank, row["run"], *values, *told, row["state"]])
+        table.append([rank, stem_of(row["run"]) if short else row["run"], *values, *told, row["state"]])
     widths = [max(len(row[column]) for row in table) for column in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-    judged = [row for row in runs if row["best_against_it"]]
-    if judged:
-        lines.append(f"{document['best']} on the test rows, against")
-        lines += [f"  {row['run']}: {row['best_against_it']['sentence']}" for row in judged]
-    return lines + [f"note: {note}" for note in document["notes"]]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
+
+
+def _over_seeds(measured: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What runs that differ in nothing but their seed come to together; empty where several seeds were not tried, or
+    no two such runs have a figure.
+
+    Of so few runs no interval is made up: the lowest and the highest say how far the seed alone takes a figure.
+    """
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for row in measured:
+        groups.setdefault(_settings(_unseeded(row)), []).append(row)
+    if all(len(rows) < 2 for rows in groups.values()) or any(SEED not in row["values"] for row in measured):
+        return []
+    found: list[dict[str, Any]] = []
+    for rows in groups.values():
+        values = [row["value"] for row in rows]
+        spread = {"mean": sum(values) / len(values), "lowest": min(values), "highest": max(values)}
+        found.append({"values": _unseeded(rows[0]), "runs": [row["run"] for row in rows], **spread})
+    return found
+
+
+def _unseeded(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in row["values"].items() if key != SEED}
+
+
+def _settings(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={in_toml(value)}" for key, value in values.items()) or "all runs"
+
+
+def _spread(one: Mapping[str, Any]) -> str:
+    many = len(one["runs"])
+    if many == 1:
+        return f"{one['mean']:.4f} (1 run)"
+    return f"{one['mean']:.4f}, {one['lowest']:.4f} to {one['highest']:.4f} ({many} runs)"
+
+
+def _why_not(error: TunerError) -> str:
+    return "they answered other rows" if error.code == "different-rows" else error.message
 
 
 def _row(folder: RunFolder, note: Mapping[str, Any], metric: str) -> dict[str, Any]:

@@ -25,6 +25,8 @@ CONFIG = "adapter_config.json"
 class Attached:
     """What an adapter trains: numbers of weights and of layers, and the module paths within a layer.
 
+    `total` are the model's own weights, without the adapter's.
+
     `keys` and `stock_layers` are mlx-lm's `keys` and `num_layers`: those paths and that number, or full paths in any
     layer when single layers were chosen. `notes` are sentences about names that were taken to mean others.
     """
@@ -155,7 +157,7 @@ def _check_dora(model: Any, modules: list[str]) -> None:
 
 
 def total_parameters(model: Any) -> int:
-    """Number of weights of a model, quantized ones counted unpacked, adapters included."""
+    """Number of weights of a model, quantized ones counted unpacked; those of an adapter on it do not count."""
     from mlx_lm.utils import get_total_parameters
 
     return int(get_total_parameters(model))

@@ -56,7 +56,10 @@ def _shared_store(cache: Path) -> list[Path]:
 
 
 def _within(link: Path, homes: list[Path]) -> bool:
-    target = link.resolve()
+    try:
+        target = link.resolve()
+    except (OSError, RuntimeError):  # round and round: it leads nowhere, and must not hide where others lead
+        return True
     return any(target.is_relative_to(home) for home in homes)
 
 

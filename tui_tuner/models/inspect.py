@@ -6,6 +6,7 @@ all linear modules with one row of 2,048 tokens at a time.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from tui_tuner.models.describe import describe_model, unpacked_shape, within_lay
 from tui_tuner.models.facts import ModelFacts
 from tui_tuner.models.folder import read_header, read_model_config, weight_files
 from tui_tuner.models.memory import usual_memory
-from tui_tuner.models.shape import shape_of
+from tui_tuner.models.shape import WIDTHS, shape_of
 from tui_tuner.models.targets import aliases
 
 _LICENCES = ("LICENSE", "LICENSE.txt", "LICENSE.md", "LICENCE")
@@ -148,7 +149,7 @@ def inspect_model(path: str, base: Path | None = None) -> Inspection:
     except TunerError:
         pass  # named among the problems
     for dtype, shape in tensors.values():
-        types[dtype] = types.get(dtype, 0) + _bytes(dtype, shape)
+        types[dtype] = types.get(dtype, 0) + WIDTHS.get(dtype, 1) * math.prod(shape)
     quantization = config.get("quantization") or config.get("quantization_config") or {}
     stored = _stored(tensors, quantization)
     return Inspection(
@@ -161,14 +162,6 @@ def inspect_model(path: str, base: Path | None = None) -> Inspection:
         {} if facts.problems and not facts.bytes else usual_memory(shape_of(folder)),
         stored,
     )
-
-
-def _bytes(dtype: str, shape: list[int]) -> int:
-    width = {"F64": 64, "I64": 64, "U64": 64, "F32": 32, "I32": 32, "U32": 32, "F16": 16, "BF16": 16, "I16": 16}
-    size = width.get(dtype, 8) // 8
-    for each in shape:
-        size *= each
-    return size
 
 
 _TYPES = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16"}
@@ -226,10 +219,26 @@ def licence_of(folder: Path, config: dict[str, Any]) -> str:
     """The name of a model's licence, or of the file that has its text; empty where neither is there."""
     if isinstance(config.get("license"), str):
         return str(config["license"])
-    card = folder / "README.md"
-    if card.is_file():
-        head = card.read_text(encoding="utf-8", errors="replace")[:4_000].split("---")
-        for line in (head[1] if len(head) > 2 else "").splitlines():
-            if line.startswith("license:"):
-                return line.partition(":")[2].strip()
+    if told := _licence_of_card(folder / "README.md"):
+        return told
     return next((name for name in _LICENCES if (folder / name).is_file()), "")
+
+
+def _licence_of_card(card: Path) -> str:
+    """The licence that the block at the head of a model card names, of several the first; empty for none."""
+    import yaml
+
+    try:
+        head, _, rest = card.read_text(encoding="utf-8", errors="replace")[:4_000].partition("\n")
+    except OSError:
+        return ""
+    block, end, _ = rest.partition("\n---")
+    if head.rstrip() != "---" or not end:
+        return ""
+    try:
+        told = yaml.safe_load(block)
+    except (yaml.YAMLError, ValueError, RecursionError):  # a card is anybody's text; one line of it may still do
+        told = {"license": next((line[8:].strip() for line in block.splitlines() if line.startswith("license:")), "")}
+    licence = told.get("license") if isinstance(told, dict) else None
+    licence = next(iter(licence), None) if isinstance(licence, list) else licence
+    return licence if isinstance(licence, str) else ""

@@ -28,7 +28,8 @@ _MIXER = ("attn", "attention", "mixer", "ssm", "mamba")
 _OUT = ("o_proj", "out_proj", "dense", "c_proj", "wo", "attn_out", "down_proj", "w2", "fc2", "dense_4h_to_h")
 _FUSED = ("qkv_proj", "wqkv", "query_key_value", "c_attn")
 _HEADS = ("num_attention_heads", "n_head", "n_heads")
-_WIDTHS = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
+WIDTHS = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
+"""Bytes of a number, by its name in safetensors; of what is not here, one."""
 _LARGEST = 1 << 53  # of what a configuration counts; more is damage, and no floating-point number
 
 
@@ -171,10 +172,11 @@ def shape_from(config: dict[str, Any], tensors: dict[str, tuple[str, list[int]]]
     text: dict[str, Any] = {**config, **nested} if isinstance(nested, dict) else config
     quantization = config.get("quantization") or config.get("quantization_config") or {}
     found = _layer_tensors(tensors)
-    matrices = _matrices(max(found.values(), key=len), quantization) if found else ()
+    number = max(found, key=lambda number: len(found[number]), default=0)
+    first = found.get(number, {})
+    matrices = _matrices(first, _ways_of_layer(number, quantization))
     hidden = _int(text, "hidden_size", "n_embd", "d_model")
     heads = max(_int(text, *_HEADS), 1)
-    first = max(found.values(), key=len) if found else {}
     norms = [name for name, (_, shape) in first.items() if name.endswith(".weight") and shape == [hidden]]
     outs = [matrix for matrix in matrices if matrix.place == "mlp out"]
     inner = outs[0].inputs if outs else _int(text, "intermediate_size") or 4 * hidden
@@ -189,7 +191,7 @@ def shape_from(config: dict[str, Any], tensors: dict[str, tuple[str, list[int]]]
         inner=inner,
         vocabulary=_int(text, "vocab_size"),
         element=max(floats, key=lambda size: floats[size]) if floats else 2,
-        bytes=sum(_WIDTHS.get(kind, 1) * math.prod(shape) for kind, shape in tensors.values()),
+        bytes=sum(WIDTHS.get(kind, 1) * math.prod(shape) for kind, shape in tensors.values()),
         parameters=sum(math.prod(unpacked_shape(name, tensors, quantization)) for name in tensors if _counts(name)),
         matrices=matrices,
         experts=_int(text, "num_experts_per_tok", "moe_topk") or 1,
@@ -235,24 +237,34 @@ def _layer_tensors(tensors: dict[str, tuple[str, list[int]]]) -> dict[int, dict[
     return layers
 
 
-def _matrices(layer: dict[str, tuple[str, list[int]]], quantization: dict[str, Any]) -> tuple[Matrix, ...]:
+def _matrices(layer: dict[str, tuple[str, list[int]]], ways: dict[str, Any]) -> tuple[Matrix, ...]:
     found = []
     for name in sorted(layer):
         path, _, leaf = name.rpartition(".")
         shape = layer[name][1]
         if leaf != "weight" or len(shape) not in (2, 3) or "conv" in path:
             continue
-        way = _way(path, layer, quantization)
+        way = _way(path, layer, ways)
         inputs = shape[-1] * 32 // way.bits if way else shape[-1]
         found.append(Matrix(path, inputs, shape[-2], shape[0] if len(shape) == 3 else 1, way))
     return tuple(found)
 
 
-def _way(path: str, layer: Iterable[str], quantization: dict[str, Any]) -> Params | None:
+def _ways_of_layer(number: int, quantization: dict[str, Any]) -> dict[str, Any]:
+    """What a configuration says of modules of a layer, by their path within it; under "" what it says of all."""
+    ways = {"": quantization}
+    for path, own in quantization.items():
+        match = _LAYER.search(path) if isinstance(own, dict) else None
+        if match is not None and int(match[1]) == number:
+            ways[match[2]] = own
+    return ways
+
+
+def _way(path: str, layer: Iterable[str], ways: dict[str, Any]) -> Params | None:
     """How a module is quantized, by the configuration; None for not at all."""
     if f"{path}.scales" not in layer:
         return None
-    own = next((v for k, v in quantization.items() if isinstance(v, dict) and k.endswith(f".{path}")), quantization)
+    own = ways.get(path, ways[""])
     bits, group = own.get("bits"), own.get("group_size")
     return Params(bits if isinstance(bits, int) and bits > 0 else 4, group if isinstance(group, int) else 64)
 
@@ -261,5 +273,5 @@ def _float_sizes(tensors: dict[str, tuple[str, list[int]]]) -> dict[int, int]:
     sizes: dict[int, int] = {}
     for kind, shape in tensors.values():
         if kind in ("F32", "F16", "BF16"):
-            sizes[_WIDTHS[kind]] = sizes.get(_WIDTHS[kind], 0) + math.prod(shape)
+            sizes[WIDTHS[kind]] = sizes.get(WIDTHS[kind], 0) + math.prod(shape)
     return sizes

@@ -87,6 +87,10 @@ def allow(consent: str) -> None:
         _allowed.add(consent)
 
 
+FOR_A_RUN = "(for a run: model.trust_remote_code, with --set or in a preset in your own folder)"
+"""Where a run's consent is given: behind what the refusal says of commands."""
+
+
 def check_trust(folder: Path, config: dict[str, Any]) -> RemoteCode | None:
     """The code that a model brings and that is allowed; None for a model without any.
 
@@ -101,7 +105,7 @@ def check_trust(folder: Path, config: dict[str, Any]) -> RemoteCode | None:
         code="model-remote-code",
         where=str(folder),
         fix="take a model without it, or read its Python files and, if you trust them, add "
-        f"--trust-remote-code {code.consent} (in a preset: model.trust_remote_code)",
+        f"--trust-remote-code {code.consent} {FOR_A_RUN}",
     )
 
 

@@ -14,7 +14,7 @@ import re
 import shutil
 import tarfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,13 +58,19 @@ def may_hold(name: str) -> bool:
     return _NAME.fullmatch(name) is not None
 
 
-def write_archive(path: Path, about: Mapping[str, Any], parts: Sequence[Part]) -> int:
+def write_archive(
+    path: Path,
+    about: Mapping[str, Any],
+    parts: Sequence[Part],
+    tell: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
     """Writes an archive, whole or not at all; returns its size in bytes.
 
     Args:
         path: where; a file that is there is replaced.
         about: what the archive says of itself, as JSON.
         parts: its files; they go in in the order of their names.
+        tell: called with the bytes of them that went in so far, and with all there are.
 
     Raises:
         TunerError: a file cannot be read, changes meanwhile, is no plain file, or the archive cannot be written.
@@ -79,9 +85,13 @@ def write_archive(path: Path, about: Mapping[str, Any], parts: Sequence[Part]) -
             temporary.open("wb") as raw,
             gzip.GzipFile(fileobj=raw, filename="", mode="wb", compresslevel=6, mtime=0) as stream,
         ):
-            _put(stream, CONTENTS, len(head), [head])
+            _begin(stream, CONTENTS, len(head))
+            stream.write(head + bytes(-len(head) % _BLOCK))
+            done, total = 0, sum(each["size"] for each in listed.values())
             for part in parts:
-                _put_part(stream, part, listed[part.name])
+                for size in _put_part(stream, part, listed[part.name]):
+                    done += size
+                    tell(done, total)
             stream.write(bytes(2 * _BLOCK))
         return path.stat().st_size
     except OSError as error:
@@ -158,29 +168,26 @@ def _pieces(source: bytes | Path) -> Iterator[bytes]:
         raise read_failure(error, source) from error
 
 
-def _put_part(stream: gzip.GzipFile, part: Part, told: Mapping[str, Any]) -> None:
+def _put_part(stream: gzip.GzipFile, part: Part, told: Mapping[str, Any]) -> Iterator[int]:
+    """Puts a file in; gives the bytes of each of its pieces once they are in."""
     digest = hashlib.sha256()
-
-    def watched() -> Iterator[bytes]:
-        for piece in _pieces(part.source):
-            digest.update(piece)
-            yield piece
-
-    _put(stream, part.name, told["size"], watched())
+    _begin(stream, part.name, told["size"])
+    for piece in _pieces(part.source):
+        digest.update(piece)
+        stream.write(piece)
+        yield len(piece)
+    stream.write(bytes(-told["size"] % _BLOCK))
     if digest.hexdigest() != told["sha256"]:
         raise TunerError(
             "changed while it was read", code="file-changed", where=str(part.source), fix="wait until nobody writes it"
         )
 
 
-def _put(stream: gzip.GzipFile, name: str, size: int, pieces: Iterable[bytes]) -> None:
-    """A member with nothing in its head that depends on whose file it was, or when."""
+def _begin(stream: gzip.GzipFile, name: str, size: int) -> None:
+    """A member's head, with nothing in it that depends on whose file it was, or when; its bytes and padding follow."""
     head = tarfile.TarInfo(name)
     head.size, head.mode, head.mtime = size, 0o644, 0
     stream.write(head.tobuf(tarfile.USTAR_FORMAT, "ascii"))
-    for piece in pieces:
-        stream.write(piece)
-    stream.write(bytes(-size % _BLOCK))
 
 
 # -- reading ----------------------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from typing import Any
 
 from ..errors import TunerError
 from .files import encode_json, plain_json, read_failure, sync_folder, sync_to_disk, write_all, write_failure
+from .growing import GrowingFile
 
 Event = dict[str, Any]
 
@@ -27,7 +28,6 @@ _SYNC_AT_ONCE = frozenset(
     {"checkpoint", "evaluation", "verdict", "behaviour", "canaries", "run_started", "run_finished", "validation"}
 )
 _SYNC_INTERVAL = 1.0  # seconds between two flushes for all other types
-_HEAD_BYTES = 256  # enough of a log's beginning to know another log by
 
 
 class EventLog:
@@ -215,69 +215,28 @@ def read_events(path: Path) -> list[Event]:
     return read_log(path).events
 
 
-class EventTail:
-    """Follows a log that another thread or process writes, remembering how far it has read.
+class EventTail(GrowingFile):
+    """Follows a log that another thread or process writes.
 
     It takes complete lines only, so a line in the making is read once it is whole, and the cutting of a torn line
-    goes unnoticed. When the log was replaced or cut below what was read, it starts over and counts `generation` up:
-    a follower then folds anew.
+    goes unnoticed.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-        self.offset = 0
-        """Bytes read so far, all of them complete lines."""
+        super().__init__(path)
         self.damaged = 0
         """Complete lines so far that were no events."""
-        self.generation = 0
-        """How often the log turned out to be another one than before."""
-        self._file: tuple[int, int] | None = None
-        self._head = b""
 
-    def poll(self) -> list[Event]:
-        """The events added since the last call; empty when there are none, or no log yet.
+    def _forget(self) -> None:
+        super()._forget()
+        self.damaged = 0
 
-        Raises:
-            TunerError: `not-readable`, naming the file.
-        """
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise read_failure(error, self.path) from error
-        try:
-            return self._read(descriptor)
-        except OSError as error:
-            raise read_failure(error, self.path) from error
-        finally:
-            os.close(descriptor)
-
-    def _read(self, descriptor: int) -> list[Event]:
-        status = os.fstat(descriptor)
-        identity = (status.st_dev, status.st_ino)
-        if self._file is not None and (
-            identity != self._file
-            or status.st_size < self.offset
-            # A new file may get the old one's inode number; its first line tells.
-            or os.pread(descriptor, len(self._head), 0) != self._head
-        ):
-            self.offset = 0
-            self.damaged = 0
-            self.generation += 1
-            self._head = b""
-        self._file = identity
-        if status.st_size <= self.offset:
-            return []
+    def _read(self, descriptor: int, status: os.stat_result) -> list[Event]:
         raw = _read_range(descriptor, self.offset, status.st_size)
         end = raw.rfind(b"\n") + 1
-        if end == 0:
-            return []
         events, damaged = _parse_lines(raw[:end])
         self.offset += end
         self.damaged += damaged
-        if len(self._head) < _HEAD_BYTES:
-            self._head = os.pread(descriptor, min(_HEAD_BYTES, self.offset), 0)
         return events
 
 

@@ -166,7 +166,15 @@ def _word(word: str) -> Callable[[RunSummary], bool]:
     sought = word.casefold()
 
     def holds(run: RunSummary) -> bool:
-        places = (run.run, run.name, run.model, run.labels.note, *run.labels.tags, str(value_of(run, "data") or ""))
+        places = (
+            run.run,
+            run.name,
+            run.state,
+            run.model,
+            run.labels.note,
+            *run.labels.tags,
+            str(value_of(run, "data") or ""),
+        )
         return any(sought in place.casefold() for place in places)
 
     return holds

@@ -48,6 +48,13 @@ def ask(folder: RunFolder, what: str, value: Any = None) -> None:
         value = RateWish.read(value).value
     if what == "probe" and value is not None:
         value = prompt_of(value)
+    if holder(folder) is None and not _has_begun(folder):
+        raise TunerError(
+            "this run has not begun yet",
+            code="not-running",
+            where=folder.name,
+            fix="ask again when it has; `tui-tuner queue` lists what waits, and takes out what shall not begin",
+        )
     if holder(folder) is None:
         raise TunerError(
             "nobody runs this run at present",
@@ -62,6 +69,13 @@ def ask(folder: RunFolder, what: str, value: Any = None) -> None:
             handle.write(line)
     except OSError as error:
         raise write_failure(error, path) from error
+
+
+def _has_begun(folder: RunFolder) -> bool:
+    try:
+        return folder.events.stat().st_size > 0
+    except OSError:
+        return False
 
 
 def is_heard(what: str, view: RunView) -> bool:

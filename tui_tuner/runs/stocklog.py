@@ -21,32 +21,28 @@ from pathlib import Path
 from typing import Final
 
 from .events import Event
-from .files import read_failure
+from .growing import GrowingFile
 from .stocklines import LineAssembler, parse, split_lines
 from .stockstory import StockStory
 
 _CHUNK: Final = 1 << 20
 _LONGEST_LINE: Final = 1 << 20  # bytes without a line end; more is no log
 _LONGEST_REPORT: Final = 4096  # bytes, colours and a frame of the bar before it included
-_HEAD_BYTES: Final = 256
 _UNRECOGNISED: Final = 200  # lines after which a file is taken for something else
 
 
-class StockLogReader:
+class StockLogReader(GrowingFile):
     """Reads a training log of mlx-lm as it grows.
 
     It takes complete lines only. A report that was wrapped is put together again; one whose rest has not come is told
     without it at the first `poll` that finds nothing new. Several runs in one file are told one after another, each
-    from a `run_started` on, so a view shows the last. When the file is replaced or cut, it starts over.
+    from a `run_started` on, so a view shows the last.
 
     The first `poll` reads the whole file: do that in a thread for a large one.
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(path)
-        self.generation = 0
-        """How often the file turned out to be another one than before; a follower then folds anew."""
-        self._file: tuple[int, int] | None = None
+        super().__init__(path)
         self._forget()
 
     @property
@@ -57,62 +53,28 @@ class StockLogReader:
             return True
         return False if self._lines >= _UNRECOGNISED else None
 
-    def poll(self) -> list[Event]:
-        """The events of what was added since the last call; empty when nothing was, or when there is no file yet.
-
-        Raises:
-            TunerError: `not-readable`, naming the file.
-        """
-        try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise read_failure(error, self.path) from error
-        try:
-            changed = self._read(descriptor)
-            return self._timed(changed)
-        except OSError as error:
-            raise read_failure(error, self.path) from error
-        finally:
-            os.close(descriptor)
-
     def _forget(self) -> None:
-        self._offset = 0
+        super()._forget()
         self._tail = b""
-        self._head = b""
         self._lines = 0
         self._last_time = 0.0
         self._assembler = LineAssembler()
         self._story = StockStory(self.path.stem)
 
-    def _read(self, descriptor: int) -> float:
-        """Take in what is new; returns when the file was last changed, in seconds since the epoch."""
-        status = os.fstat(descriptor)
-        identity = (status.st_dev, status.st_ino)
-        if self._file is not None and (
-            identity != self._file
-            or status.st_size < self._offset
-            or os.pread(descriptor, len(self._head), 0) != self._head
-        ):
-            self._forget()
-            self.generation += 1
-        self._file = identity
-        if status.st_size <= self._offset:
+    def _read(self, descriptor: int, status: os.stat_result) -> list[Event]:
+        if status.st_size <= self.offset:
             self._settle()
-            return status.st_mtime
-        while chunk := os.pread(descriptor, _CHUNK, self._offset):
-            self._offset += len(chunk)
+            return self._timed(status.st_mtime)
+        while chunk := os.pread(descriptor, _CHUNK, self.offset):
+            self.offset += len(chunk)
             end = chunk.rfind(b"\n") + 1
             if end:
                 self._take(self._tail + chunk[:end])
                 self._tail = chunk[end:]
             else:
                 self._tail = (self._tail + chunk)[-_LONGEST_LINE:]
-        if len(self._head) < _HEAD_BYTES:
-            self._head = os.pread(descriptor, min(_HEAD_BYTES, self._offset), 0)
         self._story.pause()
-        return status.st_mtime
+        return self._timed(status.st_mtime)
 
     def _take(self, raw: bytes) -> None:
         self._lines += sum(1 for line in raw.splitlines() if line.strip())

@@ -19,6 +19,7 @@ from textual.widgets.option_list import Option
 from tui_tuner.paths import safe_name
 from tui_tuner.ui.sourcedialog import dropped
 from tui_tuner.ui.text import clip_middle, visible
+from tui_tuner.ui.widgets.words import Hint
 
 TAKEN = ("before", "after", "summary", "verdict", "checkpoints")
 """Names that belong to the run itself."""
@@ -75,7 +76,7 @@ class AddDialog(ModalScreen[Subject | None]):
             for name, hint in _FIELDS.items():
                 yield Input(placeholder=hint, id=f"add-{name}", compact=True)
             yield Static(id="add-said")
-            yield Static(Content("↑ ↓ at hand   tab next field   enter measures   esc back"), classes="hint")
+            yield Hint("↑ ↓ at hand   tab next field   enter measures   esc back")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).highlighted = None

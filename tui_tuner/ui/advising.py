@@ -142,7 +142,10 @@ def _choices(app: TunerApp, elsewhere: RunFolder | None) -> list[tuple[str, str,
 def _start_after(app: TunerApp, folder: RunFolder) -> None:
     """Asks a run of another process to stop, and starts the experiment's once it has ended."""
     app.jobs.steer(folder, "stop")
-    made = app.jobs.make(app.state, app.runs_dir)
+    app.writer.do(app.jobs.maker(app.state, app.runs_dir), lambda made: _wait_with(app, folder, made))
+
+
+def _wait_with(app: TunerApp, folder: RunFolder, made: RunFolder) -> None:
     app.notice(f"{made.name} starts when {folder.name} has stopped.")
 
     async def follow() -> None:

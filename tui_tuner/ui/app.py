@@ -24,6 +24,7 @@ from tui_tuner.ui.messages import EngineChanged, ExperimentChanged
 from tui_tuner.ui.queueing import LOOK, QueueDesk
 from tui_tuner.ui.state import ChatTarget, WorkbenchState
 from tui_tuner.ui.watching import WatchingApp
+from tui_tuner.ui.writing import Writer
 
 if TYPE_CHECKING:
     from tui_tuner.config.model import Experiment
@@ -56,12 +57,14 @@ class TunerApp(WatchingApp):
         state: what all screens share.
         history: what was set up before.
         jobs: the engine as screens should use it.
+        leaving: whether it is to be left as soon as what was asked for is written.
         stopping: whether the app is waiting for the engine to come to an end.
         clock: seconds since the epoch; tests freeze it.
         pace: how often a run that goes on is drawn.
         desk: the queue, and the app's part in working it off.
         drafts: keeps the experiment that was edited last.
         machine: looks at this machine while somebody wants to see it.
+        writer: makes, notes and deletes runs off the event loop.
     """
 
     def __init__(
@@ -83,13 +86,14 @@ class TunerApp(WatchingApp):
         self.engine = engine
         self.runs_dir = runs_dir
         self.stop_timeout = stop_timeout
-        self.stopping = False
+        self.leaving = self.stopping = False
         self._wanted = (preset, autostart, run, log)
         self._unsubscribe: Callable[[], None] = lambda: None
         self._forget_signals: Callable[[], None] = lambda: None
         self.desk = QueueDesk(self)
         self.drafts = DraftDesk(self)
         self.machine = MachineWatch()
+        self.writer = Writer(self)
 
     # -- life ---------------------------------------------------------------------------------------------------
 
@@ -215,11 +219,18 @@ class TunerApp(WatchingApp):
         self.push_screen(CompareScreen(folders))
 
     def start_run(self) -> None:
-        """Makes a run of the experiment, selects it, and shows it; queued when another run is going."""
+        """Makes a run of the experiment, selects it, and shows it; queued when another run is going.
+
+        Raises:
+            TunerError: there is no experiment.
+        """
+        self.writer.do(self.jobs.maker(self.state, self.runs_dir), self._begin_run)
+
+    def _begin_run(self, folder: RunFolder) -> None:
+        if self.stopping:
+            return  # it can be started from Runs
         before = self.jobs.running()
-        folder = self.jobs.start(self.state, self.runs_dir)
-        self.select_run(folder)
-        self.go("train")
+        self.resume_run(folder)
         if before is not None:
             self.notice(f"Queued: it starts when {before.request.folder.name} has ended.")  # type: ignore[union-attr]
 

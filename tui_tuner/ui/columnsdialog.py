@@ -23,6 +23,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.ui.chatvoices import MOST
 from tui_tuner.ui.sourcedialog import dropped
 from tui_tuner.ui.text import clip_middle, inert
+from tui_tuner.ui.widgets.words import Hint
 
 
 class _Line(Input):
@@ -66,7 +67,7 @@ class ColumnsDialog(ModalScreen[list[Voice] | None]):
             choices.can_focus = False  # the line keeps the focus; up and down choose
             yield choices
             yield Static(id="columns-said", markup=False)
-            yield Static(Content("↑ ↓ choose   space or tab marks   enter takes   esc go back"), classes="hint")
+            yield Hint("↑ ↓ choose   space or tab marks   enter takes   esc go back")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

@@ -24,6 +24,7 @@ from tui_tuner.ui.text import clip_middle, inert
 from tui_tuner.ui.widgets.benchmark_store import Side
 from tui_tuner.ui.widgets.benchmark_table import interval, label
 from tui_tuner.ui.widgets.data_list import RowList, cell
+from tui_tuner.ui.widgets.words import Hint
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ class CompareDialog(ModalScreen[tuple[Side, Side] | None]):
         with box:
             yield Static(id="compare-said", markup=False)
             yield RowList()
-            yield Static(Content("↑ ↓ choose   enter takes it   esc go back"), classes="hint")
+            yield Hint("↑ ↓ choose   enter takes it   esc go back")
 
     def on_mount(self) -> None:
         self.query_one(RowList).focus()

@@ -29,6 +29,7 @@ from tui_tuner.ui.widgets.data_lookup import Lookup
 from tui_tuner.ui.widgets.data_pane import lines, notice
 from tui_tuner.ui.widgets.models_list import SIGNS
 from tui_tuner.ui.widgets.models_wish import Wish
+from tui_tuner.ui.widgets.words import Hint
 
 if TYPE_CHECKING:
     from tui_tuner.engine.protocol import Engine
@@ -109,9 +110,7 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
                 self._data, placeholder="a few passages of plain text; best your own data", id="convert-data",
                 compact=True,
             )  # fmt: skip
-            yield Static(
-                Content("↑ ↓ setting   ← → value   tab next field   enter converts   esc back"), classes="hint"
-            )
+            yield Hint("↑ ↓ setting   ← → value   tab next field   enter converts   esc back")
 
     def on_mount(self) -> None:
         listed = self.query_one(Settings)

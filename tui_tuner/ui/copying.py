@@ -86,8 +86,8 @@ def shown_in(screen: Screen[object], widget: Widget) -> str:
 
 def told(what: str, text: str) -> str:
     """What is said after copying."""
-    lines = text.count("\n") + 1
-    size = f"{lines:,} lines" if lines > 1 else f"{len(text):,} characters"
+    lines = text.rstrip("\n").count("\n") + 1
+    size = f"{lines:,} lines" if lines > 1 else f"{len(text):,} character{'' if len(text) == 1 else 's'}"
     first = next((" ".join(line.split()) for line in text.splitlines() if line.strip()), "")
     return f"Copied {what} ({size}): {clip(first, _SHOWN)}"
 

@@ -81,14 +81,18 @@ def size(count: float | None) -> str:
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """A measured number with `digits` significant digits: `0.4731`, `12.3`, `1,840`."""
+    """A measured number in `digits` digits, a zero before the point being one: `0.473`, `12.35`, `1,840`.
+
+    Below a thousandth, and from a thousand millions on, in powers of ten: `1.2e-5`, `3.0e12`.
+    """
     if value is None or _missing(value):
         return DASH
-    magnitude = abs(value)
-    if magnitude == 0:
+    if value == 0:
         return "0"
-    if magnitude < 1e-3:
-        return f"{value:.1e}".replace("e-0", "e-")
+    if not 1e-3 <= abs(value) < 999_999_999.5:
+        mantissa, _, power = f"{value:.1e}".partition("e")
+        return f"{mantissa}e{int(power)}"
+    magnitude = abs(float(f"{value:.{digits - 1}e}"))  # as it is when rounded, which may be one digit longer
     if magnitude >= 10 ** (digits - 1):
         return f"{value:,.0f}"
     places = max(0, digits - 1 - max(0, math.floor(math.log10(magnitude))))

@@ -15,6 +15,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui_tuner.ui.text import clip_middle, visible
+from tui_tuner.ui.widgets.words import Hint
 
 Result = TypeVar("Result")
 Form = TypeVar("Form", bound=str)
@@ -63,7 +64,7 @@ class FormDialog(ModalScreen[Result | None], Generic[Result, Form]):
             yield choices
             yield Input(id=f"{self._name}-path", compact=True)
             yield Static(id=f"{self._name}-said", classes="said")
-            yield Static(Content("↑ ↓ form   enter writes it   esc go back"), classes="hint")
+            yield Hint("↑ ↓ form   enter writes it   esc go back")
 
     def on_mount(self) -> None:
         self._take(self.form)

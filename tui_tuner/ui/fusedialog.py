@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 from tui_tuner.ui.text import visible
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.models_tables import way_line, ways_header
+from tui_tuner.ui.widgets.words import Hint
 
 APART = "apart"
 _ADVICE = "None of them keeps the fine-tune: leave the adapter beside its base, and hand it on with Export."
@@ -70,7 +71,7 @@ class FuseDialog(ModalScreen[Merge | None]):
             yield Static(id="fuse-way")
             yield Input(id="fuse-target", compact=True)
             yield Static(id="fuse-said")
-            yield Static(Content("↑ ↓ way   enter writes it   ctrl+r measure again   esc back"), classes="hint")
+            yield Hint("↑ ↓ way   enter writes it   ctrl+r measure again   esc back")
 
     def on_mount(self) -> None:
         best = self._found["recommended"]

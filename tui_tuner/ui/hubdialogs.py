@@ -22,6 +22,7 @@ from tui_tuner.paths import is_repository_name
 from tui_tuner.ui.format import size
 from tui_tuner.ui.text import clip_middle, visible
 from tui_tuner.ui.widgets.data_lookup import Lookup
+from tui_tuner.ui.widgets.words import Hint
 
 _LOOK = 0.25
 _ESCAPE: list[BindingType] = [Binding("escape", "cancel", "Back")]
@@ -68,7 +69,7 @@ class DownloadDialog(_Dialog):
             yield Static("A repository: owner/name, or owner/name@version", classes="label")
             yield Input(self._name, placeholder="mlx-community/…", id="hub-name", compact=True)
             yield Static(id="hub-said")
-            yield Static(Content("enter shows what would be fetched, once more fetches it   esc back"), classes="hint")
+            yield Hint("enter shows what would be fetched, once more fetches it   esc back")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
@@ -162,7 +163,7 @@ class UploadDialog(_Dialog):
             yield choices
             yield Input(placeholder="owner/name", id="hub-name", compact=True)
             yield Static(id="hub-said")
-            yield Static(Content("↑ ↓ who sees it   enter shows what would be sent   esc back"), classes="hint")
+            yield Hint("↑ ↓ who sees it   enter shows what would be sent   esc back")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).highlighted = 0
@@ -205,7 +206,7 @@ class UploadConfirm(_Dialog):
                 yield Static(self._files())
             yield Input(placeholder="type yes to send it", id="hub-name", compact=True)
             yield Static(id="hub-said")
-            yield Static(Content("enter with yes sends it   tab and ↑ ↓ scroll   esc back"), classes="hint")
+            yield Hint("enter with yes sends it   tab and ↑ ↓ scroll   esc back")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
@@ -258,7 +259,7 @@ class TrustDialog(_Dialog):
             )
             yield Input(placeholder=f"type {visible(self._code.name)} to allow it", id="hub-name", compact=True)
             yield Static(id="hub-said")
-            yield Static(Content("enter with the name allows it   esc leaves it refused"), classes="hint")
+            yield Hint("enter with the name allows it   esc leaves it refused")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

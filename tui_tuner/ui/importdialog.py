@@ -14,6 +14,7 @@ from textual.widgets import Static
 from tui_tuner.config.describe import in_toml
 from tui_tuner.ui.text import inert, visible
 from tui_tuner.ui.widgets.data_pane import TextPane, lines, notice, wrap
+from tui_tuner.ui.widgets.words import Hint
 
 if TYPE_CHECKING:
     from tui_tuner.config.interchange import Entry, Imported
@@ -58,7 +59,7 @@ class ImportDialog(ModalScreen[bool | None]):
             yield TextPane("What becomes of each key", id="import-report")
             yield Static(self._told(), id="import-said")
             keys = "esc go back" if self._lacks else "enter takes it over   esc go back"
-            yield Static(Content(f"↑ ↓ scroll   {keys}"), classes="hint")
+            yield Hint(f"↑ ↓ scroll   {keys}")
 
     def on_mount(self) -> None:
         pane = self.query_one(TextPane)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,27 +27,24 @@ class Jobs:
         self.engine = engine
         self._told: set[int] = set()
 
-    def start(self, state: WorkbenchState, runs_dir: Path) -> RunFolder:
-        """Makes a run folder of the experiment and queues it; raises as `make`."""
-        folder = self.make(state, runs_dir)
-        self.submit(folder)
-        return folder
+    def maker(self, state: WorkbenchState, runs_dir: Path) -> Callable[[], RunFolder]:
+        """What makes a run folder of the experiment as it is now, for `submit`; it writes, so a thread should call it.
 
-    def make(self, state: WorkbenchState, runs_dir: Path) -> RunFolder:
-        """Makes a run folder of the experiment, for `submit`.
+        It raises `TunerError` when the folder cannot be made.
 
         Raises:
-            TunerError: there is no experiment, or the folder cannot be made.
+            TunerError: there is no experiment.
         """
         from tui_tuner.engine.new_run import create_run
 
-        if state.experiment is None:
+        experiment, base, command = state.experiment, state.base, _command(state)
+        if experiment is None:
             raise TunerError(
                 "there is nothing to start yet",
                 code="no-experiment",
                 fix="choose a preset on Home (key 0)",
             )
-        return create_run(state.experiment, runs_dir, base=state.base, command=_command(state))
+        return lambda: create_run(experiment, runs_dir, base=base, command=command)
 
     def submit(self, folder: RunFolder) -> JobHandle:
         """Queues what is left of a run; a run that is queued or going already is not queued twice."""

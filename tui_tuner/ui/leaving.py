@@ -20,6 +20,7 @@ from textual.widgets.option_list import Option
 
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.text import clip_middle, inert
+from tui_tuner.ui.widgets.words import Hint
 
 if TYPE_CHECKING:
     from tui_tuner.engine.protocol import JobHandle
@@ -73,7 +74,7 @@ class Question(ModalScreen[str]):
                 for name, label, about in self._choices
             ]
             yield OptionList(*options, markup=False)
-            yield Static(Content("↑ ↓ choose   enter confirm   esc go back"), classes="hint")
+            yield Hint("↑ ↓ choose   enter confirm   esc go back")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()
@@ -120,6 +121,13 @@ def leave(app: TunerApp) -> None:
             lambda answer: app.exit(1, return_code=1, message=_UNCLEAN) if answer == "now" else None,
         )
         return
+    if app.writer.busy and not app.leaving:
+        # Perhaps a run is being made that would be going then; asked again, the app leaves without waiting.
+        app.leaving = True
+        app.notice("Leaving as soon as what was asked for is written.")
+        app.writer.do(lambda: None, lambda _: leave(app) if app.leaving else None)
+        return
+    app.leaving = False
     going = app.jobs.runs()
     if not going:
         _shut_down(app, IDLE_TIMEOUT)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from textual.content import Content
 
 from tui_tuner.machine.figures import FIGURES, Reading
+from tui_tuner.runs.reading import recorded
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.widgets.tiles import Tile
 
@@ -67,14 +68,6 @@ def step_to_time(view: RunView, step: float) -> float | None:
     return found if math.isfinite(found) else None
 
 
-def recorded(view: RunView) -> Reading | None:
-    """The last reading that the run recorded."""
-    if not len(view.machine):
-        return None
-    values = {name: value for name in FIGURES if math.isfinite(value := view.machine.last(name))}
-    return Reading(view.machine.last("t"), values)
-
-
 def most(view: RunView) -> Mapping[str, float]:
     """The highest value of each figure that the run recorded."""
     found = {}
@@ -85,26 +78,30 @@ def most(view: RunView) -> Mapping[str, float]:
     return found
 
 
-def standing(view: RunView, now: Reading | None) -> tuple[str, Mapping[str, float]]:
+def standing(view: RunView, now: Reading | None, *, looked_at: bool = False) -> tuple[str, Mapping[str, float]]:
     """What is told of the machine: of a run that goes on here what is so now, of another what it was at most.
 
     Args:
         view: the run.
         now: what its machine is at, None when that is not known from here.
+        looked_at: whether it is being looked at from here: until that has given a reading, the run's own last one is
+            told.
 
     Returns:
         A word or two on when that was or is, and the values.
     """
+    last = recorded(view)
+    if now is None and looked_at:
+        return "last", {} if last is None else last.values
     if now is None:
         return "at most", most(view)
-    last = recorded(view)
     held = last.values if last is not None and abs(now.at - last.at) <= _HELD else {}
     return "now", {**{name: value for name, value in held.items() if name.startswith("mlx_")}, **now.values}
 
 
-def head(view: RunView, now: Reading | None, width: int) -> Content:
+def head(view: RunView, now: Reading | None, width: int, *, looked_at: bool = False) -> Content:
     """The figures in a line, as many as fit."""
-    when, values = standing(view, now)
+    when, values = standing(view, now, looked_at=looked_at)
     parts = [part for tell in _TELLERS if (part := tell(values)) is not None]
     if not parts:
         over = view.started is not None and view.finished is not None
@@ -119,9 +116,9 @@ def head(view: RunView, now: Reading | None, width: int) -> Content:
     return line
 
 
-def tiles_of_machine(view: RunView, now: Reading | None) -> list[Tile]:
+def tiles_of_machine(view: RunView, now: Reading | None, *, looked_at: bool = False) -> list[Tile]:
     """The figures as tiles, each with how it came about, at most nine."""
-    _, values = standing(view, now)
+    _, values = standing(view, now, looked_at=looked_at)
 
     def tile(name: str, label: str, note: str = "") -> Tile | None:
         if name not in values:

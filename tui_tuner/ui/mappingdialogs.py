@@ -19,6 +19,7 @@ from textual.widgets import Input, Static, TextArea
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.text import inert, visible
 from tui_tuner.ui.widgets.data_pane import lines
+from tui_tuner.ui.widgets.words import Hint
 
 Record = Mapping[str, Any]
 
@@ -55,7 +56,7 @@ class ValueDialog(ModalScreen[str | None]):
             yield Static(inert(self._about, "$text-muted"))
             yield Input(self._value, id="value", compact=True)
             yield Static(id="value-said")
-            yield Static(Content("enter sets it   esc go back"), classes="hint")
+            yield Hint("enter sets it   esc go back")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()
@@ -128,7 +129,7 @@ class WordingDialog(ModalScreen[Wording | None]):
                 yield area
             with VerticalScroll(id="wording-shown"):
                 yield Static(id="wording-preview")
-            yield Static(Content("^s keep   tab next field   ^n next record   esc go back"), classes="hint")
+            yield Hint("^s keep   tab next field   ^n next record   esc go back")
 
     def on_mount(self) -> None:
         self.query_one("#wording-prompt", TextArea).focus()

@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.labels import Labels
 from tui_tuner.ui.text import clip_middle, inert
+from tui_tuner.ui.widgets.words import Hint
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class NoteDialog(ModalScreen[Note | None]):
             yield Static("Note", classes="label")
             yield Input(self._labels.note, placeholder="what is worth remembering of it", id="note-text", compact=True)
             yield Static(id="note-said", markup=False)
-            yield Static(Content("tab next field   enter keeps it   esc go back"), classes="hint")
+            yield Hint("tab next field   enter keeps it   esc go back")
 
     def on_mount(self) -> None:
         self.query_one("#note-tags", Input).focus()

@@ -15,6 +15,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui_tuner.ui.text import inert, visible
+from tui_tuner.ui.widgets.words import Hint
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class OfferDialog(ModalScreen[list[str] | None]):
         with box:
             yield Static(inert(self._text, lines=True))
             yield OptionList(*(Option(_drawn(offer)) for offer in self._offers), markup=False)
-            yield Static(Content("↑ ↓ choose   enter takes it   a takes all   esc go back"), classes="hint")
+            yield Hint("↑ ↓ choose   enter takes it   a takes all   esc go back")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()

@@ -67,16 +67,20 @@ class Pace:
         self._touched = self._clock()
 
     def hurry(self) -> None:
-        """The next drawing is due at once; what was done before it is not counted as its cost."""
-        self._drawn, self._spent_then = -1e9, self._spent()
+        """The next drawing is due at once, what was done before it is not counted, and drawing is cheap until known."""
+        self._drawn, self._spent_then, self._cost = -1e9, self._spent(), 0.0
 
     def due(self) -> bool:
-        """Whether it is time to draw. All that the thread did since the drawing before counts as that one's cost."""
+        """Whether it is time to draw; if so, it counts as drawn."""
         now = self._clock()
         # Looks come in beats that are never quite on time; half of one early is nearer than a whole one late.
         if now - self._drawn < self.interval - self._quick / 2:
             return False
+        self.drawn()
+        return True
+
+    def drawn(self) -> None:
+        """It is drawn now. All that the thread did since the drawing before counts as that one's cost."""
         spent = self._spent()
         self._cost, self._spent_then = spent - self._spent_then, spent
-        self._drawn = now
-        return True
+        self._drawn = self._clock()

@@ -16,6 +16,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui_tuner.ui.text import clip, clip_middle, inert, visible
+from tui_tuner.ui.widgets.words import Hint
 
 _NAME = 30
 
@@ -64,7 +65,7 @@ class PickDialog(ModalScreen[str | None]):
             yield Static(inert(self._text, "$text-muted"))
             yield Input(placeholder=self._placeholder or "part of a name", id="pick", compact=True)
             yield OptionList(id="picks", markup=False)
-            yield Static(Content("type to narrow   ↑ ↓ choose   enter takes it   esc go back"), classes="hint")
+            yield Hint("type to narrow   ↑ ↓ choose   enter takes it   esc go back")
 
     def on_mount(self) -> None:
         self.query_one(Input).focus()

@@ -26,6 +26,7 @@ from tui_tuner.ui.probetext import AGAINST, Against
 from tui_tuner.ui.text import clip, visible
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.data_pane import TextPane
+from tui_tuner.ui.widgets.words import Hint
 
 _LOOK = 0.5
 """Seconds between looks at the run, which goes on meanwhile."""
@@ -112,7 +113,7 @@ class ProbeTimeline(ModalScreen[None]):
             field = Input(placeholder="a prompt to ask from now on", id="probe-new")
             field.border_title = "New probe"
             yield field
-            yield Static(id="probe-hint", classes="hint", markup=False)
+            yield Hint(id="probe-hint")
 
     def on_mount(self) -> None:
         self.query_one(RowList).focus()
@@ -215,7 +216,7 @@ class ProbeTimeline(ModalScreen[None]):
             keys = [("enter", "asks it after this step and from then on")]
         for key, what in [*keys, ("esc", "back")]:
             parts += [(key, "bold $text-primary"), (f" {what}   ", "$text-muted")]
-        self.query_one("#probe-hint", Static).update(Content.assemble(*parts))
+        self.query_one("#probe-hint", Hint).tell(Content.assemble(*parts))
 
     # -- what is done -------------------------------------------------------------------------------------------
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

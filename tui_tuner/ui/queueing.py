@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.folder import QUEUE_FILE, QUEUE_FOLDER
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from tui_tuner.runs.lock import RunLock
     from tui_tuner.runs.queue import Entry, Queue, RunQueue
     from tui_tuner.ui.app import TunerApp
+
+T = TypeVar("T")
 
 LOOK = 1.0
 """Seconds between looks at the queue."""
@@ -166,45 +168,62 @@ class QueueDesk:
             self._asked = True
             self._app.notice("The queue goes on.")
         else:
-            self.change(lambda queue: queue.pause(not self.paused))
-            word = "goes on" if not self.paused else "is paused: what runs goes on, nothing more begins"
-            self._app.notice(f"The queue {word}.")
+            paused = not self.paused
+            self.change(lambda queue: queue.pause(paused), lambda _: self._told_pause())
         self.look()
 
-    def change(self, act: Callable[[RunQueue], object]) -> None:
-        """Does something with the queue at once, and reads it again. Raises `TunerError`."""
-        act(self.queue)
-        self._seen = self.queue.read()
-        self._app.tell("engine")
+    def _told_pause(self) -> None:
+        word = "goes on" if not self.paused else "is paused: what runs goes on, nothing more begins"
+        self._app.notice(f"The queue {word}.")
+        self.look()
+
+    def change(self, act: Callable[[RunQueue], T], then: Callable[[T], object] = lambda _: None) -> None:
+        """Does something with the queue, off the event loop, and reads it again; what failed is told.
+
+        Args:
+            then: called with what `act` gave, when the app knows the queue as it is now.
+        """
+
+        def work() -> tuple[T, Queue]:
+            return act(self.queue), self.queue.read()
+
+        def done(found: tuple[T, Queue]) -> None:
+            self._seen = found[1]
+            self._app.tell("engine")
+            then(found[0])
+
+        self._app.writer.do(work, done)
 
     def enqueue(self) -> None:
-        """Makes a run of the experiment that is set up and puts it at the end. Raises as `jobs.make`."""
-        folder = self._app.jobs.make(self._app.state, self._app.runs_dir)
-        self.change(lambda queue: queue.add(folder))
-        at = self.place(folder.name)
-        self._app.notice(f"{folder.name} is queued at place {at} (7 shows the queue).")
+        """Makes a run of the experiment that is set up and puts it at the end. Raises as `jobs.maker`."""
+        make = self._app.jobs.maker(self._app.state, self._app.runs_dir)
+
+        def add(queue: RunQueue) -> str:
+            folder = make()
+            queue.add(folder)
+            return folder.name
+
+        def told(name: str) -> None:
+            self._app.notice(f"{name} is queued at place {self.place(name)} (7 shows the queue).")
+
+        self.change(add, told)
 
     def enqueue_sweep(self, sweep: Sweep, trials: Sequence[Trial], preset: Path | None, base: Path | None) -> None:
-        """Makes a run of each trial, in a thread, and puts them at the end as one group."""
+        """Makes a run of each trial, off the event loop, and puts them at the end as one group."""
 
-        def work() -> None:
+        def add(queue: RunQueue) -> tuple[str, int]:
             from tui_tuner.engine.queueing import queue_sweep
 
-            try:
-                identity, folders = queue_sweep(sweep, trials, self.queue, preset, base)
-            except Exception as error:
-                self._app.call_later(self._app.report, error)
-                return
-            self._app.call_later(self._queued, identity, len(folders))
+            identity, folders = queue_sweep(sweep, trials, queue, preset, base)
+            return identity, len(folders)
 
-        self._app.run_worker(work, thread=True, exit_on_error=False, group="queue-sweep")
+        def told(found: tuple[str, int]) -> None:
+            identity, many = found
+            runs = "1 run is" if many == 1 else f"{many} runs are"
+            self._app.notice(f"{runs} queued as the sweep {identity} (7 shows them; w there ranks them).")
+            self.look()
 
-    def _queued(self, identity: str, many: int) -> None:
-        self._seen = self.queue.read()
-        self._app.tell("engine")
-        runs = "1 run is" if many == 1 else f"{many} runs are"
-        self._app.notice(f"{runs} queued as the sweep {identity} (7 shows them; w there ranks them).")
-        self.look()
+        self.change(add, told)
 
     def told(self) -> str:
         """The queue in a clause, such as `3 queued, paused`; empty when nothing is queued."""

@@ -19,6 +19,7 @@ from tui_tuner.runs.rates import RateWish
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.rates import QUICK, RateFacts, now_content, preview
 from tui_tuner.ui.text import inert
+from tui_tuner.ui.widgets.words import Hint
 
 _LOOK = 0.5
 """Seconds between looks at the run, which goes on behind the dialog."""
@@ -57,7 +58,7 @@ class RateDialog(ModalScreen[float | str | None]):
             choices.can_focus = False  # the field keeps the focus; up and down choose
             yield choices
             yield Static(id="rate-preview")
-            yield Static(Content("↑ ↓ choose   enter sets it   esc go back"), classes="hint")
+            yield Hint("↑ ↓ choose   enter sets it   esc go back")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).highlighted = None

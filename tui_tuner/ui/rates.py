@@ -120,7 +120,7 @@ def preview(facts: RateFacts, wish: RateWish) -> Content:
         lines += [_line(name, rate, rate * new / present) for name, rate in _moments(facts)]
     highest = facts.train.learning_rate if facts.train is not None else None
     top = max([new, *(rate * new / present for _, rate in _moments(facts))]) if facts.scheduled and present else new
-    if highest and top >= _MUCH * highest:
+    if highest and top >= _MUCH * highest * (1 - 1e-9):  # a threefold is one, however it was rounded
         lines.append(Content.styled(f"▲ {top / highest:.3g} times the configured {fmt.rate(highest)}", "$text-warning"))
     return Content("\n").join(lines)
 

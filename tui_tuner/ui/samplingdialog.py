@@ -19,6 +19,7 @@ from textual.widgets.option_list import Option
 from tui_tuner.chat.sampling import GREEDY, Own, Sampling, named_set, set_names
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.text import inert, visible
+from tui_tuner.ui.widgets.words import Hint
 
 ABOUT = {
     "temperature": "0 is greedy: the likeliest token",
@@ -87,7 +88,7 @@ class SamplingDialog(ModalScreen[Sampling | None]):
                     yield Input(written(self._now, name), id=f"sampling-{name}", compact=True)
                     yield Static(about, classes="about")
             yield Static(id="sampling-said", markup=False)
-            yield Static(Content("enter takes a set, or all settings   tab ↑ ↓ next   esc go back"), classes="hint")
+            yield Hint("enter takes a set, or all settings   tab ↑ ↓ next   esc go back")
 
     def on_mount(self) -> None:
         self.query_one(OptionList).focus()

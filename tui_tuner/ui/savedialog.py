@@ -21,6 +21,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.ui.leaving import Question
 from tui_tuner.ui.text import inert
 from tui_tuner.ui.widgets.config_edit import refusal
+from tui_tuner.ui.widgets.words import Hint
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class SaveDialog(ModalScreen[Save | None]):
             yield Static("Title, the first line of its comment", classes="label")
             yield Input(self._title, id="save-title", compact=True)
             yield Static(id="save-said", markup=False)
-            yield Static(Content("tab next field   enter saves   esc go back"), classes="hint")
+            yield Hint("tab next field   enter saves   esc go back")
 
     def on_mount(self) -> None:
         line = self.query_one("#save-name", Input)

@@ -24,6 +24,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.paths import EMBEDDED, find_local, is_repository_name
 from tui_tuner.ui.recents import recent_sources
 from tui_tuner.ui.text import clip_middle, inert, visible
+from tui_tuner.ui.widgets.words import Hint
 
 _HUB = "hf:"
 _DATA = re.compile(
@@ -134,7 +135,7 @@ class SourceDialog(ModalScreen[str | None]):
                 tree = DataTree(self._folder())
                 tree.root.set_label(tree.process_label(f"{tree.root.label}"))
                 yield tree
-            yield Static(Content("tab next: field, last opened, folders   enter opens   esc go back"), classes="hint")
+            yield Hint("tab next: field, last opened, folders   enter opens   esc go back")
 
     def _folder(self) -> Path:
         """Where to begin looking: beside the data that is open, else the working folder."""

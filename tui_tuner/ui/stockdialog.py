@@ -16,6 +16,7 @@ from tui_tuner.atomic import write_atomic
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.text import inert, visible
 from tui_tuner.ui.widgets.data_pane import TextPane, lines, notice
+from tui_tuner.ui.widgets.words import Hint
 
 if TYPE_CHECKING:
     from tui_tuner.config.interchange import StockFile
@@ -55,9 +56,7 @@ class StockDialog(ModalScreen[None]):
             yield Static(id="stock-command", markup=False)
             yield Input(str(self._folder / self._file), id="stock-path", compact=True)
             yield Static(id="stock-said", markup=False)
-            yield Static(
-                Content("enter writes the file   ^y copies the command   ^t copies the file   esc back"), classes="hint"
-            )
+            yield Hint("enter writes the file   ^y copies the command   ^t copies the file   esc back")
 
     def on_mount(self) -> None:
         equal = self._stock.equal

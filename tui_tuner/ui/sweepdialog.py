@@ -31,6 +31,7 @@ from tui_tuner.ui.widgets.config_document import lines_of
 from tui_tuner.ui.widgets.config_editor import TomlEditor
 from tui_tuner.ui.widgets.data_lookup import Lookup
 from tui_tuner.ui.widgets.data_pane import TextPane
+from tui_tuner.ui.widgets.words import Hint
 
 _SOON = 0.3
 """Seconds after the last change before a forecast is asked for."""
@@ -100,7 +101,7 @@ class SweepDialog(ModalScreen[SweepWish]):
                 yield TextPane("Runs", id="sweep-runs")
             with VerticalScroll(id="sweep-said", can_focus=False):
                 yield Static("", markup=False)
-            yield Static(Content("^s queue them   ^t grid/random   tab to the runs   esc go back"), classes="hint")
+            yield Hint("^s queue them   ^t grid/random   tab to the runs   esc go back")
 
     def on_mount(self) -> None:
         editor = self.query_one(TomlEditor)

@@ -74,6 +74,11 @@ def inert(text: object, style: str | Style = "", *, lines: bool = False) -> Cont
     return Content.styled(plain, style) if style else Content(plain)
 
 
+def writable(text: str) -> str:
+    """`text` as UTF-8 can write it: the halves of a pair joined, and `\ufffd` for each half that stands alone."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def clip(text: object, width: int) -> str:
     """`text` in one line of at most `width` cells, with `…` where something was cut."""
     plain = visible(text)

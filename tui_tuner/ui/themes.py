@@ -142,8 +142,8 @@ THEMES: list[Theme] = [
             "text-success": "#9cf09a",
             "border": "#ffffff",
             "border-blurred": "#8a90a0",
-            "block-cursor-background": "#ffffff",
-            "block-cursor-foreground": "#000000",
+            "block-cursor-background": "#0b3a94",  # a white one would leave no colour of a line to be read
+            "block-cursor-foreground": "#ffffff",
             "block-cursor-blurred-background": "#3a3f4d",
             "block-cursor-blurred-foreground": "#ffffff",
             "block-hover-background": "#22262f",

@@ -26,6 +26,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.ui.format import ago
 from tui_tuner.ui.leaving import Question
 from tui_tuner.ui.text import clip, clip_middle, inert, visible
+from tui_tuner.ui.widgets.words import Hint
 
 _MOST_HITS = 100
 _SLICE, _PAUSE = 0.015, 0.03
@@ -86,8 +87,7 @@ class TranscriptsDialog(ModalScreen[Chosen | None]):
             choices.can_focus = False  # the line keeps the focus; up and down choose
             yield choices
             yield Static(id="chats-said", markup=False)
-            yield Static(Content("↑ ↓ choose   enter goes on with it   ^e export   ^x delete   esc go back"),
-                         classes="hint")  # fmt: skip
+            yield Hint("↑ ↓ choose   enter goes on with it   ^e export   ^x delete   esc go back")  # fmt: skip
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(_PAUSE, self._search_on, pause=True)

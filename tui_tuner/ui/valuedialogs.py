@@ -22,6 +22,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.ui.text import inert
 from tui_tuner.ui.widgets.config_edit import refusal
 from tui_tuner.ui.widgets.config_editor import one_to_one
+from tui_tuner.ui.widgets.words import Hint
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class LongDialog(ModalScreen[Written | None]):
             yield Static(inert(self._about), id="long-about")
             yield _Text(self._toml_text if self._lines is None else self._lines, soft_wrap=True, tab_behavior="focus")
             yield Static(id="long-said", markup=False)
-            yield Static(id="long-hint", classes="hint", markup=False)
+            yield Hint(id="long-hint")
 
     def on_mount(self) -> None:
         area = self.query_one(TextArea)
@@ -102,7 +103,7 @@ class LongDialog(ModalScreen[Written | None]):
         how = "TOML" if self._toml else "an item a line" if self._items else "text"
         self.query_one(TextArea).border_title = how
         other = "as lines" if self._toml else "as TOML"
-        self.query_one("#long-hint", Static).update(Content(f"^s keep   ^t {other}   esc go back"))
+        self.query_one("#long-hint", Hint).tell(f"^s keep   ^t {other}   esc go back")
         try:
             meaning = self._check(self.written)
         except TunerError as error:
@@ -172,7 +173,7 @@ class WordsDialog(ModalScreen[list[str] | None]):
                 *(Selection(inert(word), word, word in self._chosen) for word in self._words), compact=True
             )
             yield Static(id="words-said", markup=False)
-            yield Static(Content("space ticks   ^s keep   esc go back"), classes="hint")
+            yield Hint("space ticks   ^s keep   esc go back")
 
     def on_mount(self) -> None:
         self.query_one(SelectionList).focus()

@@ -15,6 +15,7 @@ from textual.widgets import Static
 from tui_tuner.ui.text import visible
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.models_tables import variant_line, variant_said, variants_header
+from tui_tuner.ui.widgets.words import Hint
 
 _TERMS = (
     "perplexity: before → after, on the same rows; KL: nats per token away from the original; same: share of places "
@@ -49,7 +50,7 @@ class VariantsView(ModalScreen[str | None]):
             yield listed
             yield Static(id="variants-said")
             yield Static(Content.styled(_TERMS, "$text-muted"))
-            yield Static(Content("↑ ↓ look   enter goes to it in the list   esc back"), classes="hint")
+            yield Hint("↑ ↓ look   enter goes to it in the list   esc back")
 
     def on_mount(self) -> None:
         listed = self.query_one(RowList)

@@ -9,7 +9,7 @@ from textual import events
 from textual.app import App
 from textual.command import CommandPalette
 
-from tui_tuner.ui.text import visible
+from tui_tuner.ui.text import visible, writable
 
 
 class WayfindingApp(App[int]):
@@ -80,5 +80,6 @@ class WayfindingApp(App[int]):
         """Asks the terminal to take the text, and macOS where that is the machine in front."""
         from tui_tuner.ui.copying import hand_to_system
 
+        text = writable(text)  # half a surrogate pair, which neither of them takes, may come from data
         super().copy_to_clipboard(text)
         self.run_worker(lambda: hand_to_system(text), thread=True, exit_on_error=False, group="clipboard")

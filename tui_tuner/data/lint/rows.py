@@ -187,7 +187,7 @@ ROW_RULES: tuple[RowRule, ...] = (
             "has no token of its answer left within the cut of {cut}, so its loss would be no number",
             "have no token of their answers left within the cut of {cut}, so their loss would be no number",
         ),
-        "raise train.max_seq_length, or take these rows out",
+        "raise train.max_seq_length, or leave such rows out with data.filter, as 'length(answer) < 2000'",
     ),
     RowRule(
         "truncated",

@@ -18,7 +18,7 @@ from typing import Any
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.evaluation.metrics.scored import Scored, mean_of
 from tui_tuner.evaluation.metrics.specs import EVALUATE, MetricSpec
-from tui_tuner.models.trust import is_allowed
+from tui_tuner.models.trust import FOR_A_RUN, is_allowed
 
 
 def foreign(spec: MetricSpec, predictions: Sequence[str], references: Sequence[Sequence[str]]) -> Scored:
@@ -79,8 +79,7 @@ def _module(where: str) -> Any:
             "the metric is code of its own, which is not run",
             code="metric-code",
             where=where,
-            fix=f"read its script and, if you trust it, add --trust-remote-code {consent} "
-            "(in a preset: model.trust_remote_code)",
+            fix=f"read its script and, if you trust it, add --trust-remote-code {consent} {FOR_A_RUN}",
         )
     return found
 

@@ -13,6 +13,7 @@ from tui_tuner.evaluation.metrics.numbers import right_number
 from tui_tuner.evaluation.metrics.scored import Scored, Values, mean_of
 from tui_tuner.evaluation.metrics.specs import ANSWER_METRICS, LOSS_METRICS, MetricSpec, is_foreign, specs_of
 from tui_tuner.evaluation.metrics.words import exact, squad_exact, token_f1
+from tui_tuner.units import many
 
 Reference = str | Sequence[str]
 """A right answer, or several of which any will do."""
@@ -109,7 +110,7 @@ def _checked(predictions: Sequence[str], references: Sequence[Reference]) -> lis
     """The references as lists, once everything was found to be text."""
     if len(predictions) != len(references):
         raise TunerError(
-            f"there are {len(predictions):,} predictions and {len(references):,} references",
+            f"there are {many(len(predictions), 'prediction')} and {many(len(references), 'reference')}",
             code="length-mismatch",
             fix="give one prediction for each reference",
         )

@@ -100,7 +100,7 @@ def is_whole(folder: Path) -> bool:
             names = {str(name) for name in json.loads(index.read_bytes())["weight_map"].values()}
         except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
             return False
-        return all((folder / name).is_file() for name in names)
+        return bool(names) and all((folder / name).is_file() for name in names)
     return any(folder.glob("model*.safetensors"))
 
 

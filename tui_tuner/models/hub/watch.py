@@ -110,4 +110,4 @@ def watcher() -> Watch:
 
 
 def count(files: int) -> str:
-    return f"{files:,} file{'' if files == 1 else 's'}"
+    return units.many(files, "file")

@@ -125,7 +125,7 @@ class ActivationStore:
     def _read(self, key: str) -> Any | None:
         try:
             array = _unpacked(self._path(key).read_bytes())
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             with contextlib.suppress(OSError):
                 self._path(key).unlink(missing_ok=True)
             del self._files[key]
@@ -141,9 +141,14 @@ def _packed(array: Any) -> tuple[bytes, bytes]:
 
     # numpy knows no bfloat16, so numbers travel as integers of the same width.
     body = np.array(array.view(getattr(mx, _AS_INTEGERS[array.dtype.size]))).tobytes()
-    kind = str(array.dtype).rpartition(".")[2]
-    head = {"shape": list(array.shape), "dtype": kind, "crc32": zlib.crc32(body)}
+    kind, shape = str(array.dtype).rpartition(".")[2], list(array.shape)
+    head = {"shape": shape, "dtype": kind, "crc32": _checksum(shape, kind, body)}
     return json.dumps(head).encode() + b"\n", body
+
+
+def _checksum(shape: Any, kind: Any, body: bytes | memoryview) -> int:
+    """Of the numbers and of what they are taken for: the same numbers in another shape would be wrong ones."""
+    return zlib.crc32(body, zlib.crc32(json.dumps([shape, kind]).encode()))
 
 
 def _unpacked(content: bytes) -> Any:
@@ -157,7 +162,7 @@ def _unpacked(content: bytes) -> Any:
     end = content.index(b"\n")
     head = json.loads(content[:end])
     body = memoryview(content)[end + 1 :]
-    if zlib.crc32(body) != head["crc32"]:
+    if _checksum(head["shape"], head["dtype"], body) != head["crc32"]:
         raise ValueError("the checksum differs")
     kind = getattr(mx, head["dtype"])
     return mx.array(np.frombuffer(body, _AS_INTEGERS[kind.size]).reshape(head["shape"])).view(kind)

@@ -78,6 +78,7 @@ WORKSHOP_ACTIONS: list[Action] = [
            _DATA, footer=True),
     Action("data.subject", "s", "subject", "Run/experiment",
            "Switches between the experiment being set up and the run being looked at.", "View", _DATA, footer=True),
+    Action("data.halt", "X", "halt", "Stop linting", "Ends the look at every row; the rows stay.", "View", _DATA),
     Action("data.again", "r", "again", "Read again", "Reads and prepares the data again.", "View", _DATA, footer=True),
 
     Action("config.edit", "enter", "edit", "Edit",

@@ -45,8 +45,7 @@ def format_value(value: float, unit: Unit = "plain") -> str:
         return _scientific(value, 3)
     if abs(value) >= 1e5:
         return _prefixed(value, "", _PLAIN_PREFIXES)
-    digits = max(0, 3 - exponent(value)) if value else 0
-    return f"{value:.{digits}f}"
+    return f"{value:.{_places(value)}f}"
 
 
 def labels(values: Sequence[float], step: float, unit: Unit = "plain") -> list[str]:
@@ -83,6 +82,11 @@ def _digits(step: float) -> int:
     return max(0, -exponent(step))
 
 
+def _places(value: float) -> int:
+    """Decimals that make four significant digits of a number once it is rounded to them; none for 0."""
+    return max(0, 3 - int(f"{value:.3e}".partition("e")[2])) if value else 0
+
+
 def _trim(text: str) -> str:
     """Without the zeros that end a decimal fraction."""
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -98,7 +102,7 @@ def _prefixed(value: float, suffix: str, prefixes: Sequence[tuple[float, str]] =
     for factor, prefix in prefixes:
         if abs(value) >= factor * 0.99995:
             scaled = value / factor
-            return f"{scaled:.{max(0, 3 - exponent(scaled))}f}{space}{prefix}{suffix}"
+            return f"{scaled:.{_places(scaled)}f}{space}{prefix}{suffix}"
     return f"{_trim(f'{value:.1f}')}{space}{suffix}"
 
 

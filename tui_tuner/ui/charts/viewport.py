@@ -96,6 +96,11 @@ class Viewport:
         self.span = None
         self.follow = True
 
+    def mirror(self, other: Viewport) -> None:
+        """Show what another view shows, whatever of it this one has data for."""
+        self.low, self.high = other.low, other.high
+        self.span, self.right, self.follow = other.span, other.right, other.follow
+
     def reveal(self, x: float) -> None:
         """Move the window just so far that ``x`` is inside."""
         start, end = self.window

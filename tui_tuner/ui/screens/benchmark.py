@@ -23,6 +23,7 @@ from tui_tuner.ui.widgets.benchmark_verdict import VerdictPane
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.data_pane import TextPane
 from tui_tuner.ui.widgets.data_zoom import unzoom, zoom
+from tui_tuner.ui.widgets.words import Words
 
 _OF_ROWS = ("order", "filter", "search", "compare", "row")
 
@@ -43,7 +44,7 @@ class BenchmarkScreen(ComparingScreen):
 
     def compose_body(self) -> ComposeResult:
         yield Static(self.empty_text, classes="empty", id="benchmark-empty", markup=False)
-        yield Static("", id="benchmark-tabs", markup=False)
+        yield Words(id="benchmark-tabs")
         yield Static("", id="benchmark-doing", markup=False)
         yield Input(id="benchmark-search", compact=True)
         yield VerdictPane(id="benchmark-verdict")
@@ -60,6 +61,9 @@ class BenchmarkScreen(ComparingScreen):
     def action_tab(self, step: int) -> None:
         names = list(TABS)
         self._show_tab(names[(names.index(self._tab) + step) % len(names)])
+
+    def on_words_pressed(self, event: Words.Pressed) -> None:
+        self._show_tab(list(TABS)[event.part])
 
     def action_order(self) -> None:
         self.answers.step_order()

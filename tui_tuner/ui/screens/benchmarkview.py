@@ -11,7 +11,6 @@ from typing import Any
 
 from textual.content import Content
 from textual.widget import Widget
-from textual.widgets import Static
 
 from tui_tuner.evaluation.stored import AFTER, BEFORE
 from tui_tuner.ui.screens.measuring import MeasuringScreen
@@ -25,6 +24,7 @@ from tui_tuner.ui.widgets.benchmark_store import BenchmarkStore
 from tui_tuner.ui.widgets.benchmark_verdict import VerdictPane
 from tui_tuner.ui.widgets.data_pane import notice
 from tui_tuner.ui.widgets.data_zoom import unzoom
+from tui_tuner.ui.widgets.words import Words
 
 TABS = {
     "verdict": "Verdict", "results": "Results", "rows": "Rows",
@@ -105,7 +105,9 @@ class BenchmarkViewScreen(MeasuringScreen):
             mark = " ✗" if name == "canaries" and gone else ""
             style = "reverse" if name == self._tab else "bold $text-error" if mark else "$text-muted"
             parts.append((f" {title}{mark} ", style))
-        self.query_one("#benchmark-tabs", Static).update(Content.assemble(*parts))
+        tabs = self.query_one("#benchmark-tabs", Words)
+        tabs.parts = [title for title, _style in parts]
+        tabs.update(Content.assemble(*parts))
 
     def _draw(self) -> None:
         self._draw_tabs()

@@ -1,6 +1,6 @@
 """Talks to any model and adapter, alone or side by side: the screen itself, what it is put together from, and its keys.
 
-Answers stream through sinks that are looked into five times a second while one is on its way; the engine's mlx lane
+Answers stream through sinks that are looked into some times a second while one is on its way; the engine's mlx lane
 does the work. It must never send one message per token, and never lose what was said. What it does stands in its rooms:
 `chattalk`, `chatwho`, `chatrows`, `chatjudge`, `chatkeep`. A key, the palette and a slash command are one and the same.
 """
@@ -21,6 +21,7 @@ from tui_tuner.ui.screens.chatrows import ChatRows
 from tui_tuner.ui.screens.chattalk import ChatTalk
 from tui_tuner.ui.screens.chatwho import ChatWho
 from tui_tuner.ui.text import clip, visible
+from tui_tuner.ui.widgets.bar import Line
 from tui_tuner.ui.widgets.chat_input import ChatInput
 from tui_tuner.ui.widgets.chat_log import ChatLog
 from tui_tuner.ui.widgets.chat_offers import ChatOffers
@@ -39,7 +40,10 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
     """The chat. The conversation lives as long as the app, whichever run is looked at."""
 
     MODE = "chat"
-    EMPTY = "There is no model to talk to yet.\n\nChoose a preset on Home (0), or open a run (7)."
+    EMPTY = (
+        "There is no model to talk to yet.\n\nPress 0, then q: the quickstart trains one in two minutes.\n"
+        "Or choose a preset on Home (0), or open a run (7)."
+    )
     INTRO = (
         "Ask base and adapter, or any models and checkpoints, the same thing and see what training changed. A slash in "
         "the input lists commands; esc leaves the input, and then single letters are keys. With memory on, a voice is "
@@ -51,7 +55,7 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
 
     def compose_body(self) -> ComposeResult:
         yield Static(self.empty_text, classes="empty", id="chat-empty", markup=False)
-        yield Static("", id="chat-head", markup=False)
+        yield Line(id="chat-head")
         yield ChatLog(id="chat-log")
         yield Static("", id="chat-said", markup=False)
         yield ChatOffers(self.words_after, id="chat-offers")
@@ -74,7 +78,7 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
         self.poll()
         self.look_at_rows()
         self.look_inside()
-        self.draw_head()
+        self.draw_who()
 
     def on_resize(self, event: events.Resize) -> None:
         self.draw_head()

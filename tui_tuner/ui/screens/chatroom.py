@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from textual.content import Content
 from textual.timer import Timer
-from textual.widgets import Static
 
 from tui_tuner.engine.requests import RunExperiment
 from tui_tuner.ui.chatcontext import Use
@@ -16,11 +15,12 @@ from tui_tuner.ui.format import count
 from tui_tuner.ui.pace import Pace
 from tui_tuner.ui.screens.chatstate import LETTERS, ChatState
 from tui_tuner.ui.text import clip_middle
+from tui_tuner.ui.widgets.bar import Line
 
 __all__ = ["LETTERS", "ChatRoom"]
 
-RATE = 10.0
-"""Looks at an answer on its way per second, where drawing costs little."""
+QUICKEST = 0.1
+"""Seconds from one drawing of an answer on its way to the next, where drawing costs little."""
 _SLOWEST = 0.35
 """Seconds from one drawing to the next where it costs much."""
 _SHARE = 0.01
@@ -34,14 +34,13 @@ class ChatRoom(ChatState):
 
     def __init__(self) -> None:
         super().__init__()
-        self._timer: Timer | None = None
-        self.pace = Pace(quick=1 / RATE, slow=_SLOWEST, share=_SHARE, attention=0)
+        self._next: Timer | None = None  # look at what is on its way
+        self.pace = Pace(quick=QUICKEST, slow=_SLOWEST, share=_SHARE, attention=0)
         self._trouble = ""  # with the transcript, as it was told last
-        self._watching = False
+        self._limits = ("", False)
         self._blinks = True  # the cursor of the input, while nothing is on its way
 
     def on_mount(self) -> None:
-        self._timer = self.set_interval(1 / RATE, self._beat, pause=True)
         self.set_interval(_LOOK, self._look_at_transcript)
 
     # -- drawing --------------------------------------------------------------------------------------------------
@@ -52,14 +51,19 @@ class ChatRoom(ChatState):
         self.draw_head()
 
     def draw_head(self) -> None:
-        """Who answers, and in which manner; below the input, how full the context is."""
+        """Who answers, and in which manner; below the input, how full the context is; and which keys there are now."""
+        self.draw_who()
+        if self.speakers.subject is not None:
+            self.refresh_bars()
+
+    def draw_who(self) -> None:
+        """As `draw_head`, where bars are seen to already."""
         if self.speakers.subject is None:
             return
         width = max(self.size.width - 4, 20)
         how = manner(self.sampling, self.session, width)
-        self.query_one("#chat-head", Static).update(head(self.speakers, how, width))
+        self.query_one("#chat-head", Line).tell(head(self.speakers, how, width))
         self.draw_limits()
-        self.refresh_bars()
 
     def use(self) -> Use:
         """What the text in the input would take of the context, as far as it is known."""
@@ -75,7 +79,9 @@ class ChatRoom(ChatState):
     def draw_limits(self) -> None:
         """How much of the context is used, and what will happen at its end."""
         line, grave = limits(self.use(), bool(self.question_typed), self.sampling, max(self.size.width - 10, 20))
-        self.input.border_subtitle = Content.styled(line, "bold $text-warning" if grave else "$text-muted")
+        if (line, grave) != self._limits:  # setting it draws the input anew, whatever it was before
+            self._limits = line, grave
+            self.input.border_subtitle = Content.styled(line, "bold $text-warning" if grave else "$text-muted")
 
     def count(self) -> None:
         """Has the engine count what is typed."""
@@ -96,9 +102,16 @@ class ChatRoom(ChatState):
             step = f" (step {count(view.step)} of {count(view.steps)})"
         return f"waits for the run {name}{step}; escape takes the question back"
 
-    def _beat(self) -> None:
-        if self.pace.due():
-            self.poll()
+    def _look_again(self) -> None:
+        self.pace.drawn()
+        self.poll()
+        if self._next is not None:
+            self._look_later()
+
+    def _look_later(self) -> None:
+        # One timer at a time, and none more often than there is to draw: each wakes the thread that draws, and the
+        # model has to let go of the interpreter for it.
+        self._next = self.set_timer(self.pace.interval, self._look_again)
 
     def poll(self) -> None:
         """Draws what has come; rests when nothing is on its way."""
@@ -107,9 +120,9 @@ class ChatRoom(ChatState):
         changed = session.poll()
         waiting = [answer for exchange in session.exchanges[-1:] for answer in exchange.answers if not answer.ended]
         self.log_widget.draw([*changed, *waiting], self.waiting)
-        if not session.busy and self._timer is not None and self._watching:
-            self._watching = False
-            self._timer.pause()
+        if not session.busy and self._next is not None:
+            self._next.stop()
+            self._next = None
             self.input.cursor_blink = self._blinks
         if was_busy and not session.busy:
             self.draw_head()
@@ -126,11 +139,13 @@ class ChatRoom(ChatState):
 
     def watch_answers(self) -> None:
         """Something was asked: look for what comes."""
-        if self._timer is not None and not self._watching:
-            self._watching, self._blinks = True, self.input.cursor_blink
-            self._timer.resume()
+        if self._next is None:
+            self._blinks = self.input.cursor_blink
             # A blink far from where text grows has all that lies between drawn again.
             self.input.cursor_blink = False
+        else:
+            self._next.stop()
         self.pace.hurry()
+        self._look_later()
         self.poll()
         self.draw_head()

@@ -92,6 +92,8 @@ class ChatState(WorkbenchScreen):
     def say(self, text: str, grave: bool = False) -> None:
         """Says a sentence over the input, until the next is sent; the text is inert."""
         said = self.query_one("#chat-said", Static)
+        if not text and not said.display:
+            return
         said.display = bool(text)
         sign = ("▲ ", "bold $text-warning") if grave else ("", "")
         said.update(Content.assemble(sign, inert(text, "$text-warning" if grave else "$text-muted")))

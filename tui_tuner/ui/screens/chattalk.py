@@ -92,4 +92,3 @@ class ChatTalk(ChatMoves):
     def do_stop(self, _rest: str) -> None:
         """Stops what is on its way; what was said stays."""
         self.session.stop()
-        self.pace.hurry()

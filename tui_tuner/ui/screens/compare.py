@@ -17,6 +17,7 @@ from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.charts.line_chart import LineChart
 from tui_tuner.ui.screens.compareview import TABS, CompareViewScreen
 from tui_tuner.ui.widgets.data_list import RowList
+from tui_tuner.ui.widgets.words import Words
 
 _T = TypeVar("_T")
 
@@ -74,6 +75,9 @@ class CompareScreen(CompareViewScreen):
     def action_tab(self, step: int) -> None:
         names = list(TABS)
         self.show_tab(names[(names.index(self._tab) + step) % len(names)])
+
+    def on_words_pressed(self, event: Words.Pressed) -> None:
+        self.show_tab(list(TABS)[event.part])
 
     def action_measure(self) -> None:
         self._measure = _after(self._measure, MEASURES)

@@ -26,6 +26,7 @@ from tui_tuner.ui.screens.comparework import CompareWorkScreen
 from tui_tuner.ui.widgets import compare_drawn as drawn
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.data_pane import TextPane
+from tui_tuner.ui.widgets.words import Words
 
 if TYPE_CHECKING:
     from tui_tuner.runs.folder import RunFolder
@@ -50,7 +51,7 @@ class CompareViewScreen(CompareWorkScreen):
 
     def compose_body(self) -> ComposeResult:
         yield Static(self.empty_text, id="compare-empty", classes="empty")
-        yield Static(id="compare-tabs", markup=False)
+        yield Words(id="compare-tabs", parts=list(TABS.values()))
         chart = LineChart(id="compare-chart", y_label="", empty_text="no run has reported this")
         chart.legend, chart.can_focus = False, False
         yield chart
@@ -105,7 +106,7 @@ class CompareViewScreen(CompareWorkScreen):
         if self._together is None or not self.is_mounted:
             return
         parts = [(f" {title} ", "reverse" if name == self._tab else "$text-muted") for name, title in TABS.items()]
-        self.query_one("#compare-tabs", Static).update(Content.assemble(*parts))
+        self.query_one("#compare-tabs", Words).update(Content.assemble(*parts))
         self._draw_curves(self._together)
         self.draw_runs(self._together)
         self._draw_text(self._together)

@@ -26,8 +26,8 @@ class DataScreen(SourceWorkScreen):
 
     MODE = "data"
     EMPTY = (
-        "There is no data to look at yet.\n\nChoose a preset on Home (0), or open a run (7).\n"
-        "Or press l to open data of your own; a file can be dropped here, too."
+        "There is no data to look at yet.\n\nPress l to open data of your own; a file can be dropped here, too.\n"
+        "Or choose a preset or the quickstart on Home (0), or open a run (7)."
     )
     INTRO = (
         "What the model will really see. A row has three forms: the record as read and prepared, the conversation as "
@@ -120,6 +120,8 @@ class DataScreen(SourceWorkScreen):
             return len(self._subjects.found(self.tuner.state)) > 1
         if action == "problems":
             return self._questions.facts is not None
+        if action == "halt":
+            return self._questions.linting
         if not self.is_mounted:
             return super().check_action(action, parameters)
         if action == "fix":

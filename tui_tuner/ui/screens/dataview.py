@@ -169,8 +169,10 @@ class DataViewScreen(WorkbenchScreen):
         questions = self._questions
         if questions.facts is not None:
             return data_problems.summary(questions.facts.report.problems)
+        if questions.linting_stopped:
+            return Content.styled("◌ the linter was stopped; r has it look at every row again", "$text-muted")
         if questions.linting_problem:
             why = visible(questions.linting_problem)
             return Content.styled(f"✗ the rows could not be linted: {why}", "$text-error")
-        done = f" {questions.linted:.0%}" if questions.linted else ""
-        return Content.styled(f"◌ the linter looks at every row …{done}", "$text-muted")
+        stop = "; X stops it" if questions.linted else ""
+        return Content.styled(f"◌ the linter looks at every row …{questions.linted}{stop}", "$text-muted")

@@ -13,6 +13,7 @@ from tui_tuner.ui.screens.steering import SteeringScreen
 from tui_tuner.ui.status import ACTIVE
 from tui_tuner.ui.widgets.losschart import LossChart
 from tui_tuner.ui.widgets.machine import MachinePanel
+from tui_tuner.ui.widgets.panels import Panels
 
 if TYPE_CHECKING:
     from tui_tuner.machine.figures import Reading
@@ -25,11 +26,13 @@ ROOM = 30
 
 
 class GaugedScreen(SteeringScreen):
-    """A screen with a `LossChart` of the id `loss` and a `MachinePanel`; of the class `-gauges` while tiles are due."""
+    """A screen with a `LossChart` (`loss`), `Panels` and a `MachinePanel`; class `-gauges` while tiles are due."""
 
     def __init__(self) -> None:
         super().__init__()
         self._machine = MACHINE[0]
+        self.looks_at_machine = False
+        """Whether the machine of this run is looked at now, though there may be no reading yet."""
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "machine":
@@ -42,21 +45,31 @@ class GaugedScreen(SteeringScreen):
         wanted = bool(self._machine) and self.outside is None
         self.set_class(wanted and self.size.height >= ROOM, "-machine")
         self.set_class(wanted and not self.has_class("-machine"), "-gauges")
-        watch.want(follower.pid if wanted and follower is not None else None)
+        pid = follower.pid if wanted and follower is not None else None
+        watch.want(pid)
+        self.looks_at_machine = pid is not None
         now = watch.reading
         if self.has_class("-machine"):
             hurry = self.tuner.pace.attended or state not in ACTIVE
             frame = self.query_one(LossChart).viewport
-            self.query_one(MachinePanel).show(view, now, frame, by_steps=self._machine == "steps", hurry=hurry)
+            by_steps, panel = self._machine == "steps", self.query_one(MachinePanel)
+            panel.show(view, now, frame, by_steps=by_steps, looked_at=self.looks_at_machine, hurry=hurry)
         return now
 
     def on_screen_suspend(self) -> None:
         """Nobody looks at the machine from another screen."""
         self.tuner.machine.want(None)
 
-    def on_line_chart_view_moved(self, event: LineChart.ViewMoved) -> None:
-        """What part of the steps the loss shows, the machine's charts show too."""
+    def on_line_chart_cursor_moved(self, event: LineChart.CursorMoved) -> None:
+        """A crosshair on the loss stands in all other charts too."""
         if event.chart.id == "loss":
+            self.query_one(Panels).point_at(event.x)
+            self.query_one(MachinePanel).point_at(event.x)
+
+    def on_line_chart_view_moved(self, event: LineChart.ViewMoved) -> None:
+        """What part of the steps the loss shows, all other charts show too."""
+        if event.chart.id == "loss":
+            self.query_one(Panels).look_at(event.chart.viewport)
             self.query_one(MachinePanel).look_at(event.chart.viewport)
 
     def action_machine(self) -> None:

@@ -19,6 +19,7 @@ from tui_tuner.evaluation.stored import AFTER, BEFORE, PAIR
 from tui_tuner.ui.leaving import Question
 from tui_tuner.ui.reading import RESUMABLE
 from tui_tuner.ui.screens.base import WorkbenchScreen
+from tui_tuner.ui.text import inert
 from tui_tuner.ui.widgets.benchmark_jobs import Measuring, sentence_of
 from tui_tuner.ui.widgets.config_subject import Subjects
 
@@ -83,11 +84,15 @@ class MeasuringScreen(WorkbenchScreen):
             self.draw_measuring()
 
     def draw_measuring(self) -> None:
-        """The line that says what is being measured."""
-        told = self._measuring.told(self.measured_run)
-        self.set_class(bool(told), "-measuring")
-        line = Content.assemble(("◌ ", "bold $text-accent"), told, ("   s", "bold $text-primary"), " stops it")
-        self.query_one("#benchmark-doing", Static).update(line if told else "")
+        """The line that says what is being measured, or else why that failed: a notice is gone before it is read."""
+        told, trouble = self._measuring.told(self.measured_run), self._measuring.trouble(self.measured_run)
+        self.set_class(bool(told or trouble), "-measuring")
+        line = Content("")
+        if told:
+            line = Content.assemble(("◌ ", "bold $text-accent"), told, ("   s", "bold $text-primary"), " stops it")
+        elif trouble:
+            line = Content.assemble(("✗ ", "bold $text-error"), inert(trouble))
+        self.query_one("#benchmark-doing", Static).update(line)
 
     def on_engine_changed(self) -> None:
         over = self._measuring.ended()

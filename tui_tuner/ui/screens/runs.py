@@ -152,7 +152,9 @@ class RunsScreen(RunsTableScreen):
         from tui_tuner.ui.reportview import ReportView
 
         if self._sweep:
-            self.app.push_screen(ReportView(partial(_sweep_text, self._sweep, self.tuner.runs_dir)))
+            self.app.push_screen(
+                ReportView(partial(_sweep_text, self._sweep, self.tuner.runs_dir, self.size.width - 4))
+            )
 
     def action_reuse(self) -> None:
         """Makes the run's configuration the experiment to edit and start."""
@@ -162,8 +164,8 @@ class RunsScreen(RunsTableScreen):
             self.tuner.go("config")
 
 
-def _sweep_text(sweep: str, runs_dir: Path) -> tuple[str, str]:
-    """The comparison of a sweep's runs as Markdown, and the sweep's id."""
+def _sweep_text(sweep: str, runs_dir: Path, width: int) -> tuple[str, str]:
+    """The comparison of a sweep's runs as Markdown with a table of this width, and the sweep's id."""
     from tui_tuner.evaluation.sweeps import find_sweep, sweep_document, sweep_markdown
 
-    return sweep_markdown(sweep_document(find_sweep(sweep, runs_dir))), sweep
+    return sweep_markdown(sweep_document(find_sweep(sweep, runs_dir)), width), sweep

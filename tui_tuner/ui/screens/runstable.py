@@ -84,11 +84,15 @@ class RunsTableScreen(RunsWorkScreen):
             self.run_worker(self._read, thread=True, exit_on_error=False, exclusive=True, group="runs")
 
     def _read(self) -> None:
+        from textual.worker import get_current_worker
+
         from tui_tuner.runs.catalogue import list_runs
 
+        worker = get_current_worker()
         try:
             runs = list_runs(self.tuner.runs_dir)
-            self.call_later(self._show, runs)
+            if not worker.is_cancelled:  # a newer look knows more, and may have been quicker
+                self.call_later(self._show, runs)
         except Exception as error:
             self.call_later(self.tuner.report, error)
 

@@ -86,21 +86,45 @@ class RunsWorkScreen(WorkbenchScreen):
         if not runs:
             return
         archived = not all(run.labels.archived for run in runs)
-        self._label(runs, archived=archived)
-        if archived:
-            self.tuner.notice(f"{_called(runs)}: archived; / and is:archived shows what is.", "information")
+        told = f"{_called(runs)}: archived; / and is:archived shows what is." if archived else ""
+        self._label(runs, told, archived=archived)
 
-    def _label(self, runs: list[RunSummary], **changes: object) -> None:
+    def _label(self, runs: list[RunSummary], told: str = "", **changes: object) -> None:
+        """Labels runs; `told` is said when all of them are."""
         from tui_tuner.runs.folder import RunFolder
         from tui_tuner.runs.labels import change_labels
 
-        for run in runs:
-            try:
-                change_labels(RunFolder.open(run.path), **changes)  # type: ignore[arg-type]
-            except TunerError as error:
-                self.tuner.report(error)
-                break
-        self.look()
+        def label(run: RunSummary) -> None:
+            change_labels(RunFolder.open(run.path), **changes)  # type: ignore[arg-type]
+
+        def done(through: list[RunSummary]) -> None:
+            if told and len(through) == len(runs):
+                self.tuner.notice(told, "information")
+            self.look()
+
+        self._each(label, runs, done)
+
+    def _each(
+        self, act: Callable[[RunSummary], object], runs: list[RunSummary], then: Callable[[list[RunSummary]], None]
+    ) -> None:
+        """Writes something of every run, up to the first that fails, which is told; `then` gets those before it."""
+
+        def work() -> tuple[list[RunSummary], TunerError | None]:
+            through: list[RunSummary] = []
+            for run in runs:
+                try:
+                    act(run)
+                except TunerError as error:
+                    return through, error
+                through.append(run)
+            return through, None
+
+        def done(found: tuple[list[RunSummary], TunerError | None]) -> None:
+            if found[1] is not None:
+                self.tuner.report(found[1])
+            then(found[0])
+
+        self.tuner.writer.do(work, done)
 
     # -- deleting -----------------------------------------------------------------------------------------------
 
@@ -109,21 +133,16 @@ class RunsWorkScreen(WorkbenchScreen):
         from tui_tuner.runs.folder import RunFolder
         from tui_tuner.runs.trash import delete_run
 
-        gone: list[str] = []
-        runs = self.chosen
-        for run in runs:
-            try:
-                delete_run(RunFolder.open(run.path))
-            except TunerError as error:
-                self.tuner.report(error)
-                break
-            gone.append(run.run)
-            if self.tuner.state.run is not None and self.tuner.state.run.path == run.path:
+        self._each(lambda run: delete_run(RunFolder.open(run.path)), self.chosen, self._told_gone)
+
+    def _told_gone(self, runs: list[RunSummary]) -> None:
+        if runs:
+            names = [run.run for run in runs]
+            if self.tuner.state.run is not None and self.tuner.state.run.path in [run.path for run in runs]:
                 self.tuner.leave_run()
-        if gone:
-            self._deleted.append(gone)
-            self.marked -= set(gone)
-            self.tuner.notice(f"{_called(runs[: len(gone)])}: deleted; z brings it back.", "information")
+            self._deleted.append(names)
+            self.marked -= set(names)
+            self.tuner.notice(f"{_called(runs)}: deleted; z brings it back.", "information")
         self.look()
 
     def action_undelete(self) -> None:
@@ -132,11 +151,8 @@ class RunsWorkScreen(WorkbenchScreen):
         if not self._deleted:
             return
         for name in self._deleted.pop():
-            try:
-                restore_run(name, self.tuner.runs_dir)
-            except TunerError as error:
-                self.tuner.report(error)
-        self.look()
+            self.tuner.writer.do(lambda name=name: restore_run(name, self.tuner.runs_dir))  # type: ignore[misc]
+        self.tuner.writer.do(lambda: None, lambda _: self.look())
 
     # -- the queue ----------------------------------------------------------------------------------------------
 
@@ -161,8 +177,7 @@ class RunsWorkScreen(WorkbenchScreen):
     def _in_queue(self, act: Callable[[RunQueue, str], object]) -> None:
         run = self.current
         if run is not None:
-            self.tuner.desk.change(lambda queue: act(queue, run.run))
-            self.look()
+            self.tuner.desk.change(lambda queue: act(queue, run.run), lambda _: self.look())
 
     def folder(self) -> RunFolder | None:
         """The folder of the run under the cursor."""

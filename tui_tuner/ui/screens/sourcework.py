@@ -60,6 +60,10 @@ class SourceWorkScreen(DataViewScreen):
     def action_again(self) -> None:
         self._look(again=True)
 
+    def action_halt(self) -> None:
+        """Ends the linter; the rows stay."""
+        self._questions.stop_linting()
+
     def action_fix(self) -> None:
         """Puts the selected problem's fix or setting into the experiment, or takes the fix out again."""
         problem, subject = self.browser.problem, self._subject

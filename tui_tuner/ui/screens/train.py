@@ -16,7 +16,6 @@ from textual.widgets import OptionList, Static
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.advising import offer
-from tui_tuner.ui.charts import LineChart
 from tui_tuner.ui.machine import tiles_of_machine
 from tui_tuner.ui.numbers import tiles_of, tiles_of_log
 from tui_tuner.ui.reading import banner_of, banner_of_log, progress_of, progress_of_log
@@ -140,20 +139,18 @@ class TrainScreen(GaugedScreen):
         figures = (view.train.version, view.validation.version, view.started, view.plan, wide, machine)
         if figures != self._figures:
             self._figures = figures
-            tiles = tiles_of_machine(view, now) if tiled else tiles_of_log(view) if outside else tiles_of(view)
+            if tiled:
+                tiles = tiles_of_machine(view, now, looked_at=self.looks_at_machine)
+            else:
+                tiles = tiles_of_log(view) if outside else tiles_of(view)
             box, title = self.query_one("#tiles-box"), "Machine" if tiled else "Now"
             if box.border_title != title:  # setting it draws the box, also when it is the same
                 box.border_title = title
             self.query_one("#tiles" if wide else "#tile-line", Tiles).show(tiles)
         if panels:
             hurry = self.tuner.pace.attended or state not in ACTIVE
-            self.query_one(Panels).show(view, all_of_them=not outside, hurry=hurry)
-
-    def on_line_chart_cursor_moved(self, event: LineChart.CursorMoved) -> None:
-        """A crosshair on the loss stands in all other charts too."""
-        if event.chart.id == "loss":
-            self.query_one(Panels).point_at(event.x)
-            self.query_one(MachinePanel).point_at(event.x)
+            frame = self.query_one(LossChart).viewport
+            self.query_one(Panels).show(view, frame, all_of_them=not outside, hurry=hurry)
 
     def help_text(self) -> str:
         """What the screen is for, and what this run computes on."""
@@ -204,7 +201,10 @@ class TrainScreen(GaugedScreen):
     def _nothing(self) -> Content:
         state = self.tuner.state
         if self.outside is not None and self.outside.problem is not None:
-            return inert(self.outside.problem.sentence(), "$text-warning")
+            return Content.assemble(
+                inert(self.outside.problem.sentence(), "$text-warning"),
+                "\n\nIt is shown as soon as it can be read.    ", ("7", "bold $text-primary"), " shows all runs",
+            )  # fmt: skip
         if state.follower is not None:
             return Content.styled(f"Reading the {'run' if self.outside is None else 'log'} …", "$text-muted")
         if state.experiment is not None:
@@ -225,7 +225,7 @@ class TrainScreen(GaugedScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action in ("log_scale", "smoothing", "next_panel"):
-            return self.view is not None
+            return self.is_mounted and bool(self.query_one("#run").display) and self.view is not None
         if action == "advice":
             return self.view is not None and bool(self.view.advice)
         if action == "mark_advice":
@@ -244,6 +244,11 @@ class TrainScreen(GaugedScreen):
     def action_next_panel(self) -> None:
         self._chosen = True
         self.query_one("#story", Story).step()
+        self.call_hook("run")
+
+    def on_story_chosen(self, event: Story.Chosen) -> None:
+        self._chosen = True
+        event.story.choose(event.story.views, event.view)
         self.call_hook("run")
 
     def action_advice(self) -> None:

@@ -66,6 +66,7 @@ class Measuring:
 
     def __init__(self) -> None:
         self._handles: list[JobHandle] = []
+        self._failed: dict[Path | None, JobHandle] = {}
 
     def submit(self, engine: Engine, *requests: Evaluating) -> None:
         """Queues measurements, one after the other.
@@ -74,7 +75,9 @@ class Measuring:
             TunerError: the program is shutting down.
         """
         for request in requests:
-            self._handles.append(engine.submit(request))
+            handle = engine.submit(request)
+            self._failed.pop(_run_of(handle), None)
+            self._handles.append(handle)
 
     def open(self, run: Path | None) -> list[JobHandle]:
         """Those of a run that are going or waiting."""
@@ -84,7 +87,13 @@ class Measuring:
         """Those that have ended since the last call."""
         over = [handle for handle in self._handles if handle.status.ended]
         self._handles = [handle for handle in self._handles if not handle.status.ended]
+        self._failed.update((_run_of(handle), handle) for handle in over if handle.error is not None)
         return over
+
+    def trouble(self, run: Path | None) -> str:
+        """Why the last measurement of a run that failed did so, until the next is asked for; empty when none has."""
+        handle = self._failed.get(run)
+        return "" if handle is None or handle.error is None else f"{sentence_of(handle)}: {handle.error.sentence()}"
 
     def stop(self, run: Path | None) -> None:
         """Asks those of a run to stop; what was answered stays."""
@@ -103,6 +112,7 @@ class Measuring:
             return f"{sentence_of(handle)}: waits for its turn"
         progress = handle.request.progress  # type: ignore[union-attr]
         done = f"{progress.done:,} of {progress.total:,} answers" if progress.total else "loading the model"
+        done += progress.pace.told()
         more = f", {len(handles) - 1} more to come" if len(handles) > 1 else ""
         return f"{sentence_of(handle)}: {done}{more}"
 

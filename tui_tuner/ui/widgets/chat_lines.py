@@ -67,9 +67,12 @@ class GrowingLines(ScrollView, can_focus=True):
         """All lines are new."""
         self._ahead = 0
         self._strips.clear()
+        used = max(count, self._count) - int(self.scroll_y)
         self._resize(count)
         self.followed = self.at_end
-        self.refresh()
+        size = self.scrollable_content_region.size
+        if used > 0:  # what was blank and is blank stays as it is
+            self.refresh(Region(0, 0, size.width, min(used, size.height)))
 
     def changed_from(self, first: int, count: int, *, more: bool = False) -> None:
         """Lines from this one on look otherwise; if the end was in sight, it stays so.

@@ -89,10 +89,16 @@ class ChatLog(GrowingLines):
 
     def add(self, exchange: Exchange, waiting: str = "") -> None:
         """Shows a new exchange and goes to its end."""
-        self._blocks.append(Block(exchange, self._ink))
-        for column in self._blocks[-1].columns:
+        block = Block(exchange, self._ink)
+        self._blocks.append(block)
+        for column in block.columns:
             column.waiting = waiting
-        self._lay()
+        if len(self._blocks) == 1:
+            self._lay()  # the greeting goes
+        elif self.room > 0:
+            block.lay(self.room, self._view, _branch(self._talk, exchange))
+            self.changed_from(self._count, self._add_up(), more=True)
+            self._catch_up()
         self.go_to_end()
 
     def draw(self, answers: Sequence[Answer], waiting: str = "") -> None:
@@ -200,7 +206,8 @@ class ChatLog(GrowingLines):
                 self._looked = None
             else:
                 column.tokens.point(token)
-        self._hello = Visual.to_strips(self, self._greeting, self.room, None, self.visual_style)
+        if not self._blocks:
+            self._hello = Visual.to_strips(self, self._greeting, self.room, None, self.visual_style)
         self.set_count(self._add_up())
         self._catch_up()
 

@@ -60,6 +60,9 @@ class ChatOffers(OptionList):
         if typed != self._put_away:
             self._put_away = ""
         rows = [] if self._put_away else self._rows(typed)
+        if not rows and not self._choices:
+            self.display = False
+            return
         self._choices = [(text, command) for text, command, _ in rows]
         self.display = bool(rows)
         self.clear_options()

@@ -104,7 +104,7 @@ class Forecaster:
             if handle.status is JobStatus.QUEUED:
                 return "measuring waits for its turn; m takes it back"
             work = handle.request.progress
-            part = f" {work.done} of {work.total}" if work.total else ""
+            part = f" {work.told()}" if work.total else ""
             return f"measuring: {work.what or 'real steps'}{part}; m stops it"
         return "looking for what fits …" if self.fitting else ""
 
@@ -117,10 +117,10 @@ def drawn(forecaster: Forecaster, hints: Sequence[Hint], width: int) -> Content:
         out.append(notice("✗", forecaster.problem, "bold $text-error", width))
     elif found is None:
         out.append(Content.styled("◌ forecasting …", "$text-muted"))
+    if forecaster.doing:  # above the figures: in a small window what stands below them is out of sight
+        out.append(notice("◌", forecaster.doing, "bold $text-accent", width))
     if found is not None:
         out += _figures(found, width)
-    if forecaster.doing:
-        out.append(notice("◌", forecaster.doing, "bold $text-accent", width))
     for hint in hints:
         sign, style = HINTS[hint.severity]
         out.append(notice(sign, hint.text + ("  (a)" if hint.change else ""), style, width))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tui_tuner.config.data_section import DataSection
 from tui_tuner.config.model import Experiment
+from tui_tuner.engine.protocol import JobStatus
 from tui_tuner.engine.requests import DescribeSource, PreviewData, ScanData
 from tui_tuner.engine.results import DataPreview
 from tui_tuner.ui.widgets.data_lookup import Lookup
@@ -134,12 +135,25 @@ class Questions:
         """Whether the linter is still at work."""
         return self._linting.waiting
 
+    def stop_linting(self) -> None:
+        """Ends the linter where it is; asked again, it begins anew."""
+        if self._linting.handle is not None:
+            self._linting.handle.control.stop()
+
     @property
-    def linted(self) -> float:
-        """The share of the rows that the linter has looked at, 0..1."""
+    def linting_stopped(self) -> bool:
+        """Whether a person has ended the linter."""
+        handle = self._linting.handle
+        return handle is not None and handle.status is JobStatus.STOPPED
+
+    @property
+    def linted(self) -> str:
+        """How far the linter is, such as ` 34 %, 31 s left`; empty before its first rows."""
         handle = self._linting.handle
         progress = handle.request.progress if handle is not None and isinstance(handle.request, ScanData) else None
-        return progress.done / progress.total if progress is not None and progress.total else 0.0
+        if progress is None or not progress.done:
+            return ""
+        return f" {progress.done / progress.total:.0%}{progress.pace.told()}"
 
 
 def _as_prepared(subject: Subject, run: RunFolder | None) -> Experiment:

@@ -114,7 +114,16 @@ class MachinePanel(Vertical):
             chart.clear_series()
             chart.viewport.reset()
 
-    def show(self, view: RunView, now: Reading | None, frame: Viewport, *, by_steps: bool, hurry: bool = True) -> None:
+    def show(
+        self,
+        view: RunView,
+        now: Reading | None,
+        frame: Viewport,
+        *,
+        by_steps: bool,
+        looked_at: bool = False,
+        hurry: bool = True,
+    ) -> None:
         """Takes over what is new.
 
         Args:
@@ -122,15 +131,16 @@ class MachinePanel(Vertical):
             now: what its machine is at, None when that is not known from here.
             frame: the view of the loss, whose x axis the charts share when they lie over steps.
             by_steps: whether they are to; before there are steps, and afterwards for runs without, they lie over time.
+            looked_at: whether the machine is looked at from here, though there may be no reading yet.
             hurry: whether somebody looks; else the axis is brought up to date every eight seconds only.
         """
-        self._again = lambda: self.show(view, now, frame, by_steps=by_steps)
+        self._again = lambda: self.show(view, now, frame, by_steps=by_steps, looked_at=looked_at)
         if not self.size.width:  # it gets its place yet, and is told when it has it
             return
-        self._draw_anew(view, now, frame, by_steps and bool(len(view.train)), hurry)
+        self._tell(view, now, looked_at)
+        self._draw_anew(view, frame, by_steps and bool(len(view.train)), hurry)
 
-    def _draw_anew(self, view: RunView, now: Reading | None, frame: Viewport, by_steps: bool, hurry: bool) -> None:
-        self._tell(view, now)
+    def _draw_anew(self, view: RunView, frame: Viewport, by_steps: bool, hurry: bool) -> None:
         room = max(1, self.size.width // NARROWEST)
         key = (view, view.machine.version, by_steps, room)
         moment = time.monotonic()
@@ -149,11 +159,10 @@ class MachinePanel(Vertical):
     def look_at(self, frame: Viewport) -> None:
         """Shows the part of the steps that the loss shows."""
         for chart in self.query(MetricChart):
-            own = chart.viewport
             if self.by_steps:
-                own.span, own.right, own.follow = frame.span, frame.right, frame.follow
+                chart.viewport.mirror(frame)
             else:
-                own.reset()
+                chart.viewport.reset()
             chart.refresh()
 
     @property
@@ -165,9 +174,9 @@ class MachinePanel(Vertical):
         assert isinstance(box, Container)
         return box
 
-    def _tell(self, view: RunView, now: Reading | None) -> None:
+    def _tell(self, view: RunView, now: Reading | None, looked_at: bool) -> None:
         """The line, when it says something else."""
-        line = head(view, now, self.size.width)
+        line = head(view, now, self.size.width, looked_at=looked_at)
         said = (line.plain, line.spans)
         if said != self._said:
             self._said = said

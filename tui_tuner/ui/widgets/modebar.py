@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 _ROOMY = 116
 """Cells from which on the line says what the run computes on."""
+_NO_RUN = Content.assemble(
+    (" no run open   ", "$text-muted"), ("7", "bold $text-primary"), (" opens one   ", "$text-muted"),
+    ("0", "bold $text-primary"), (" starts one", "$text-muted"),
+)  # fmt: skip
 
 
 class ModeBar(Bar):
@@ -65,8 +69,7 @@ class ModeBar(Bar):
         if follower is None or not follower.ready:
             experiment = app.state.experiment
             if experiment is None:
-                text = " no run open" if follower is None else " reading the run …"
-                return Content.styled(text, "$text-muted")
+                return _NO_RUN if follower is None else Content.styled(" reading the run …", "$text-muted")
             return Content.assemble(
                 (" ○ not started  ", "$text-muted"), (clip(experiment.run.name, max(8, width - 40)), "$foreground"),
                 ("  f5 starts it", "$text-muted"),

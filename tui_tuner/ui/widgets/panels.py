@@ -1,5 +1,5 @@
 """The figures of a run as small charts side by side, for windows with room: learning rate, gradient, pace, memory,
-padding.
+padding. They have the axis and the zoom of the loss.
 
 Each is drawn against what it is to be compared with: memory against the machine's limit, padding against mlx-lm's
 batches. A figure that a run does not tell is said to be untold; nothing is drawn in its place.
@@ -20,6 +20,7 @@ from textual.content import Content
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.charts.marks import Level
 from tui_tuner.ui.charts.units import Unit
+from tui_tuner.ui.charts.viewport import Viewport
 from tui_tuner.ui.numbers import NEAR_LIMIT, Padding
 from tui_tuner.ui.widgets.losschart import MetricChart
 
@@ -81,16 +82,23 @@ class Panels(Horizontal):
         for chart in self.query(MetricChart):
             chart.cursor = step
 
-    def show(self, view: RunView, *, all_of_them: bool = True, hurry: bool = True) -> None:
+    def look_at(self, frame: Viewport) -> None:
+        """Shows the part of the steps that the loss shows."""
+        for chart in self.query(MetricChart):
+            chart.viewport.mirror(frame)
+            chart.refresh()
+
+    def show(self, view: RunView, frame: Viewport, *, all_of_them: bool = True, hurry: bool = True) -> None:
         """Takes over what is new in a view.
 
         Args:
             view: the run.
+            frame: the view of the loss, whose x axis the charts share.
             all_of_them: whether a figure that the run never told keeps its place.
             hurry: whether to do so at once; else no more often than every eight seconds, for these are the dearest to
                 draw and the last to be looked at.
         """
-        key = (view.train.version, view.started, view.plan)
+        key = (view.train.version, view.started, view.plan, frame.low, frame.high)
         now = time.monotonic()
         if key == self._key or not (hurry or now - self._drawn >= PATIENCE):
             return
@@ -108,6 +116,7 @@ class Panels(Horizontal):
             levels, note = _compared(panel.column, view)
             chart.set_levels(levels)
             box.border_subtitle = Content(note)
+        self.look_at(frame)
 
 
 def _compared(column: str, view: RunView) -> tuple[list[Level], str]:

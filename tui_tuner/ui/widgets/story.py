@@ -10,9 +10,11 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from textual import events
 from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.content import Content
+from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
 
 LONGEST = 300
 """Entries that a pane shows; the run folder has all of them."""
+_BETWEEN, _NEXT = " · ", "v: next"
+_TITLE = 3
+"""Cells before the title in the upper edge."""
 
 
 class Part(Protocol):
@@ -43,6 +48,13 @@ class Story(VerticalScroll):
     Args:
         views: names from `VIEWS`, in order.
     """
+
+    class Chosen(Message):
+        """The name of a view in the title was pressed, or the hint that leads to the next one."""
+
+        def __init__(self, story: Story, view: str) -> None:
+            super().__init__()
+            self.story, self.view = story, view
 
     def __init__(self, views: list[str], *, id: str | None = None) -> None:
         super().__init__(id=id, classes="pane", can_focus=True)
@@ -77,6 +89,28 @@ class Story(VerticalScroll):
             self.views, self.current, self._key = views, current, None
             self._retitle()
             self._draw()
+
+    def on_click(self, event: events.Click) -> None:
+        """A view's name in the title leads to it, the lower edge to the next one."""
+        place = self.region
+        if event.screen_y == place.y:
+            self._press(self._named_at(event.screen_x - place.x - _TITLE))
+        elif event.screen_y == place.bottom - 1 and event.screen_x >= place.right - len(_NEXT) - _TITLE:
+            self._press(self.views[(self.views.index(self.current) + 1) % len(self.views)])
+
+    def _press(self, view: str) -> None:
+        if view and view != self.current:
+            self.post_message(self.Chosen(self, view))
+
+    def _named_at(self, x: int) -> str:
+        """The view whose name stands in that cell of the title; empty where there is none."""
+        begin = 0
+        for view in self.views:
+            name = VIEWS[view][0]
+            if begin <= x < begin + len(name):
+                return view
+            begin += len(name) + len(_BETWEEN)
+        return ""
 
     def step(self) -> None:
         """Shows the next view."""
@@ -119,8 +153,8 @@ class Story(VerticalScroll):
 
     def _retitle(self) -> None:
         names = [f"[b]{VIEWS[view][0]}[/b]" if view == self.current else VIEWS[view][0] for view in self.views]
-        self.border_title = " · ".join(names)
-        hints = [*PART_HINTS.get(self.current, []), "v: next"] if self.part is not None else ["v: next"]
+        self.border_title = _BETWEEN.join(names)
+        hints = [*PART_HINTS.get(self.current, []), _NEXT] if self.part is not None else [_NEXT]
         self.border_subtitle = " · ".join(hints) if len(self.views) > 1 else ""
 
 
