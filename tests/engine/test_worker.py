@@ -188,8 +188,12 @@ def test_every_change_is_told_until_one_unsubscribes(tasks: None, engine: LocalE
 
     leave_bad = engine.subscribe(bad)
     leave = engine.subscribe(lambda: seen.append(handles[0].status) if handles else None)
+    before: Any = Task()
+    engine.submit(before)  # holds the lane until the handle is in the list that the watcher reads
     task: Any = Task()
     handles.append(engine.submit(task))
+    before.gate.set()
+    assert task.begun.wait(PATIENCE)
     task.gate.set()
     assert ended(handles[0]) is JobStatus.DONE
     barrier = engine.submit(open_task())  # when it has begun, all that the first one had to tell is told
