@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.ui.fakes import FakeEngine, RunBuilder
+from tests.ui.looking import at_rest
 from tui_tuner.ui.app import TunerApp
 
 Drive = Callable[..., AbstractAsyncContextManager[tuple[TunerApp, Pilot[Any]]]]
@@ -58,3 +59,17 @@ def drive(engine: FakeEngine, runs_dir: Path) -> Drive:
         assert mishaps or app.mishaps == []
 
     return driven
+
+
+@pytest.fixture
+def snap_compare(snap_compare: Callable[..., bool]) -> Callable[..., bool]:
+    """Compares a picture that has come to rest: on a busy machine a layout may still be under way."""
+
+    def compare(app: TunerApp, *, run_before: Callable[[Pilot[Any]], Awaitable[None]], **kwargs: Any) -> bool:
+        async def prepare(pilot: Pilot[Any]) -> None:
+            await run_before(pilot)
+            await at_rest(pilot)
+
+        return snap_compare(app, run_before=prepare, **kwargs)
+
+    return compare

@@ -21,6 +21,17 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], what: str = 
     await pilot.pause()
 
 
+async def at_rest(pilot: Pilot[Any], looks: int = 3, most: int = 100) -> None:
+    """Lets the app work until the screen was the same, colours too, `looks` times in a row (of `most`)."""
+    last, alike = None, 0
+    for _ in range(most):
+        await pilot.pause(0.01)
+        now = pilot.app.screen._compositor.render_strips()
+        last, alike = now, alike + 1 if now == last else 1
+        if alike == looks:
+            return
+
+
 def shown(app: TunerApp) -> str:
     """All text on the screen, line by line, as the terminal shows it."""
     strips = app.screen._compositor.render_strips()
