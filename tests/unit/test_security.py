@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +43,21 @@ EXPERIMENT = Experiment.model_validate(
 )
 
 
+Calls = list[tuple[str, str, ast.Call]]
+
+
 # -- what the source may not hold -------------------------------------------------------------------------------------
-def calls() -> Iterator[tuple[str, str, ast.Call]]:
+@pytest.fixture(scope="module")
+def calls() -> Calls:
     """Each call in the source: its file, the called name with its dots, the call."""
-    for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call):
-                yield str(path.relative_to(ROOT / "tui_tuner")), ast.unparse(node.func), node
+    return [
+        (str(path.relative_to(ROOT / "tui_tuner")), ast.unparse(node.func), node)
+        for path in SOURCES
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.Call)
+    ]
 
 
-CALLS = list(calls())
 FORBIDDEN = re.compile(
     r"(eval|exec|compile|__import__|os\.(system|popen|exec\w*|spawn\w*)|marshal\.\w+|shelve\.\w+|torch\.\w+|joblib\.\w+"
     r"|yaml\.(load|full_load|unsafe_load)|subprocess\.(getoutput|getstatusoutput)|tarfile\.(open|TarFile)|shutil\.unpack_archive"
@@ -61,23 +65,23 @@ FORBIDDEN = re.compile(
 )
 
 
-def test_nothing_runs_text_as_code() -> None:
-    assert [(file, name) for file, name, _ in CALLS if FORBIDDEN.fullmatch(name)] == []
+def test_nothing_runs_text_as_code(calls: Calls) -> None:
+    assert [(file, name) for file, name, _ in calls if FORBIDDEN.fullmatch(name)] == []
 
 
-def test_only_the_linters_own_process_is_talked_to_in_pickles() -> None:
-    assert {file for file, name, _ in CALLS if name.startswith(("pickle.", "dill.", "cloudpickle."))} == {
+def test_only_the_linters_own_process_is_talked_to_in_pickles(calls: Calls) -> None:
+    assert {file for file, name, _ in calls if name.startswith(("pickle.", "dill.", "cloudpickle."))} == {
         "data/lint/portions.py"
     }
-    loads = [node for _, name, node in CALLS if name in ("np.load", "numpy.load")]
+    loads = [node for _, name, node in calls if name in ("np.load", "numpy.load")]
     assert loads and all(
         any(word.arg == "allow_pickle" and ast.unparse(word.value) == "False" for word in node.keywords)
         for node in loads
     )
 
 
-def test_no_process_is_started_through_a_shell() -> None:
-    started = [node for _, name, node in CALLS if name.startswith("subprocess.")]
+def test_no_process_is_started_through_a_shell(calls: Calls) -> None:
+    started = [node for _, name, node in calls if name.startswith("subprocess.")]
     assert len(started) >= 5
     assert not any(word.arg == "shell" for node in started for word in node.keywords)
     assert all(not isinstance(node.args[0], ast.Constant | ast.JoinedStr) for node in started if node.args)
@@ -109,20 +113,20 @@ def test_what_is_read_may_be_nested_without_end() -> None:
     assert unguarded == []
 
 
-def test_nothing_listens_but_the_server_for_a_browser() -> None:
+def test_nothing_listens_but_the_server_for_a_browser(calls: Calls) -> None:
     """Ranks look for a free port of this machine by binding it for a moment; that is all besides."""
     assert {
-        file for file, name, _ in CALLS if name.endswith((".bind", ".listen", "create_server", "start_server"))
+        file for file, name, _ in calls if name.endswith((".bind", ".listen", "create_server", "start_server"))
     } == {"engine/ranks/hosts.py", "browser/place.py"}
     from tui_tuner.engine.ranks.hosts import HERE
 
     assert HERE == "127.0.0.1"
 
 
-def test_remote_code_is_trusted_only_where_a_consent_was_looked_up() -> None:
+def test_remote_code_is_trusted_only_where_a_consent_was_looked_up(calls: Calls) -> None:
     """Whoever passes `trust_remote_code` on takes it from `check_trust`, never a constant."""
     words = [
-        ast.unparse(word.value) for _, _, node in CALLS for word in node.keywords if word.arg == "trust_remote_code"
+        ast.unparse(word.value) for _, _, node in calls for word in node.keywords if word.arg == "trust_remote_code"
     ]
     assert words and set(words) <= {"_runs(folder, config)", "_runs(base.path, base.config)", "trusted"}
 
