@@ -11,6 +11,7 @@ import os
 import re
 import sys
 import unicodedata
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +27,7 @@ _EMBEDDED_DATA = {
     "recipes": Path("quickstart/samples/recipes.jsonl"),
 }
 _LONGEST_NAME = 60
+_NUMBERED = re.compile(r"(.+?)-(\d+)")
 _REPOSITORY = re.compile(r"^[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*$")
 
 
@@ -174,6 +176,26 @@ def safe_name(text: str) -> str:
     # A mark between letters stands for a gap, so that "a/b" and "ab" stay apart.
     dashed = re.sub(r"-{2,}", "-", re.sub(r"[^A-Za-z0-9._-]+", "-", plain))
     return dashed.strip(".-")[:_LONGEST_NAME].strip(".-") or "unnamed"
+
+
+def numbered_name(name: str, taken: Collection[str]) -> str:
+    """The name with the next number behind it that makes a folder name of its own: `players`, then `players-2`.
+
+    A number at the end is counted on where the rest is taken too, so that `phi-3` does not become `phi-4`. A name too
+    long for a folder loses what the number needs.
+
+    Args:
+        name: any text.
+        taken: names as `safe_name` makes them.
+    """
+    found = _NUMBERED.fullmatch(name)
+    stem, count = (found[1], int(found[2])) if found and safe_name(found[1]) in taken else (name, 1)
+    while True:
+        count += 1
+        while len(safe_name(stem)) + len(f"-{count}") > _LONGEST_NAME:
+            stem = stem[:-1]
+        if safe_name(f"{stem}-{count}") not in taken:
+            return f"{stem}-{count}"
 
 
 def _resolve(text: str, base: Path | None, embedded: dict[str, Path], kind: str) -> str:

@@ -24,7 +24,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.evaluation import benchmark as benchmarking
 from tui_tuner.runs import RunFolder, read_events
 from tui_tuner.runs.catalogue import summarise
-from tui_tuner.runs.control import JobControl
+from tui_tuner.runs.control import JobControl, StopRequested
 from tui_tuner.runs.lock import RunLock
 
 pytestmark = pytest.mark.mlx
@@ -183,6 +183,11 @@ def test_all_rows_of_a_file_are_taken_in_order(tiny_model: Path, tmp_path: Path,
     assert "chat template" in settings["mismatch"]
     first = json.loads(Path(raw["rows"]).read_text().splitlines()[0])
     assert first["prompt"] == rows[0]["prompt"]
+    whole = benchmark(
+        str(tiny_model), overrides=("data.mask_prompt=false",), **options
+    )  # another loss, so another result
+    assert whole["metrics"]["loss"] != document["metrics"]["loss"]
+    assert benchmark(str(tiny_model), **options) == document
 
 
 def test_a_killed_evaluation_goes_on_where_it_was(tiny_model: Path, tmp_path: Path, cache: Path) -> None:
@@ -275,9 +280,17 @@ def test_the_best_checkpoint_is_found_and_used_and_nothing_is_lost(finished: Run
     after = [event["type"] for event in events[events.index(told) + 1 :]]
     assert after == ["evaluation", "behaviour", "canaries", "verdict"]
     assert summarise(finished).state == "finished"
-    # And back, whatever was measured in between.
-    pick_checkpoint(PickCheckpoint(finished.path, "rouge1", str(former)), JobControl(), ModelShelf())
+    # And back, whatever was measured in between; a stop before it is measured costs nothing but asking again.
+    stopped = JobControl()
+    stopped.stop()
+    with pytest.raises(StopRequested):
+        pick_checkpoint(PickCheckpoint(finished.path, "loss", str(former)), stopped, ModelShelf())
+    assert not (finished.evaluation / "after.json").exists()
+    for _ in range(2):
+        pick_checkpoint(PickCheckpoint(finished.path, "rouge1", str(former)), JobControl(), ModelShelf())
     assert (finished.evaluation / "after.jsonl").read_bytes() == rows
+    told_again = [event.get("what", event["type"]) for event in read_events(finished.events)[len(events) :]]
+    assert told_again == ["use_checkpoint", "evaluation", "behaviour", "canaries", "verdict"]
 
 
 def test_weights_of_no_checkpoint_are_kept_under_a_name_of_their_own(finished: RunFolder) -> None:
@@ -297,6 +310,8 @@ def test_what_cannot_be_used_is_one_sentence(finished: RunFolder) -> None:
         with pytest.raises(TunerError) as caught:
             pick_checkpoint(PickCheckpoint(finished.path, "loss", use), JobControl(), ModelShelf())
         assert caught.value.code == code
+    with pytest.raises(TunerError, match="no reference of the validation rows holds a number"):
+        pick_checkpoint(PickCheckpoint(finished.path, "numeric_accuracy"), JobControl(), ModelShelf())
     with RunLock(finished), pytest.raises(TunerError) as caught:
         pick_checkpoint(PickCheckpoint(finished.path), JobControl(), ModelShelf())
     assert caught.value.code == "run-locked"

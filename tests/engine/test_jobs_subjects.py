@@ -87,6 +87,7 @@ def test_what_has_no_adapter_is_said_and_a_run_s_name_that_is_none_is_told_as_on
 def test_checkpoints_stand_in_the_order_of_their_steps(trained: RunFolder) -> None:
     (trained.adapters / "0000100_adapters.safetensors").touch()
     (trained.adapters / "former-1_adapters.safetensors").touch()
+    (trained.adapters / "0000012-copy_adapters.safetensors").touch()
     assert list(checkpoints_of(trained)) == [4, 12, 100]
     assert checkpoint_of(trained, "last").name == "0000100_adapters.safetensors"
     assert checkpoint_of(trained, "best").name == "best_adapters.safetensors"

@@ -213,6 +213,13 @@ def test_ranks_that_do_what_they_are_to_do(start: Start) -> None:
     assert (launch._folder.path / LOG).read_text() == "what a library prints\n"
 
 
+@pytest.mark.parametrize(("folder", "says"), [("none", "folder is missing"), (".", "launcher cannot be started")])
+def test_a_launcher_that_cannot_be_started_is_one_sentence(folder: str, says: str, tmp_path: Path) -> None:
+    launch = Launch(RunFolder(tmp_path / folder), TWO, [str(tmp_path / "no launcher")])
+    with pytest.raises(TunerError, match=says):
+        launch.start()
+
+
 def test_nobody_begins_before_all_are_there(start: Start) -> None:
     launch = start("""
         hello(0)

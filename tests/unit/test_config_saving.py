@@ -140,6 +140,8 @@ def test_names_are_counted_on(place: Path, experiment: Experiment) -> None:
     assert offer_name("mine") == "mine-2"
     save_preset(experiment, "mine-2")
     assert (offer_name("mine"), offer_name("mine-2"), offer_name("phi-3")) == ("mine-3", "mine-3", "phi-3")
+    save_preset(experiment, offer_name("x" * 90))
+    assert offer_name("x" * 90) == f"{'x' * 58}-2"
     assert offer_name("a b") == "a-b"
 
 

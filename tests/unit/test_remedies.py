@@ -140,6 +140,13 @@ def test_a_name_that_no_run_has(tmp_path: Path) -> None:
     assert next_name("new", tmp_path) == "new-2"
 
 
+def test_a_name_too_long_for_a_folder_is_counted_on_too(tmp_path: Path) -> None:
+    (tmp_path / f"{'x' * 60}-20260304-050607").mkdir()
+    assert next_name("x" * 70, tmp_path) == f"{'x' * 58}-2"
+    (tmp_path / f"{'x' * 58}-2-20260304-050608").mkdir()
+    assert next_name("x" * 70, tmp_path) == f"{'x' * 58}-3"
+
+
 def test_the_command_makes_the_same_experiment(tmp_path: Path) -> None:
     """What a shell makes of the command, the program reads as the change that was meant."""
     file = tmp_path / "a run's" / "config.toml"

@@ -48,6 +48,15 @@ def test_a_damaged_file_of_labels_hides_no_run(found: str, tmp_path: Path) -> No
     assert labels.tags in ((), ("fine",))
 
 
+def test_labels_that_cannot_be_read_are_not_written_over(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    (folder.path / LABELS).write_text('{"note": "for Ann", "tags": [')
+    with pytest.raises(TunerError) as failure:
+        change_labels(folder, add=["new"])
+    assert failure.value.code == "damaged-file" and LABELS in failure.value.where
+    assert (folder.path / LABELS).read_text() == '{"note": "for Ann", "tags": ['
+
+
 def test_a_deleted_run_comes_back_as_it_was(tmp_path: Path) -> None:
     folder = make(tmp_path)
     begin(folder, 2.0, 1.0, status="finished")

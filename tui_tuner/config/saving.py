@@ -6,7 +6,6 @@ another name is offered. A mere name lands in the person's own folder of presets
 
 from __future__ import annotations
 
-import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +18,8 @@ from tui_tuner.config.presets import SUFFIX, header, list_presets, own_presets
 from tui_tuner.config.problems import inert
 from tui_tuner.config.toml import EVERY_KEY, dump_experiment, experiment_from_text, read_text
 from tui_tuner.errors import TunerError
-from tui_tuner.paths import safe_name
+from tui_tuner.paths import numbered_name, safe_name
 
-_NUMBERED = re.compile(r"(.+?)-(\d+)")
 _SHOWN = 60
 
 
@@ -89,13 +87,7 @@ def offer_name(name: str) -> str:
     """A name that no preset has yet: the name itself if it is free, else with a number behind."""
     taken = {preset.name for preset in list_presets()}
     wish = safe_name(name.strip())
-    if wish not in taken:
-        return wish
-    found = _NUMBERED.fullmatch(wish)
-    stem, count = (found[1], int(found[2])) if found and found[1] in taken else (wish, 1)
-    while f"{stem}-{count + 1}" in taken:
-        count += 1
-    return f"{stem}-{count + 1}"
+    return numbered_name(wish, taken) if wish in taken else wish
 
 
 def standing(name_or_path: str, text: str = "") -> Standing | None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from tui_tuner.config import Experiment, load_experiment, with_overrides
 from tui_tuner.config.describe import in_toml
+from tui_tuner.config.overrides import by_key
 from tui_tuner.data.draft import PARTS, draft
 from tui_tuner.data.fingerprints import file_hash
 from tui_tuner.data.opening import open_source
@@ -55,7 +56,7 @@ def run_benchmark(request: Benchmark, control: JobControl, shelf: ModelShelf) ->
     experiment = _experiment(request, target, host)
     rows = _rows(request, experiment, target.run or host)
     label = safe_name(request.label) if request.label else "result"
-    key = _key(target, experiment, rows)
+    key = _key(target, experiment, rows, request.overrides)
     folder = host.evaluation if host else runs / "evaluations" / f"{safe_name(Path(request.target).name)}-{key}"
 
     def emit(type: str, **fields: Any) -> None:
@@ -133,8 +134,10 @@ def _experiment(request: Benchmark, target: Target, host: RunFolder | None) -> E
     return with_overrides(known, [*(f"{key}={in_toml(value)}" for key, value in changes.items()), *request.overrides])
 
 
-def _key(target: Target, experiment: Experiment, rows: list[Row]) -> str:
+def _key(target: Target, experiment: Experiment, rows: list[Row], overrides: Sequence[str]) -> str:
     """What tells a result from every other: the weights, the rows and the settings, whatever they were called.
+
+    What a loss counts follows from the run, or from the defaults, unless an override says otherwise.
 
     Raises:
         TunerError: the model or the adapter is not there.
@@ -152,6 +155,8 @@ def _key(target: Target, experiment: Experiment, rows: list[Row]) -> str:
         "settings": [told.metrics, told.max_tokens, told.raw_prompt],
         "rows": rows,
     }
+    if {"data.mask_prompt", "train.max_seq_length"} & by_key(overrides).keys():
+        parts["counted"] = [experiment.data.mask_prompt, experiment.train.max_seq_length]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 

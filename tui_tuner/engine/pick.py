@@ -137,6 +137,13 @@ class _Picking:
             result = examiner.answer(subject, TestRows(rows), label, "evaluate")
         self._done += len(rows)
         self._request.progress(self._done, self._total)
+        if metric not in result.metrics:
+            raise TunerError(
+                f"{metric} has no value: no reference of the validation rows holds a number",
+                code="no-numbers",
+                where=self._run.name,
+                fix="give another metric, or --metric loss",
+            )
         return dict(result.metrics[metric])
 
     def _progress(self, type: str, **fields: Any) -> None:
@@ -149,9 +156,13 @@ class _Picking:
 
     # -- use ------------------------------------------------------------------------------------------------------
     def use(self, step: int, log: EventLog) -> None:
-        """Makes the weights of a step the run's adapter. Whenever this is cut short, nothing claims what is not so."""
+        """Makes the weights of a step the run's adapter. Whenever this is cut short, nothing claims what is not so, and
+        asking for the same step again measures what is left.
+        """
         weights, place = checkpoint_of(self._run, str(step)), self._run.adapters / WEIGHTS
         if place.is_file() and file_hash(place) == file_hash(weights):
+            if self._is_unmeasured():
+                self._measure_again(log)
             return
         former = self._put_aside(place)
         self._put_results_aside(former)
@@ -188,12 +199,24 @@ class _Picking:
         with contextlib.suppress(OSError):
             (folder / "after.partial.jsonl").unlink(missing_ok=True)
 
+    def _is_unmeasured(self) -> bool:
+        """Whether the weights were put in place and a stop or a kill came before all was measured anew."""
+        folder = self._run.evaluation
+        pairs = [tuple(f"{name}{label}.json" for label in LABELS) for name in ("", *(f"{one}-" for one in _SUITES))]
+        if any((folder / before).is_file() and not (folder / after).is_file() for before, after in pairs):
+            return True
+        told = [event.get("what", event["type"]) for event in read_events(self._run.events)]
+        marks = [each for each in told if each in ("use_checkpoint", "verdict")]
+        return "verdict" in marks and marks[-1] == "use_checkpoint"
+
     def _measure_again(self, log: EventLog) -> None:
         """Answers the test rows, asks the suites and judges, where the run had done so."""
-        view = {event["type"]: event for event in read_events(self._run.events)}
-        if "evaluation" not in view:
+        kinds = {event["type"] for event in read_events(self._run.events)}
+        if not kinds & {"evaluation", *_SUITES}:
             return
-        test = test_rows(self._experiment, read_prepared(self._run.data), log.append)
+        test = TestRows()
+        if "evaluation" in kinds:
+            test = test_rows(self._experiment, read_prepared(self._run.data), log.append)
         subject = self._subject(self._run.adapters)
 
         def emit(type: str, **fields: Any) -> None:
@@ -205,7 +228,8 @@ class _Picking:
         examiner = Examiner(self._experiment, self._run.evaluation, emit=emit, control=self._control)
         results: dict[str, BenchmarkResult] = {}
         if test and (before := examiner.known(LABELS[0], told=True)) is not None:
-            results = {LABELS[0]: before, LABELS[1]: examiner.answer(subject, test, LABELS[1], "evaluate")}
+            after = examiner.known(LABELS[1]) or examiner.answer(subject, test, LABELS[1], "evaluate")
+            results = {LABELS[0]: before, LABELS[1]: after}
             log.append("evaluation", label=LABELS[1], metrics=results[LABELS[1]].metrics, n=test.judged)
         examiner.ask_suites(subject, LABELS[1], "evaluate")
         if results:

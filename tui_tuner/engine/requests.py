@@ -233,7 +233,8 @@ class RunBehaviour:
 
     Attributes:
         run: a run folder, whose model and cases are taken; the document is kept in its `evaluation/` folder.
-        label: "before" asks the model without the adapter, anything else with it.
+        label: "before" asks the model as it was before training, "after" with the run's adapter, "step-200", "best" and
+            "last" with that checkpoint.
     """
 
     run: Path

@@ -128,8 +128,8 @@ def run_of(text: str, runs: Path) -> tuple[RunFolder | None, str]:
 
 def checkpoints_of(run: RunFolder) -> dict[int, Path]:
     """The weights files of a run's checkpoints, by step, in order."""
-    found = {int(path.name.partition("_")[0]): path for path in run.adapters.glob("[0-9]*_adapters.safetensors")}
-    return dict(sorted(found.items()))
+    found = ((path.name.partition("_")[0], path) for path in run.adapters.glob("[0-9]*_adapters.safetensors"))
+    return dict(sorted((int(step), path) for step, path in found if step.isdecimal()))
 
 
 def checkpoint_of(run: RunFolder, which: str) -> Path:

@@ -66,7 +66,7 @@ def row_losses(
             "no row has a token of the answer within the longest row",
             code="no-trainable-tokens",
             where=f"{len(examples):,} test rows",
-            fix="raise train.max_seq_length, or turn evaluation.loss off",
+            fix="raise train.max_seq_length",
         )
     todo = [row for row in range(len(examples)) if counts[row]]
     done = len(examples) - len(todo)

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ..atomic import write_failure
 from ..errors import TunerError
 from .files import read_json, write_json
 from .folder import RunFolder
@@ -122,10 +123,14 @@ def change_labels(
         What is noted now.
 
     Raises:
-        TunerError: a tag or note that cannot be, or the folder cannot be written.
+        TunerError: a tag or note that cannot be; what was noted cannot be read, and would be lost; or the folder cannot
+            be written.
     """
+    place = folder.path / LABELS
     try:
         with guarded(folder.path):
+            if place.exists():
+                read_json(place)
             labels = labels_of(folder.path).tagged(add, remove)
             labels = labels if note is None else labels.noted(note)
             labels = replace(
@@ -139,12 +144,7 @@ def change_labels(
                 "pinned": labels.pinned,
                 "archived": labels.archived,
             }
-            write_json(folder.path / LABELS, document)
+            write_json(place, document)
     except OSError as error:
-        raise TunerError(
-            f"cannot be written ({error.strerror})",
-            code="not-writable",
-            where=str(folder.path),
-            fix="change its rights",
-        ) from error
+        raise write_failure(error, folder.path) from error
     return labels

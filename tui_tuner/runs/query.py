@@ -13,8 +13,9 @@ import math
 import operator
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 from ..errors import TunerError
@@ -207,11 +208,8 @@ def _term(key: str, how: str, value: str, piece: str, now: float) -> Callable[[R
     _known(key, piece)
     if not value:
         raise _refused(piece, f"say what {key} shall be, such as {key}{how}…")
-    if key == "state" and how in ":=!=" and not any(state.value.startswith(value.lower()) for state in RunState):
-        near = difflib.get_close_matches(value.lower(), [state.value for state in RunState], 1)
-        raise _refused(
-            piece, f"did you mean {near[0]}?" if near else "the states are " + ", ".join(s.value for s in RunState)
-        )
+    if key == "state" and how in (":", "=", "!="):
+        _known_state(value.lower(), piece, whole=how != ":")
     if key in _MOMENTS:
         return _when(key, how, value, piece, now)
     if how in ("<", ">", "<=", ">="):
@@ -231,6 +229,15 @@ def _term(key: str, how: str, value: str, piece: str, now: float) -> Callable[[R
         return any(sought in str(each).casefold() if how == ":" else sought == str(each).casefold() for each in texts)
 
     return _not(equal) if how == "!=" else equal
+
+
+def _known_state(value: str, piece: str, *, whole: bool) -> None:
+    """Refuses a word that is no state, nor, unless it shall be a whole one, the beginning of one."""
+    states = [state.value for state in RunState]
+    if value in states or (not whole and any(state.startswith(value) for state in states)):
+        return
+    near = difflib.get_close_matches(value, states, 1) or [state for state in states if state.startswith(value)]
+    raise _refused(piece, f"did you mean {near[0]}?" if near else "the states are " + ", ".join(states))
 
 
 def _flag(value: str, piece: str) -> Callable[[RunSummary], bool]:
@@ -270,12 +277,12 @@ def _when(key: str, how: str, value: str, piece: str, now: float) -> Callable[[R
         turned = {"<": ">", ">": "<", "<=": ">=", ">=": "<="}[how]
         return lambda run: _compared(value_of(run, key), _ORDER[turned], now - age)
     today = datetime.fromtimestamp(now).replace(hour=0, minute=0, second=0, microsecond=0)
-    days = {"today": today, "yesterday": today - timedelta(days=1)}
     try:
-        day = days.get(value.lower()) or datetime.fromisoformat(value)
-    except ValueError:
+        begin, end = _ends_of(value, today)
+    except (ValueError, OverflowError, OSError):  # a year that the system's clock does not have, too
         raise _refused(piece, f"{key} wants a day such as 2026-03-01, today, or an age such as 7d") from None
-    begin, end = day.timestamp(), (day + timedelta(days=1)).timestamp() if not day.hour else day.timestamp()
+    if begin == end and how in (":", "=", "!="):
+        raise _refused(piece, f"write {key}>{value} for later, {key}<{value} for earlier")
 
     def holds(run: RunSummary) -> bool:
         have = value_of(run, key)
@@ -288,3 +295,19 @@ def _when(key: str, how: str, value: str, piece: str, now: float) -> Callable[[R
         return have >= end if how == ">" else have < end
 
     return holds
+
+
+def _ends_of(text: str, today: datetime) -> tuple[float, float]:
+    """When a day begins and when it is over, in seconds since the epoch; of a moment both are the same.
+
+    Raises:
+        ValueError, OverflowError, OSError: it is neither, or beyond what can be reckoned with.
+    """
+    day = {"today": today, "yesterday": today - timedelta(days=1)}.get(text.lower())
+    if day is None:
+        with suppress(ValueError):
+            day = datetime.combine(date.fromisoformat(text), time())
+    if day is None:
+        moment = datetime.fromisoformat(text).timestamp()
+        return moment, moment
+    return day.timestamp(), (day + timedelta(days=1)).timestamp()

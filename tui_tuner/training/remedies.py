@@ -21,7 +21,7 @@ from tui_tuner.config import Experiment, describe
 from tui_tuner.config.overrides import validated
 from tui_tuner.config.problems import Origin
 from tui_tuner.errors import TunerError
-from tui_tuner.paths import safe_name
+from tui_tuner.paths import numbered_name
 from tui_tuner.runs import Event, RunView
 from tui_tuner.runs.columns import number
 from tui_tuner.runs.folder import stem_of
@@ -30,8 +30,6 @@ from .doctor.case import Severity
 
 GRAVITY: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}
 """Severities, gravest first."""
-
-_NUMBERED: Final = re.compile(r"(.+?)-(\d+)")
 
 
 @dataclass(frozen=True)
@@ -138,18 +136,11 @@ def follow(experiment: Experiment, change: dict[str, Any], name: str) -> Experim
 
 
 def next_name(name: str, runs_dir: Path) -> str:
-    """The name for one more run of an experiment, one that no run in the folder has: `players`, then `players-2`.
-
-    A number at the end is counted on where the rest is a run's name too, so that `phi-3` does not become `phi-4`.
-    """
+    """The name for one more run of an experiment, which no run in the folder has: see `paths.numbered_name`."""
     taken: set[str] = set()
     with contextlib.suppress(OSError):
         taken = {stem_of(entry.name) for entry in runs_dir.iterdir()}
-    found = _NUMBERED.fullmatch(name)
-    stem, count = (found[1], int(found[2])) if found and safe_name(found[1]) in taken else (name, 1)
-    while safe_name(f"{stem}-{count + 1}") in taken:
-        count += 1
-    return f"{stem}-{count + 1}"
+    return numbered_name(name, taken)
 
 
 def command(config: Path, change: dict[str, Any], name: str) -> str:

@@ -49,7 +49,7 @@ DEFAULTS: Final[dict[str, Any]] = {
 """mlx-lm's defaults that are not ours."""
 
 LEFT_OUT: Final = {
-    "trust_remote_code": "code that comes with a model is never run here",
+    "trust_remote_code": "code runs only once it is allowed, with model.trust_remote_code",
     "config": "stock mlx-lm passes it over in a file, too",
     "clear_cache_threshold": "stock mlx-lm takes it from the command line alone, and then does not pass it to its "
     "trainer; here it is train.clear_cache_threshold, in GB",

@@ -57,7 +57,7 @@ _REASONS: Final = (
     (r".*packing.*|pad_to_.*|group_by_length|.*max_packed.*|neat_packing",
      "batches of like length take its place in train.mode = \"fast\""),
     (r"push_.*|hub_.*|hf_.*token|use_auth_token|upload.*", "nothing is uploaded by a run"),
-    (r"trust_remote_code.*", "code that comes with a model is never run here"),
+    (r"trust_remote_code.*", "code runs only once it is allowed, with model.trust_remote_code"),
     (r"resume_from_checkpoint|auto_resume.*", "a run is gone on with by `tui-tuner resume`"),
     (r".*num_workers|dataloader.*|.*num_proc|dataset_processes|dataset_prepared_path|overwrite_.*|tokenized_path|"
      r"remove_unused_columns|streaming|load_best.*|save_safetensors|save_only_model|cache_dir|preprocessing_.*|debug|"

@@ -23,6 +23,7 @@ from typing import IO, Any
 
 import psutil
 
+from tui_tuner.atomic import write_failure
 from tui_tuner.engine.ranks.hosts import RankPlan
 from tui_tuner.engine.ranks.wire import GO, digest_of, heard, versions
 from tui_tuner.errors import TunerError
@@ -82,7 +83,7 @@ class Launch:
         """Starts the launcher.
 
         Raises:
-            TunerError: when it cannot be.
+            TunerError: when it cannot be, or its output has no place.
         """
         command = self._command or [
             *(sys.executable, "-m", "tui_tuner.engine.ranks.launcher", *self._plan.launcher_options(), "--"),
@@ -90,11 +91,22 @@ class Launch:
             *("--of", str(self._plan.size), "--backend", self._plan.backend),
             *("--beside", str(self._plan.most_on_a_host)),
         ]
-        self._log = (self._folder.path / LOG).open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
-        # A session of its own: ctrl+c in the terminal is for the one who started it, who then asks the run to stop.
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
+        log = self._folder.path / LOG
+        try:
+            self._log = log.open("a", encoding="utf-8", errors="backslashreplace", buffering=1)
+            # A session of its own: ctrl+c in the terminal is for who started it, who then asks the run to stop.
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+            )
+        except OSError as error:
+            if self._log is None:
+                raise write_failure(error, log) from error
+            self._log.close()
+            raise TunerError(
+                f"mlx's launcher cannot be started ({error.strerror or error})",
+                code="ranks-not-connected",
+                fix="end other programs, and try again",
+            ) from error
         for stream in (self._process.stdout, self._process.stderr):
             reader = threading.Thread(target=self._read, args=(stream,), name="tui-tuner-launcher", daemon=True)
             reader.start()
