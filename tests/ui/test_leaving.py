@@ -159,6 +159,47 @@ async def test_a_lost_window_stops_and_saves_what_cannot_be_handed_over(
         assert all(handle.control.stop_requested for handle in engine.handles())
 
 
+@pytest.mark.parametrize(("queued", "keys"), [(False, ("down",)), (True, ("down", "down"))])
+async def test_a_run_that_ends_while_the_person_is_asked_is_handed_to_nobody(
+    drive: Drive, engine: FakeEngine, build: Build, monkeypatch: pytest.MonkeyPatch, queued: bool, keys: tuple[str, ...]
+) -> None:
+    from tui_tuner.engine import handover
+    from tui_tuner.runs.queue import RunQueue
+
+    started: list[str] = []
+    monkeypatch.setattr(handover, "continue_in_background", lambda folder: started.append(folder.name) or 1)
+    monkeypatch.setattr(handover, "work_off_in_background", lambda folder: started.append("the queue") or 1)
+    going(engine, build().prepared())
+    async with drive() as (app, pilot):
+        if queued:
+            RunQueue(app.runs_dir).add(build("later").folder)
+            await until(pilot, lambda: bool(app.desk.entries))
+            RunQueue(app.runs_dir).pause(True)
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: isinstance(app.screen, Question))
+        engine.end(engine.handles()[0])
+        await pilot.press(*keys, "enter")
+        await until(pilot, lambda: app.return_value is not None)
+        assert app.return_value == 0 and started == (["the queue"] if queued else [])
+
+
+async def test_a_process_that_cannot_be_started_does_not_keep_the_app_open(
+    drive: Drive, engine: FakeEngine, build: Build, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tui_tuner.engine import handover
+
+    def start(folder: RunFolder) -> int:
+        raise OSError("out of memory")
+
+    monkeypatch.setattr(handover, "continue_in_background", start)
+    going(engine, build().prepared())
+    async with drive() as (app, pilot):
+        window_lost(app)
+        await until(pilot, lambda: app.return_value is not None)
+        assert app.return_value == 1
+    assert "out of memory: nothing goes on in the background" in capsys.readouterr().err
+
+
 async def test_two_runs_cannot_be_handed_over(drive: Drive, engine: FakeEngine, build: Build) -> None:
     going(engine, build().prepared())
     going(engine, build("second").prepared())

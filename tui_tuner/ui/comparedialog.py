@@ -99,12 +99,16 @@ class CompareDialog(ModalScreen[tuple[Side, Side] | None]):
         try:
             found = offers(self._runs_dir, self._own)
         except Exception as error:
-            self.app.call_later(self._say, f"The runs cannot be listed: {error}")
+            self.app.call_later(self._fail, f"The runs cannot be listed: {error}")
             return
         self.app.call_later(self._show, found)
 
+    def _fail(self, text: str) -> None:
+        if self.is_attached:
+            self._say(text)
+
     def _show(self, found: list[Offer]) -> None:
-        if not self.is_current:
+        if not self.is_attached:  # it was left meanwhile
             return
         self._offers = found
         listed = self.query_one(RowList)

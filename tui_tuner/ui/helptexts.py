@@ -52,7 +52,7 @@ _HELP: dict[str, dict[str, str]] = {
     },
     "train": {
         "loss": "The loss over steps. + and - zoom, ← and → move, `.` and `,` put a crosshair on a point and tell "
-        "every figure there; w shows all of it again, l has a logarithmic axis.",
+        "every figure there; home shows all of it again, l has a logarithmic axis.",
         "result": "What came of the run: the verdict's sentence, and each metric before and after with its interval. "
         "5 shows the rows behind it.",
         "story": "What happened: the log, or answers to the probe prompts; v steps through the panes. The arrows "
@@ -68,16 +68,16 @@ _HELP: dict[str, dict[str, str]] = {
         "benchmark-metric": "The selected metric: what it measures, its figures, and how many rows would settle what "
         "is not yet sure. The arrows scroll.",
         "benchmark-results": "All figures that there are to compare: before, after, and what was measured since. The "
-        "arrows choose; b measures another one.",
+        "arrows choose, enter compares the selected one; a adds another model.",
         "benchmark-rows": "The rows, those that lost most first with o. The arrows choose one, and its answers stand "
-        "beside it; f shows only those that lost or won, / finds words.",
+        "beside it; f steps to those that changed, gained, lost; / finds words.",
         "benchmark-row": "The selected row: question, reference, and the answers before and after, with what changed "
         "marked; w marks what agrees with the reference instead.",
         "cases-list": "Behaviour tests or canaries: what was asked, and whether the answer kept the rules before and "
         "after. The arrows choose one, and the pane tells the rest.",
         "cases-detail": "The selected case: its rules, and the answers before and after. The arrows scroll.",
         "checkpoint-list": "The checkpoints of the run, each with what it reaches on validation rows. The arrows "
-        "choose, c has the run end with the selected one.",
+        "choose, u makes the selected one the run's adapter.",
         "checkpoint-none": "Nothing was measured of the checkpoints yet; b does it. The arrows scroll.",
     },
     "chat": {

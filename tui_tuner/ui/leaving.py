@@ -9,6 +9,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
@@ -142,7 +143,7 @@ def leave(app: TunerApp) -> None:
             if choice.id == answer:
                 choice.act(app)
 
-    name = clip_middle(app.jobs.runs()[0].request.folder.name, 50)  # type: ignore[union-attr]
+    name = clip_middle(going[0].request.folder.name, 50)  # type: ignore[union-attr]
     more = f" and {len(going) - 1} more in the queue" if len(going) > 1 else ""
     app.push_screen(
         Question("A run is going", f"{name}{more}\nhas not finished.", [(c.id, c.label, c.about) for c in answers]), act
@@ -155,7 +156,10 @@ def _stop_and_leave(app: TunerApp) -> None:
 
 def _hand_over(app: TunerApp) -> None:
     """Stops and saves, starts a process that goes on with the run, and leaves."""
-    folder = app.jobs.runs()[0].request.folder  # type: ignore[union-attr]
+    folder = _folder_of_run(app)
+    if folder is None:
+        _shut_down(app, IDLE_TIMEOUT)
+        return
 
     def start() -> str:
         from tui_tuner.engine.handover import continue_in_background
@@ -170,6 +174,12 @@ def _hand_over(app: TunerApp) -> None:
     _shut_down(app, app.stop_timeout, afterwards=start)
 
 
+def _folder_of_run(app: TunerApp) -> Path | None:
+    """The folder of the run that is going; None when it has ended while the person was being asked."""
+    going = app.jobs.runs()
+    return going[0].request.folder if going else None  # type: ignore[union-attr]
+
+
 def _queued_after(app: TunerApp, handle: JobHandle) -> int:
     """How many runs wait in the queue besides the one that is going."""
     name = handle.request.folder.name  # type: ignore[union-attr]
@@ -178,19 +188,26 @@ def _queued_after(app: TunerApp, handle: JobHandle) -> int:
 
 def _work_off(app: TunerApp) -> None:
     """Stops and saves, starts a process that goes on with the run and then with the queue, and leaves."""
-    folder = app.jobs.runs()[0].request.folder  # type: ignore[union-attr]
+    folder = _folder_of_run(app)
 
     def start() -> str:
         from tui_tuner.engine.handover import work_off_in_background
         from tui_tuner.runs.folder import RunFolder
 
-        queue = app.desk.queue
-        queue.add(RunFolder.open(folder))
-        queue.give(folder.name, None)
-        queue.move(folder.name, "top")
+        goes_on = "The queue goes on"
+        if folder is not None:
+            queue = app.desk.queue
+            try:
+                queue.add(RunFolder.open(folder))
+                queue.give(folder.name, None)
+                queue.move(folder.name, "top")
+                goes_on = f"{folder.name} and the queue go on"
+            except TunerError as error:
+                if error.code != "run-finished":  # it came to its end while it was asked to stop
+                    raise
         app.desk.let_go()
         number = work_off_in_background(app.runs_dir)
-        return f"{folder.name} and the queue go on in the background (process {number}).\n  tui-tuner queue"
+        return f"{goes_on} in the background (process {number}).\n  tui-tuner queue"
 
     _shut_down(app, app.stop_timeout, afterwards=start)
 
@@ -215,6 +232,8 @@ def _shut_down(app: TunerApp, timeout: float, afterwards: Callable[[], str] | No
                 message = await asyncio.to_thread(afterwards)
             except TunerError as error:
                 clean, message = False, error.sentence()
+            except Exception as error:  # whatever it is: the run is saved, and the app must not stay open
+                clean, message = False, f"{error}: nothing goes on in the background. tui-tuner resume last goes on."
         app.exit(0 if clean else 1, return_code=0 if clean else 1, message=message)
 
     app.run_worker(end(), exit_on_error=False, group="leaving", exclusive=True)

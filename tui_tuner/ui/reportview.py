@@ -54,6 +54,8 @@ class ReportView(ModalScreen[None]):
         self.app.call_later(self._show, text, where)
 
     def _show(self, text: str, where: str) -> None:
+        if not self.is_attached:  # it was left meanwhile
+            return
         pane = self.query_one(TextPane)
         pane.border_subtitle = Content(clip_middle(where, max(self.size.width - 20, 20)) + "   esc goes back")
         pane.draw(lambda width: drawn(text[:_LONGEST], width))

@@ -53,6 +53,8 @@ class CompareWorkScreen(WorkbenchScreen):
             self.app.call_later(self.tuner.report, error)
 
     def _show(self, together: Together) -> None:
+        if not self.is_attached:  # it was left meanwhile
+            return
         self._together = together
         self.remove_class("-reading")
         self.show_all()
@@ -73,8 +75,8 @@ class CompareWorkScreen(WorkbenchScreen):
         self.app.call_later(self._take, found)
 
     def _take(self, found: Together) -> None:
-        """Shows what was judged, unless another reference was chosen meanwhile."""
-        if self._together is None or found.reference != self._together.reference:
+        """Shows what was judged, unless another reference was chosen meanwhile, or the screen was left."""
+        if not self.is_attached or self._together is None or found.reference != self._together.reference:
             return
         self._together, self._judging = found, False
         self.draw()
