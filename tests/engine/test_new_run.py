@@ -10,6 +10,7 @@ import pytest
 
 from tui_tuner.config import Experiment
 from tui_tuner.data.chatforms import RECORDED
+from tui_tuner.engine import new_run
 from tui_tuner.engine.chat_form import form_of_chat, form_of_run, record_form
 from tui_tuner.engine.new_run import (
     add_fingerprints,
@@ -54,6 +55,16 @@ def test_a_run_knows_where_its_paths_start_and_how_to_repeat_it(run: RunFolder, 
     assert read_base(run) == tmp_path
     assert meta["command"] == f"tui-tuner run {run.config}"
     assert set(meta["libraries"]) >= {"mlx", "mlx-lm", "numpy"}
+
+
+def test_half_a_run_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(new_run, "write_json", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        create_run(experiment(run={"name": "a"}), tmp_path / "runs")
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 def test_no_secret_of_the_command_line_is_noted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

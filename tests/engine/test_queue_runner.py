@@ -21,6 +21,7 @@ from tui_tuner.engine.handover import continue_in_background, work_off_in_backgr
 from tui_tuner.engine.queueing import Runner, queue_experiment, queue_sweep
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder, RunLock, RunState
+from tui_tuner.runs.catalogue import summarise
 from tui_tuner.runs.files import read_json
 from tui_tuner.runs.folder import QUEUE_FOLDER
 from tui_tuner.runs.queue import RunQueue, runner_lock, runner_place
@@ -125,10 +126,30 @@ def test_a_process_that_ends_without_a_word_is_a_failure_with_the_log_s_place(
     assert runner.outcomes[0].state is RunState.FAILED
     assert runner.outcomes[0].reason == f"it could not be begun; {folder.log} says why"
     assert not names(queue)
+    listed = summarise(folder)  # and it is no longer told as one that waits
+    assert (listed.state, listed.reason) == (RunState.FAILED, runner.outcomes[0].reason)
+    assert queue.read().ended == (folder.name,)
+
+
+@pytest.mark.parametrize(("number", "stays"), [(9, False), (11, False), (2, True), (15, True)])
+def test_a_process_that_is_killed_before_its_first_word_failed_and_one_that_is_stopped_did_not(
+    number: int, stays: bool, pretend: Pretend, queue: RunQueue
+) -> None:
+    pretend(f"read go\nkill -{number} $$\nexec sleep 60")
+    folder = queue_experiment(experiment("a"), queue)
+    runner, _ = worked_off(queue)
+    (outcome,) = runner.outcomes
+    assert names(queue) == (["a"] if stays else [])
+    listed = summarise(folder)
+    assert listed.state is (RunState.QUEUED if stays else RunState.FAILED)
+    ending = "; it stays in the queue" if stays else " before the run began"
+    assert outcome.reason == f"its process was ended by signal {number}{ending}"
+    assert stays or listed.reason == outcome.reason
 
 
 def test_a_killed_process_leaves_its_run_in_the_queue_and_the_next_is_taken(pretend: Pretend, queue: RunQueue) -> None:
-    pretend("read go\ncase $run in */a-*) kill -9 $$;; esac\n" + f"echo '{FINISHED}' >> $run/events.jsonl")
+    began = f"echo '{STARTED}' >> $run/events.jsonl"
+    pretend(f"read go\n{began}\ncase $run in */a-*) kill -9 $$;; esac\n" + f"echo '{FINISHED}' >> $run/events.jsonl")
     for name in "ab":
         queue_experiment(experiment(name), queue)
     runner, _ = worked_off(queue)

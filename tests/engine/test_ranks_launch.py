@@ -14,8 +14,9 @@ import pytest
 
 from tui_tuner.config import Experiment
 from tui_tuner.engine.ranks import hosts, wire
-from tui_tuner.engine.ranks.hosts import RankPlan, check_batch, plan_ranks
-from tui_tuner.engine.ranks.launch import LOG, Launch, note_failure
+from tui_tuner.engine.ranks.hosts import RankPlan, check_ranks, plan_ranks
+from tui_tuner.engine.ranks.launch import LOG, Launch
+from tui_tuner.engine.takeup import note_end
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder, RunLock, RunState, read_events
 from tui_tuner.runs.catalogue import summarise
@@ -107,10 +108,10 @@ def test_every_rank_must_get_rows(mode: str, batch: int, fix: str) -> None:
     train = {"mode": mode, "batch_size": batch}
     experiment = Experiment.model_validate({"model": {"path": "m"}, "data": {"source": "d"}, "train": train})
     if not fix:
-        check_batch(experiment, TWO)
+        check_ranks(experiment, TWO)
         return
     with pytest.raises(TunerError) as caught:
-        check_batch(experiment, TWO)
+        check_ranks(experiment, TWO)
     assert caught.value.code == "batch-and-ranks"
     assert fix in caught.value.fix
 
@@ -349,10 +350,9 @@ def test_a_rank_with_another_folder_or_other_versions_is_refused(field: str, say
 
 def test_a_failure_that_rank_0_could_not_write_is_written(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "a")
-    error = TunerError("rank 1 is gone", code="rank-died")
     with RunLock(folder):
-        note_failure(folder, error)  # somebody else writes it: hands off
+        note_end(folder, "failed", "rank 1 is gone.")  # somebody else writes it: hands off
     assert read_events(folder.events) == []
-    note_failure(folder, error)
+    note_end(folder, "failed", "rank 1 is gone.")
     assert read_events(folder.events)[-1]["reason"] == "rank 1 is gone."
     assert summarise(folder).state is RunState.FAILED

@@ -67,6 +67,20 @@ def test_the_state_follows_the_lock(tmp_path: Path) -> None:
     assert summarise(folder).state == RunState.INTERRUPTED
 
 
+def test_a_run_that_was_taken_up_and_never_began_says_so_once_its_process_is_gone(tmp_path: Path) -> None:
+    folder = make(tmp_path)
+    with RunLock(folder):
+        with EventLog(folder.events) as log:
+            log.append("taken_up", pid=7)
+        summary = summarise(folder)
+        assert (summary.state, summary.reason, summary.duration) == (RunState.QUEUED, "", 0.0)
+    summary = summarise(folder)
+    assert (summary.state, summary.reason) == (RunState.FAILED, "its process ended before the run began")
+    begin(folder, 3.0)
+    summary = summarise(folder)
+    assert (summary.state, summary.reason) == (RunState.INTERRUPTED, "")
+
+
 @pytest.mark.parametrize("created", [1234.5, "1970-01-01T00:20:34.500000+00:00"])
 def test_the_recorded_moment_comes_first(tmp_path: Path, created: Any) -> None:
     folder = make(tmp_path)

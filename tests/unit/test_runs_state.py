@@ -8,6 +8,7 @@ import pytest
 
 from tui_tuner.runs import RunState, RunView, derive_state
 
+TAKEN_UP = {"t": 0.2, "type": "taken_up", "pid": 7}
 STARTED = {"t": 1.0, "type": "run_started", "resumed": False, "from_step": 0}
 RESUMED = {"t": 5.0, "type": "run_started", "resumed": True, "from_step": 10}
 STAGE = {"t": 2.0, "type": "stage", "name": "train", "status": "running"}
@@ -26,6 +27,13 @@ CASES = [
     ([], False, "queued"),
     ([LOG], False, "queued"),
     ([LOG], True, "queued"),
+    ([TAKEN_UP], True, "queued"),
+    ([TAKEN_UP], False, "failed"),
+    ([TAKEN_UP, LOG], False, "failed"),
+    ([TAKEN_UP, ended("stopped")], False, "stopped"),
+    ([TAKEN_UP, STARTED], True, "running"),
+    ([TAKEN_UP, STARTED], False, "interrupted"),
+    ([TAKEN_UP, TAKEN_UP, STARTED, ended("finished")], False, "finished"),
     ([STARTED], True, "running"),
     ([STARTED], False, "interrupted"),
     ([STAGE], False, "interrupted"),

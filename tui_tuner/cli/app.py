@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -224,7 +224,7 @@ def resume(
     with opened(json=json, debug=debug) as output:
         folder = find(run, runs_dir)
         output.note(f"run {folder.name}")
-        document = bundling.with_losses(folder, _run(folder, plan, output), output)
+        document = bundling.with_losses(folder, _runner(plan, output)(folder), output)
         return _finish(document, output, plan)
 
 
@@ -299,26 +299,28 @@ def _start(
 ) -> int:
     from tui_tuner.config import load_preset
     from tui_tuner.engine.new_run import create_run
-    from tui_tuner.engine.ranks.hosts import check_batch
+    from tui_tuner.engine.ranks.hosts import check_ranks
     from tui_tuner.paths import runs_dir as runs_place
 
     with opened(json=json, debug=debug) as output:
+        begin = _runner(plan, output)
         experiment, found = load_preset(preset, overrides)
         if plan is not None:
-            check_batch(experiment, plan)
+            check_ranks(experiment, plan)
         folder = create_run(experiment, runs_place(runs_dir), name, found.base)
         output.note(f"run {folder.name}")
-        return _finish(_run(folder, plan, output), output, plan)
+        return _finish(begin(folder), output, plan)
 
 
-def _run(folder: RunFolder, plan: RankPlan | None, output: Output) -> dict[str, Any]:
+def _runner(plan: RankPlan | None, output: Output) -> Callable[[RunFolder], dict[str, Any]]:
+    """What runs a folder. Loaded before one is made, so that no time passes between the two."""
     if plan is not None:
         from tui_tuner.cli.ranks import run_folder_on
 
-        return run_folder_on(folder, plan, output)
+        return lambda folder: run_folder_on(folder, plan, output)
     from tui_tuner.cli.headless import run_folder
 
-    return run_folder(folder, output)
+    return lambda folder: run_folder(folder, output)
 
 
 def _finish(document: dict[str, Any], output: Output, plan: RankPlan | None = None) -> int:

@@ -12,8 +12,10 @@ from typing import Any
 from tui_tuner import units
 from tui_tuner.cli.output import Output
 from tui_tuner.cli.telling import Teller
+from tui_tuner.engine.document import document_of
 from tui_tuner.engine.protocol import JobHandle
 from tui_tuner.engine.requests import Request, RunExperiment
+from tui_tuner.engine.takeup import note_end
 from tui_tuner.engine.tracked import settle
 from tui_tuner.engine.worker import LocalEngine
 from tui_tuner.errors import TunerError
@@ -32,6 +34,9 @@ def run_folder(folder: RunFolder, output: Output) -> dict[str, Any]:
     """
     try:
         document = perform(RunExperiment(folder.path), told(folder, output))
+        if document is None:  # asked to stop before the engine came to it
+            note_end(folder, "stopped", "stopped before it began")
+            document = document_of(folder, "stopped")
     finally:
         settle(_SENDING, lambda names: output.note(f"sending the last figures to {' and '.join(names)}"))
     if not output.json and document["verdict"]:

@@ -13,10 +13,11 @@ from tui_tuner.cli.headless import before_after_table, perform, stopping, told
 from tui_tuner.cli.output import Output
 from tui_tuner.config import load_experiment
 from tui_tuner.engine.document import document_of
-from tui_tuner.engine.ranks.hosts import RankPlan, check_batch
-from tui_tuner.engine.ranks.launch import Launch, note_failure
+from tui_tuner.engine.ranks.hosts import RankPlan, check_ranks
+from tui_tuner.engine.ranks.launch import Launch
 from tui_tuner.engine.ranks.wire import Post
 from tui_tuner.engine.requests import JoinRun, RankPlace, RunExperiment
+from tui_tuner.engine.takeup import note_end
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import Event, RunFolder, RunLock, holder
 from tui_tuner.runs.requests import ask
@@ -31,16 +32,7 @@ def run_folder_on(folder: RunFolder, plan: RankPlan, output: Output) -> dict[str
     Raises:
         TunerError: when it fails, or a rank is gone.
     """
-    experiment = load_experiment(folder.config)
-    check_batch(experiment, plan)
-    if experiment.model.bits:
-        raise TunerError(
-            "several ranks cannot wait for a model to be quantized",
-            code="ranks-and-bits",
-            where="model.bits",
-            fix=f"make it first with `tui-tuner convert {experiment.model.path} --bits {experiment.model.bits} --to "
-            "FOLDER`, and name that folder as model.path",
-        )
+    check_ranks(load_experiment(folder.config), plan)
     owner = holder(folder)
     if owner is not None and owner.here:  # of another machine only rank 0, which may be there, can say whether it lives
         with RunLock(folder):
@@ -68,7 +60,7 @@ def run_folder_on(folder: RunFolder, plan: RankPlan, output: Output) -> dict[str
     # What went wrong after the run's end is of no interest any more.
     if failure is not None and status != "finished":
         if ending is None:
-            note_failure(folder, failure)
+            note_end(folder, "failed", failure.sentence())
         raise failure
     document = document_of(folder, status)
     if not output.json and document["verdict"]:

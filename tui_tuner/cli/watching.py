@@ -128,9 +128,10 @@ def _follow(watched: Watched, output: Output) -> None:
         for event in watched.poll():
             teller.tell(event)
         finished = watched.view.finished
-        if finished is not None and finished.get("status") == "failed":
-            output.note(f"failed: {finished.get('reason') or 'it gave no reason'}")
-        if finished is not None or (watched.kind == "run" and watched.state().ended):
+        ended = finished is not None or (watched.kind == "run" and watched.state().ended)
+        if ended and watched.state() is RunState.FAILED:
+            output.note(f"failed: {watched.view.reason or 'it gave no reason'}")
+        if ended:
             return
         time.sleep(_LOOK)
 
@@ -159,7 +160,7 @@ def document(watched: Watched, now: float) -> dict[str, Any]:
         "seconds": view.elapsed,
         "seconds_left": view.eta_seconds(now) if state is RunState.RUNNING else None,
         "machine": None if reading is None else machine.document(reading),
-        "reason": str((view.finished or {}).get("reason") or ""),
+        "reason": view.reason if state.ended else "",
         "advice": [{key: event.get(key) for key in ("code", "severity", "text", "change")} for event in view.advice],
     }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import shlex
+import shutil
 import sys
 import time
 from collections.abc import Mapping
@@ -48,24 +49,28 @@ def create_run(
     """
     if name:
         experiment = experiment.model_copy(update={"run": experiment.run.model_copy(update={"name": name})})
+    # All that takes time comes first, so that hardly anything can come between a folder and what is in it.
+    config = dump_experiment(anchored(experiment, base))
+    meta = {
+        "tui_tuner": __version__,
+        "created": time.time(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": library_versions(),
+        "base": str(base) if base is not None else None,
+        "model_path": resolve_model(experiment.model.path, base),
+        "data_path": resolve_data(experiment.data.source, base),
+        "command": command,
+        "arguments": [without_secrets(argument) for argument in sys.argv[1:]],
+        **(notes or {}),
+    }
     folder = RunFolder.create(runs_dir, experiment.run.name)
-    write_atomic(folder.config, dump_experiment(anchored(experiment, base)))
-    write_json(
-        folder.meta,
-        {
-            "tui_tuner": __version__,
-            "created": time.time(),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "libraries": library_versions(),
-            "base": str(base) if base is not None else None,
-            "model_path": resolve_model(experiment.model.path, base),
-            "data_path": resolve_data(experiment.data.source, base),
-            "command": command or shlex.join(["tui-tuner", "run", str(folder.config)]),
-            "arguments": [without_secrets(argument) for argument in sys.argv[1:]],
-            **(notes or {}),
-        },
-    )
+    try:
+        write_atomic(folder.config, config)
+        write_json(folder.meta, {**meta, "command": command or shlex.join(["tui-tuner", "run", str(folder.config)])})
+    except BaseException:
+        shutil.rmtree(folder.path, ignore_errors=True)  # nobody has seen it, and half a run is none
+        raise
     return folder
 
 

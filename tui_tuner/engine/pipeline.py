@@ -60,17 +60,22 @@ from tui_tuner.training.parts import Order
 from tui_tuner.training.ranks import ALONE, Ranks
 
 
-def run_experiment(folder: RunFolder, control: JobControl, shelf: ModelShelf, place: RankPlace = ONE) -> dict[str, Any]:
+def run_experiment(
+    folder: RunFolder, control: JobControl, shelf: ModelShelf, place: RankPlace = ONE, *, locked: bool = False
+) -> dict[str, Any]:
     """Runs a run folder to its end, or until a stop; returns the document that `run --json` prints.
 
     With several ranks this is what rank 0 does; the others `join_run`.
+
+    Args:
+        locked: whether the caller holds the run's lock (`takeup`).
 
     Raises:
         TunerError: when another process runs it, or a stage fails (the run then ends as failed, and says why).
     """
     ready()  # before anything touches mlx, which keeps the BLAS it finds first
     with (
-        RunLock(folder),
+        contextlib.nullcontext() if locked else RunLock(folder),
         EventLog(folder.events) as log,
         printing_to(folder.log),
         kept_awake(),

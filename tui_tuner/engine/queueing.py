@@ -8,6 +8,7 @@ neither loses a run nor begins one twice.
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +24,7 @@ from tui_tuner.config.sweep import Trial
 from tui_tuner.config.sweep_table import Sweep
 from tui_tuner.engine.background import start
 from tui_tuner.engine.new_run import create_run
+from tui_tuner.engine.takeup import note_end
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder, RunState
 from tui_tuner.runs.catalogue import RunSummary, summarise
@@ -32,6 +34,8 @@ from tui_tuner.runs.queue import RunQueue, runner_lock
 GO: Final = "go"
 """What a process is told once the queue knows that it is the one to work on the run."""
 _LOOK: Final = 0.2
+_ASKING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""With these a process is asked to stop, by a person or by a machine that is shut down."""
 
 
 @dataclass(frozen=True)
@@ -212,10 +216,17 @@ class Runner:
             return status
 
     def _without_an_end(self, folder: RunFolder, after: RunSummary, status: int) -> Outcome:
-        """What to make of a run whose process ended without saying so."""
+        """What to make of a run whose process ended without saying so.
+
+        It goes on another time, but for one that failed or was killed before its first word: that would end so again.
+        """
         self._queue.give(folder.name, None)
-        if status < 0 or self._stopping or holder(folder) is not None:
-            how = f"its process was ended by signal {-status}" if status < 0 else "it was stopped before it began"
+        how = f"its process was ended by signal {-status}" if status < 0 else "it was stopped before it began"
+        asked = self._stopping or -status in _ASKING or holder(folder) is not None
+        began = after.ended is not None or after.state is RunState.INTERRUPTED
+        if asked or (status < 0 and began):
             return Outcome(folder.name, after.state, f"{how}; it stays in the queue")
+        reason = f"{how} before the run began" if status < 0 else f"it could not be begun; {folder.log} says why"
+        note_end(folder, "failed", reason)
         self._queue.drop(folder.name)
-        return Outcome(folder.name, RunState.FAILED, f"it could not be begun; {folder.log} says why")
+        return Outcome(folder.name, RunState.FAILED, reason)

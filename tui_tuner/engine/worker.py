@@ -280,10 +280,12 @@ class _Performer:
     def _perform(self, handle: JobHandle) -> Any:
         request = handle.request
         if isinstance(request, RunExperiment):
-            from tui_tuner.engine.pipeline import run_experiment
-            from tui_tuner.runs.folder import RunFolder
+            from tui_tuner.engine.takeup import taken_up
 
-            return run_experiment(RunFolder.open(request.folder), handle.control, self._models(), request.place)
+            with taken_up(request.folder) as folder:
+                from tui_tuner.engine.pipeline import run_experiment
+
+                return run_experiment(folder, handle.control, self._models(), request.place, locked=True)
         if isinstance(request, JoinRun):
             from tui_tuner.engine.ranks.member import join_run
             from tui_tuner.runs.folder import RunFolder

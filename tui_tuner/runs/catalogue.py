@@ -180,7 +180,7 @@ class _Reading:
         # An ended run is not read again as a rule, so its curves need not stay in memory.
         self._following = None if view.finished is not None else (tail, view)
         running = _describe(self._folder, view, tail.damaged)
-        return running, replace(running, state=view.state(False))
+        return running, replace(running, state=view.state(False), reason=view.reason)
 
 
 _readings: dict[Path, _Reading] = {}

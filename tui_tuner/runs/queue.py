@@ -211,7 +211,7 @@ class RunQueue:
                 return Turn(waits=f"{going} is going")
             entry = waiting[0]
             folder = RunFolder(self.runs_dir / entry.run)
-            if not killed and summarise(folder).state is RunState.INTERRUPTED:
+            if not killed and _broke_off(summarise(folder)):
                 return Turn(waits=f"{entry.run} ended without saying so")
             draft.entries.remove(entry)
             draft.entries.insert(0, replace(entry, worker=worker))
@@ -336,6 +336,11 @@ def _is_over(entry: Entry, summary: RunSummary) -> bool:
     if summary.state is RunState.STOPPED:
         return summary.reason in _BY_A_PERSON
     return summary.state in (RunState.FINISHED, RunState.FAILED)
+
+
+def _broke_off(summary: RunSummary) -> bool:
+    """Whether somebody was at work on a run and is gone without a word."""
+    return summary.state.ended and summary.ended is None
 
 
 def _is_written(run: RunSummary) -> bool:

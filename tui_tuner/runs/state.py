@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
+from typing import Final
 
 from .events import Event
 
@@ -28,10 +29,15 @@ class RunState(StrEnum):
         return self in {RunState.STOPPED, RunState.FINISHED, RunState.FAILED, RunState.INTERRUPTED}
 
 
+NEVER_BEGAN: Final = "its process ended before the run began"
+"""Why a run failed that was taken up by a process which is gone, and never wrote another word."""
+
+
 class StateTracker:
     """The fold behind `derive_state`, for those who follow a log piece by piece."""
 
     def __init__(self) -> None:
+        self._taken_up = False
         self._begun = False
         self._ended: RunState | None = None
         self._paused = False
@@ -52,6 +58,8 @@ class StateTracker:
                 self._paused = True
             elif what in ("proceed", "stop"):
                 self._paused = False
+        elif kind == "taken_up":
+            self._taken_up = True
         elif kind in _WORK:
             self._begun = True
 
@@ -62,12 +70,17 @@ class StateTracker:
             alive: whether a living process holds the run's lock.
         """
         if not self._begun:
-            return RunState.QUEUED
+            return RunState.FAILED if self._taken_up and not alive else RunState.QUEUED
         if self._ended is not None:
             return self._ended
         if not alive:
             return RunState.INTERRUPTED
         return RunState.PAUSED if self._paused else RunState.RUNNING
+
+    @property
+    def never_began(self) -> bool:
+        """Whether all that is known is that a process took the run up."""
+        return self._taken_up and not self._begun
 
 
 def derive_state(events: Iterable[Event], alive: bool) -> RunState:

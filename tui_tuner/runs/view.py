@@ -19,7 +19,7 @@ from .eta import Outlook, outlook
 from .events import Event
 from .latest import LatestEvents, step_of
 from .stages import StageStatus, apply_progress, apply_stage
-from .state import RunState, StateTracker
+from .state import NEVER_BEGAN, RunState, StateTracker
 from .vocabulary import EVENT_FIELDS
 
 LOG_LIMIT: Final = 2_000
@@ -80,7 +80,7 @@ class RunView:
                 self.unknown += 1
                 continue
             moment = number(event.get("t"))
-            if moment is not None:
+            if moment is not None and kind != "taken_up":  # loading libraries is no work on the run
                 if kind == "run_started":
                     self.clock.begin(moment)
                 else:
@@ -95,6 +95,12 @@ class RunView:
     def state(self, alive: bool) -> RunState:
         """The run's state, given whether a living process holds its lock."""
         return self._tracker.state(alive)
+
+    @property
+    def reason(self) -> str:
+        """Why it ended, as it said, or why it never began, once nobody works on it; empty when there is nothing."""
+        said = str((self.finished or {}).get("reason") or "")
+        return NEVER_BEGAN if self._tracker.never_began else said
 
     @property
     def name(self) -> str:
@@ -356,6 +362,7 @@ def _metrics(value: Any) -> dict[str, dict[str, Any]]:
 
 
 _HANDLERS: Final[dict[str, Callable[[RunView, Event], None]]] = {
+    "taken_up": lambda view, event: None,
     "run_started": _on_run_started,
     "plan": _on_plan,
     "forecast": _on_forecast,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 EVENT_FIELDS: Final[dict[str, tuple[str, ...]]] = {
+    "taken_up": ("pid",),
     "run_started": (
         "name",
         "steps",

@@ -73,7 +73,7 @@ def _left(view: RunView, now: float) -> tuple[str, str]:
 def banner_of(view: RunView, state: RunState, job: JobHandle | None) -> Content:
     """One line: whether all is well, or what happened and what to do now."""
     if state is RunState.FAILED:
-        reason = str((view.finished or {}).get("reason") or "it gave no reason; its folder's engine.log may")
+        reason = view.reason or "it gave no reason; its folder's engine.log may"
         return Content.assemble(
             ("✗ ", "bold $text-error"), inert(reason, "$text-error"), ("  r tries again", "$text-muted")
         )

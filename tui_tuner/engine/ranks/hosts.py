@@ -88,13 +88,22 @@ def plan_ranks(number: int | None, file: Path | None) -> RankPlan | None:
     return RankPlan((HERE,) * number) if number is not None and number > 1 else None
 
 
-def check_batch(experiment: Experiment, plan: RankPlan) -> None:
-    """Makes sure that every rank gets rows of a batch.
+def check_ranks(experiment: Experiment, plan: RankPlan) -> None:
+    """Makes sure that ranks can train it: each gets rows of a batch, and the model is there from the start.
 
     Raises:
-        TunerError: `batch-and-ranks` when there are fewer rows than ranks, or, in stock mode, rows that are left over.
+        TunerError: `batch-and-ranks` when there are fewer rows than ranks, or, in stock mode, rows that are left over;
+            `ranks-and-bits` when the model has to be quantized first.
     """
-    train, size = experiment.train, plan.size
+    model, train, size = experiment.model, experiment.train, plan.size
+    if model.bits:
+        raise TunerError(
+            "several ranks cannot wait for a model to be quantized",
+            code="ranks-and-bits",
+            where="model.bits",
+            fix=f"make it first with `tui-tuner convert {model.path} --bits {model.bits} --to FOLDER`, and name that "
+            "folder as model.path",
+        )
     if train.batch_size < size:
         what, fix = f"a batch of {train.batch_size} has fewer rows than there are ranks ({size})", f"{size} or more"
     elif train.mode == "stock" and train.batch_size % size:

@@ -27,7 +27,7 @@ from tui_tuner.atomic import write_failure
 from tui_tuner.engine.ranks.hosts import RankPlan
 from tui_tuner.engine.ranks.wire import GO, digest_of, heard, versions
 from tui_tuner.errors import TunerError
-from tui_tuner.runs import EventLog, RunFolder, RunLock
+from tui_tuner.runs import RunFolder
 
 LOG = "launch.log"
 """The file in the run folder that gets what launcher and ranks print beside their messages."""
@@ -289,9 +289,3 @@ def _lives(pid: int) -> bool:
         return False
     except psutil.AccessDenied:
         return True
-
-
-def note_failure(folder: RunFolder, error: TunerError) -> None:
-    """Writes the end of a session whose rank 0 could not write it itself; does nothing where somebody runs the run."""
-    with contextlib.suppress(TunerError), RunLock(folder), EventLog(folder.events) as log:
-        log.append("run_finished", status="failed", reason=error.sentence())

@@ -187,13 +187,14 @@ class RunsTableScreen(RunsWorkScreen):
         width = detail.content_size.width or self.size.width - _MARGINS
         if run is not None:
             todo = self._todo(run)
+            why = run.reason if run.state is RunState.FAILED else ""
             name = clip_middle(run.run, max(_NAME, width - len(todo) - 2))
             first = clip(f"{name}  {todo}", width)
             note = f"{run.labels.note} · " if run.labels.note else ""
             detail.update(
                 Content.assemble(
                     (first[: len(name)], "bold"), (first[len(name) :], "$text-muted"), "\n",
-                    inert(clip(note + (run.problem or run.verdict or ""), width)),
+                    inert(clip(note + (run.problem or run.verdict or why), width)),
                 )
             )  # fmt: skip
         else:
