@@ -79,7 +79,7 @@ def test_a_run_is_queued_as_its_preset_stands_and_a_failure_does_not_end_the_que
     text = (workshop / "tiny.toml").read_text().replace('path = "model"', f'path = "{workshop / "model"}"')
     good = text.replace('source = "rows.jsonl"', f'source = "{workshop / "rows.jsonl"}"')
     preset.write_text(good.replace(str(workshop / "rows.jsonl"), "nowhere.jsonl"))
-    bad = tuner("queue", "add", preset, "--name", "bad", "--json").document
+    bad = tuner("queue", "add", preset, "--name", "bad", "--no-check", "--json").document
     preset.write_text(good)
     assert tuner("queue", "add", preset, "--name", "good", "--set", "train.iters=2", "--json").document["place"] == 2
     preset.write_text("")
@@ -98,7 +98,7 @@ def test_a_run_is_queued_as_its_preset_stands_and_a_failure_does_not_end_the_que
 
 
 def test_a_failure_ends_the_queue_where_that_is_wanted(here: Path, workshop: Path, tuner: Tuner) -> None:
-    tuner("queue", "add", workshop / "tiny.toml", "--set", "data.source=nowhere.jsonl")
+    tuner("queue", "add", workshop / "tiny.toml", "--set", "data.source=nowhere.jsonl", "--no-check")
     tuner("queue", "add", workshop / "tiny.toml", "--name", "second")
     assert tuner("queue", "run", "--stop-on-failure").status == 1
     assert [entry.run.partition("-")[0] for entry in RunQueue(here / "runs").read().entries] == ["second"]

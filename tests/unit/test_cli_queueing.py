@@ -14,8 +14,10 @@ from tests.support.jobs import Jobs, jobs
 from tests.ui.fakes import RunBuilder
 from tui_tuner.cli import queueing
 from tui_tuner.config import load_experiment
+from tui_tuner.engine import beforehand
 from tui_tuner.engine import queueing as working
 from tui_tuner.engine.queueing import GO, Outcome
+from tui_tuner.errors import TunerError
 from tui_tuner.runs.lock import RunLock
 from tui_tuner.runs.queue import RunQueue, runner_lock
 from tui_tuner.runs.state import RunState
@@ -50,6 +52,20 @@ def sweep(tmp_path: Path) -> Path:
     path = tmp_path / "swept.toml"
     path.write_text(SWEEP)
     return path
+
+
+@pytest.fixture(autouse=True)
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What the commands had looked at beforehand; nothing is found wrong, unless the list is begun with an error."""
+    asked: list[Any] = []
+
+    def look(experiments: list[Any], base: Path | None, called: Any = ()) -> None:
+        asked.append((len(experiments), base, list(called)))
+        if isinstance(asked[0], TunerError):
+            raise asked[0]
+
+    monkeypatch.setattr(beforehand, "must_work", look)
+    return asked
 
 
 def order(tuner: Tuner) -> list[str]:
@@ -99,7 +115,8 @@ def test_a_run_that_was_stopped_is_queued_as_it_is(tuner: Tuner, tmp_path: Path)
         (("clear", "apple"), "clear takes nothing more"),
         (("resume", "apple"), "resume takes nothing more"),
         (("run", "apple"), "run takes nothing more"),
-        (("remove", "apple", "--set", "a=b"), "--set, --name and --existing say what to add"),
+        (("remove", "apple", "--set", "a=b"), "--set, --name, --existing and --no-check say what to add"),
+        (("run", "--no-check"), "--set, --name, --existing and --no-check say what to add"),
         (("list", "--stop-on-failure"), "--stop-on-failure belongs to run"),
         (("dance",), "dance"),
         (("move", "", "up"), "is not in the queue"),
@@ -222,6 +239,21 @@ def test_a_dry_run_says_what_would_be_queued_and_queues_nothing(tuner: Tuner, sw
     for line, run in zip(said.out.splitlines(), document["runs"], strict=True):
         assert line.startswith(f"{run['name']}  ")
     assert order(tuner) == [] and not list(tmp_path.glob("*/config.toml"))
+
+
+def test_what_cannot_work_is_not_queued_unless_that_is_wanted(
+    tuner: Tuner, sweep: Path, tmp_path: Path, looked: list[Any]
+) -> None:
+    looked.append(TunerError("the model is gone", code="model-not-found"))
+    for words in (("queue", "add", sweep), ("sweep", sweep)):
+        said = tuner(*words)
+        assert (said.status, said.out, said.err) == (1, "", "tui-tuner: the model is gone.\n")
+    assert looked[1][:2] == (1, tmp_path) and looked[2][:2] == (4, tmp_path)
+    assert looked[2][2][0] == "train.learning_rate=0.001, adapter.rank=4"
+    assert order(tuner) == [] and not list(tmp_path.glob("*/config.toml"))
+    assert tuner("sweep", sweep, "--dry-run").status == 0
+    assert tuner("queue", "add", sweep, "--no-check").status == tuner("sweep", sweep, "--no-check").status == 0
+    assert len(order(tuner)) == 5 and len(looked) == 3
 
 
 def test_a_sweep_is_queued_and_its_id_finds_it_again(tuner: Tuner, sweep: Path, tmp_path: Path) -> None:

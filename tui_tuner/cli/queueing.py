@@ -18,6 +18,7 @@ from tui_tuner.errors import TunerError
 
 if TYPE_CHECKING:
     from tui_tuner.engine.queueing import Outcome
+    from tui_tuner.runs.folder import RunFolder
     from tui_tuner.runs.queue import RunQueue
 
 
@@ -67,6 +68,10 @@ StopOnFailure = Annotated[
     bool, typer.Option("--stop-on-failure", help="For run: end at the first run that does not finish.")
 ]
 
+NoCheck = Annotated[
+    bool, typer.Option("--no-check", help="Queue without looking first whether model and data can be used.")
+]
+
 
 def queue(
     act: Annotated[Act, typer.Argument(help="What to do.")] = Act.LIST,
@@ -75,6 +80,7 @@ def queue(
     overrides: Set = None,
     name: Name = None,
     existing: Existing = None,
+    no_check: NoCheck = False,
     stop_on_failure: StopOnFailure = False,
     runs_dir: RunsDir = None,
     json: Json = False,
@@ -90,8 +96,9 @@ def queue(
         raise TunerError(
             _USAGE[act], code="usage", where=f"queue {act}", fix="see `tui-tuner queue --help`", usage=True
         )
-    if act is not Act.ADD and (overrides or name or existing):
-        raise TunerError("--set, --name and --existing say what to add", code="usage", fix="leave them out", usage=True)
+    if act is not Act.ADD and (overrides or name or existing or no_check):
+        message = "--set, --name, --existing and --no-check say what to add, and how"
+        raise TunerError(message, code="usage", fix="leave them out", usage=True)
     if stop_on_failure and act is not Act.RUN:
         raise TunerError("--stop-on-failure belongs to run", code="usage", fix="leave it out", usage=True)
     with opened(json=json, debug=debug) as output:
@@ -99,7 +106,9 @@ def queue(
         if act is Act.RUN:
             return _run(there, output, stop_on_failure=stop_on_failure)
         if act is Act.ADD:
-            _add(there, what, overrides or (), name, existing, output)
+            folder = _added(there, what, overrides or (), name, existing, check=not no_check)
+            place = there.read().place(folder.name)
+            _told(output, there, run=folder.name, place=place, text=f"{folder.name} is queued at place {place}")
         elif act is Act.MOVE and what is not None and to is not None:
             run = _find(there, what)
             _told(output, there, run=run, place=there.move(run, to.value), text=f"{run} was moved {_MOVED[to]}")
@@ -129,6 +138,7 @@ def sweep(
     ] = None,
     overrides: Set = None,
     work: Annotated[bool, typer.Option("--run", help="Work the runs off now, and compare them at the end.")] = False,
+    no_check: NoCheck = False,
     dry: Annotated[bool, typer.Option("--dry-run", help="Say what would be queued, and queue nothing.")] = False,
     results: Annotated[
         str | None,
@@ -159,7 +169,7 @@ def sweep(
         if results is not None:
             _compare(there, results, output)
             return 0
-        return _sweep(there, preset or "", overrides or (), output, work=work, dry=dry)
+        return _sweep(there, preset or "", overrides or (), output, work=work, dry=dry, check=not no_check)
 
 
 def work(folder: Annotated[Path, typer.Argument()]) -> int:
@@ -176,23 +186,26 @@ def work(folder: Annotated[Path, typer.Argument()]) -> int:
 
 
 # -- add and list -----------------------------------------------------------------------------------------------------
-def _add(
-    there: RunQueue, what: str | None, overrides: Sequence[str], name: str | None, existing: str | None, output: Output
-) -> None:
+def _added(
+    there: RunQueue, what: str | None, overrides: Sequence[str], name: str | None, existing: str | None, *, check: bool
+) -> RunFolder:
+    """Queues a preset or a run, after a look whether it can work; one that has begun looks at all of it itself."""
     if what is None:
         if overrides or name:
             message = "a run that exists keeps its configuration and its name"
             raise TunerError(message, code="usage", fix="leave --set and --name out", usage=True)
         folder = find(existing or "", there.runs_dir)
         there.add(folder)
-    else:
-        from tui_tuner.config import load_preset
-        from tui_tuner.engine.queueing import queue_experiment
+        return folder
+    from tui_tuner.config import load_preset
+    from tui_tuner.engine.queueing import queue_experiment
 
-        experiment, preset = load_preset(what, overrides)
-        folder = queue_experiment(experiment, there, name, preset.base)
-    place = there.read().place(folder.name)
-    _told(output, there, run=folder.name, place=place, text=f"{folder.name} is queued at place {place}")
+    experiment, preset = load_preset(what, overrides)
+    if check:
+        from tui_tuner.engine.beforehand import must_work
+
+        must_work([experiment], preset.base)
+    return queue_experiment(experiment, there, name, preset.base)
 
 
 def _find(there: RunQueue, what: str) -> str:
@@ -303,12 +316,14 @@ def _work_off(
     from tui_tuner.engine.queueing import Runner
 
     runner = Runner(there, output.note, lambda folder: told(folder, output), stop_on_failure=stop_on_failure, only=only)
-    with stopping(runner.stop):
+    with stopping(runner.stop, lambda: runner.stop("again")):  # the run's process, too, ends at a second word
         return runner.run()
 
 
 # -- sweeps -----------------------------------------------------------------------------------------------------------
-def _sweep(there: RunQueue, preset: str, overrides: Sequence[str], output: Output, *, work: bool, dry: bool) -> int:
+def _sweep(
+    there: RunQueue, preset: str, overrides: Sequence[str], output: Output, *, work: bool, dry: bool, check: bool
+) -> int:
     from tui_tuner.config.sweep import load_sweep, tell
     from tui_tuner.engine.queueing import queue_sweep
 
@@ -321,6 +336,10 @@ def _sweep(there: RunQueue, preset: str, overrides: Sequence[str], output: Outpu
         for trial in trials if not output.json else ():
             output.say(f"{trial.experiment.run.name.ljust(width)}  {tell(trial.values)}")
         return 0
+    if check:
+        from tui_tuner.engine.beforehand import must_work
+
+        must_work([trial.experiment for trial in trials], made_of.base, [tell(trial.values) for trial in trials])
     identity, folders = queue_sweep(found, trials, there, made_of.path, made_of.base)
     for trial, folder in zip(trials, folders, strict=True):
         output.note(f"queued {folder.name}  {tell(trial.values)}")

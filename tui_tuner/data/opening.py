@@ -148,6 +148,13 @@ def _sliced(source: Source, wanted: Slice) -> Source:
     return Source(source.name, source.path, tables, source.format, source.notes)
 
 
+def is_of_the_hub(name: str, base: Path | None) -> bool:
+    """Whether a source is a set on the Hub, which may have to be fetched, and not a file or folder of this machine."""
+    if name.startswith(HUB):
+        return True
+    return not Path(resolve_data(name, base)).exists() and _may_be_on_the_hub(name, base)
+
+
 def _may_be_on_the_hub(name: str, base: Path | None) -> bool:
     """Whether a name that is no path here has the form of one on the Hub, and isn't meant for a folder that is here."""
     if not is_repository_name(name) or _FILE_ENDINGS.search(name):

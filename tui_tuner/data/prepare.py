@@ -53,8 +53,8 @@ def prepare(data: DataSection, seed: int, base: Path | None = None) -> Prepared:
     return prepared_of(draft(data, seed, base))
 
 
-def prepared_of(made: Draft) -> Prepared:
-    """What a draft holds, once none of its records is refused.
+def refuse_unusable(made: Draft) -> None:
+    """Refuses a draft that no run can train on.
 
     Raises:
         TunerError: the first record that can't be used, and how many others there are; or the reason why the records
@@ -69,6 +69,15 @@ def prepared_of(made: Draft) -> Prepared:
         raise TunerError(message, code=error.code, where=error.where, fix=error.fix, usage=error.usage)
     if made.undivided is not None:
         raise made.undivided
+
+
+def prepared_of(made: Draft) -> Prepared:
+    """What a draft holds, once none of its records is refused.
+
+    Raises:
+        TunerError: as `refuse_unusable`.
+    """
+    refuse_unusable(made)
     prepared = Prepared(
         made.rows("train"), made.rows("valid"), made.rows("test"), list(made.notes), made.rows("unseen")
     )

@@ -61,9 +61,9 @@ def preflight(
     experiment: Experiment, base: Path | None = None, *, tell: Callable[[int, int], None] = lambda done, total: None
 ) -> Preflight:
     """Looks whether an experiment can run. Nothing in here raises for what a person can mend."""
-    found, attached = Preflight(), None
+    found, fitted = Preflight(), None
     try:
-        attached = _attached(experiment, base)
+        fitted = attached(experiment, base)
     except TunerError as error:
         found.problems.append(as_problem(error))
     try:
@@ -76,10 +76,10 @@ def preflight(
         else:  # the model's own fault is told once; without its tokenizer the source can still be missing
             found.problems += _source(experiment, base)
     told = {problem.code for problem in found.problems}
-    for hint in advise(experiment, known(experiment, attached, found.data)):
+    for hint in advise(experiment, known(experiment, fitted, found.data)):
         if not (hint.code == "masking-texts" and "mask-text" in told):
             found.problems.append(Problem(hint.code, hint.severity, 1, hint.text, hint.fix))
-    if attached is not None:
+    if fitted is not None:
         found.forecast = _forecast(experiment, base, found)
     return found
 
@@ -161,7 +161,7 @@ def as_problem(error: TunerError) -> Problem:
     return Problem(error.code, "error", 1, message, error.fix)
 
 
-def _attached(experiment: Experiment, base: Path | None) -> Attached:
+def attached(experiment: Experiment, base: Path | None) -> Attached:
     """What the adapter would train.
 
     Raises:
