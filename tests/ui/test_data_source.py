@@ -25,7 +25,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.ui.mapping import kept, with_wording
 from tui_tuner.ui.mappingdialogs import Wording, WordingDialog, rendered
 from tui_tuner.ui.sourcedialog import DataTree
-from tui_tuner.ui.widgets.data_mapping import lines_of
+from tui_tuner.ui.widgets.data_mapping import WORDING, lines_of
 from tui_tuner.ui.widgets.data_source import SourcePane
 
 __all__ = ["games", "place"]
@@ -246,8 +246,37 @@ async def test_where_no_row_can_be_made_the_mapping_is_there(drive: Drive, engin
     async with drive(mishaps=True) as (app, pilot):
         await open_mode(pilot, "data", made=made)
         await until(pilot, lambda: "✗ it is not clear" in shown(app).lower() and "write templates" in shown(app))
+        pane = app.screen.query_one(SourcePane)
+        await until(pilot, lambda: pane.has_focus and pane.key.startswith(WORDING))
         await pilot.press("m")
-        await until(pilot, lambda: app.screen.query_one(SourcePane).has_focus)
+        assert pane.has_focus
+
+
+async def test_templates_for_other_data_are_tried_on_its_own_records(
+    drive: Drive, engine: FakeEngine, games: Path, tmp_path: Path
+) -> None:
+    made, facts = about(games)
+    rows, broken = described(facts), TunerError("it is not clear what is asked and what is answered")
+    other = replace(facts, columns={"player": "Ann"}, records=[{"player": "Ann"}])
+
+    def answer(handle: JobHandle) -> None:
+        if handle.request.experiment.data.source == made.data.source:
+            rows(handle)
+        elif isinstance(handle.request, PreviewData):
+            handle.status, handle.error = JobStatus.FAILED, broken
+        elif isinstance(handle.request, DescribeSource):
+            handle.status, handle.result = JobStatus.DONE, other
+
+    engine.answer = answer
+    async with drive(mishaps=True) as (app, pilot):
+        await open_mode(pilot, "data", made=made)
+        await until(pilot, lambda: app.screen.browser.row is not None)
+        app.screen._open_source(str(tmp_path / "other.jsonl"))
+        pane = app.screen.query_one(SourcePane)
+        await until(pilot, lambda: pane.has_focus and pane.key.startswith(WORDING))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, WordingDialog))
+        assert app.screen._records == [{"player": "Ann"}]
 
 
 def test_what_cannot_be_read_is_told_in_the_pane() -> None:

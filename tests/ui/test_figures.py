@@ -22,7 +22,7 @@ from tui_tuner.ui.widgets.helppanel import HelpPanel
 from tui_tuner.ui.widgets.losschart import LossChart, MetricChart
 from tui_tuner.ui.widgets.panels import PANELS, Panels
 from tui_tuner.ui.widgets.progress import Progress, ProgressLine
-from tui_tuner.ui.widgets.tiles import Tiles
+from tui_tuner.ui.widgets.tiles import Tile, Tiles
 
 Build = Callable[..., RunBuilder]
 SLOW = "install OpenBLAS (Debian and Ubuntu: libopenblas0-pthread) and start again"
@@ -153,6 +153,29 @@ async def test_every_size_has_all_numbers(
         for number in ("0.283", "0.466", "0.89", "4,478", "3.1 %", "1.35×", "1.11e-3", "448 MB of 17.2 GB"):
             assert number in text, number
         assert "baseline" in text and "left" in text
+
+
+async def test_a_value_that_is_too_long_takes_no_place_from_the_next(drive: Drive) -> None:
+    async with drive(size=(76, 24)) as (app, pilot):
+        tiles = Tiles()
+        await app.screen.mount(tiles)
+        tiles.styles.width, tiles.styles.height = 76, 1
+        memory = Tile("memory", "19.6 MB of 25.3 GB", share=0.001, brief="19.6 MB")
+        tiles.show([Tile("learn. rate", "3.62e-4"), memory, Tile("epoch", "0.65 of 1.00")])
+        await until(pilot, lambda: tiles.size.width == 76)
+        assert tiles.render().plain.endswith("19.6 MB  epoch       0.65 of 1.00")
+        tiles.show([Tile("learn. rate", "x" * 40), memory, Tile("epoch", "0.65 of 1.00")])
+        assert "x…" in tiles.render().plain and tiles.render().plain.endswith("0.65 of 1.00")
+
+
+async def test_the_stage_at_work_is_named_in_full(drive: Drive) -> None:
+    async with drive(size=(78, 24)) as (app, pilot):
+        line = ProgressLine()
+        await app.screen.mount(line)
+        line.styles.width, line.styles.height = 78, 1
+        line.show(Progress("● measuring after", 1, 80, 36.0, "36 s", "10:13", active=True))
+        await until(pilot, lambda: line.size.width == 78)
+        assert line.render().plain.startswith("● measuring after ") and line.render().plain.endswith("done ≈ 10:13")
 
 
 async def test_large_windows_have_a_chart_of_each(drive: Drive, engine: FakeEngine, build: Build) -> None:

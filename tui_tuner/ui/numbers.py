@@ -89,7 +89,8 @@ def _memory(view: RunView) -> Tile:
     value = f"{fmt.size(peak)} of {fmt.size(limit)}"
     if value.count(unit := value[-3:]) > 1:
         value = value.replace(unit, "", 1)
-    return Tile("memory", value, history, "▲" if near else "", "$text-warning" if near else "", share=peak / limit)
+    style = "$text-warning" if near else ""
+    return Tile("memory", value, history, "▲" if near else "", style, peak / limit, fmt.size(peak))
 
 
 def _beside(last: float, best: float | None) -> str:

@@ -98,7 +98,8 @@ class DataScreen(SourceWorkScreen):
 
     def action_mapping(self) -> None:
         """Goes to source and mapping, and back to the list."""
-        self._show_view("" if self.source.has_focus else "-source")
+        back = self.source.has_focus and self._questions.preview is not None
+        self._show_view("" if back else "-source")
 
     def action_problems(self) -> None:
         """From the rows to the problems, and from them (or the rows of one of them) back to all rows."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from textual import events
 from textual.content import Content
-from textual.widgets import Static
+from textual.widgets import Input, Static
 
 from tui_tuner.engine.requests import LoadLibraries
 from tui_tuner.engine.results import DataPreview
@@ -16,6 +16,7 @@ from tui_tuner.ui.text import visible
 from tui_tuner.ui.widgets import data_figures, data_problems, data_summary
 from tui_tuner.ui.widgets.config_subject import Subject, Subjects
 from tui_tuner.ui.widgets.data_browser import DataBrowser
+from tui_tuner.ui.widgets.data_mapping import WORDING
 from tui_tuner.ui.widgets.data_pane import TextPane, lines, notice
 from tui_tuner.ui.widgets.data_questions import Questions
 from tui_tuner.ui.widgets.data_source import SourcePane
@@ -97,12 +98,20 @@ class DataViewScreen(WorkbenchScreen):
         self.set_class(preview is None and self._questions.source is None, "-waiting")
         if preview is None:
             self._draw_waiting(subject)
+            self._go_to_mapping()
             return
         self.browser.bring_up_to_date()
         self._draw_head(preview)
         self._draw_figures(subject)
-        if self.focused is None:
+        if self.focused is None or (self.source.has_focus and not self.source.display):
             self.browser.row_list.focus()
+
+    def _go_to_mapping(self) -> None:
+        """Where no rows can be made, what they are made of is all there is to change: it gets the focus."""
+        broken = self._questions.problem and self._questions.source is not None
+        if broken and not self.source.has_focus and not isinstance(self.focused, Input):
+            self.source.seek(WORDING)
+            self.source.focus()
 
     def _ask_more(self) -> None:
         """Asks about all rows, and shows what was known already."""
@@ -122,8 +131,10 @@ class DataViewScreen(WorkbenchScreen):
         parts = [Content.styled(visible(subject.experiment.data.source), "bold"), Content("")]
         if self._questions.problem:
             parts.append(notice("✗", self._questions.problem, "bold $text-error", width))
-            mend = "  Mend the data and press r, change what is made of it (m), or open other data (l)."
-            parts.append(Content.styled(mend, "$text-muted"))
+            known = self._questions.source is not None
+            change = "change what is made of it (m, enter on a line below), " if known else ""
+            mend = f"Mend the data and press r, {change}or open other data (l)."
+            parts.append(notice(" ", mend, "$text-muted", width))
         else:
             parts.append(Content.styled("◌ reading the rows and counting their tokens …", "$text-muted"))
         self.query_one("#data-head", Static).update(lines(parts))

@@ -86,5 +86,6 @@ class SourceWorkScreen(DataViewScreen):
         elif subject is not None and subject.is_run:
             self.tuner.notice("A run's data is as it was trained on. s leads to the experiment, whose data can change.")
         elif subject is not None and facts is not None:
-            row = self.browser.row
+            # Without rows the browser still has those of what was looked at before, whose columns are others.
+            row = self.browser.row if self._questions.preview is not None else None
             MappingEditor(self.tuner, subject.experiment, facts, row.record if row is not None else {}).edit(key)

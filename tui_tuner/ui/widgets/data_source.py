@@ -20,6 +20,7 @@ class SourcePane(RowList):
         self._known: tuple[Experiment, SourceFacts | None, str, int] | None = None
         self._lines: list[Line] = []
         self._width = 0
+        self._sought = ""
 
     @property
     def key(self) -> str:
@@ -39,6 +40,11 @@ class SourcePane(RowList):
         self._known = known
         self._fill()
 
+    def seek(self, start: str) -> None:
+        """Puts the cursor on the first line whose key begins so, also when there is none yet."""
+        self._sought = start
+        self._fill()
+
     def on_resize(self) -> None:
         super().on_resize()
         if self._width != self.scrollable_content_region.width:
@@ -54,4 +60,7 @@ class SourcePane(RowList):
         self._lines = shown = lines_of(experiment, facts, problem, width, records)
         skip = frozenset(at for at, line in enumerate(shown) if not line.key)
         cursor = next((at for at, line in enumerate(shown) if line.key == before), self.cursor)
+        if self._sought:
+            cursor = next((at for at, line in enumerate(shown) if line.key.startswith(self._sought)), cursor)
+            self._sought = ""
         self.show(len(shown), lambda at, width: shown[at].draw(width), skip=skip, cursor=cursor)

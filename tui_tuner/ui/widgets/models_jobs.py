@@ -82,8 +82,10 @@ def sentence_of(handle: JobHandle) -> str:
     if isinstance(request, ConvertModel):
         return f"Converting into {request.target.name}" if request.target is not None else "Forecast"
     if isinstance(request, FuseAdapter):
-        what = f"Merging into {request.target.name}" if request.target is not None else "Trying ways to merge"
-        return f"{what} ({Path(request.run).name})"
+        if request.target is None:
+            return f"Trying ways to merge ({Path(request.run).name})"
+        same = Path(request.run).name == request.target.name
+        return f"Merging {Path(request.run).name}" + ("" if same else f" into {request.target.name}")
     if isinstance(request, ExportAdapter):
         return f"Exporting {request.target.name}"
     if isinstance(request, DeleteCached):

@@ -61,7 +61,7 @@ class ProgressLine(Widget):
 
     def render(self) -> Content:
         now, width = self._progress, self.size.width
-        text_width = min(22, max(16, width // 5))
+        text_width = min(22, max(16, width // 5, len(now.text)))
         line = Content.styled(clip(now.text, text_width).ljust(text_width), f"bold {now.style}")
         right = _fitting(_facts(now), width - text_width - (_BAR_LEAST + 9 if now.total else 1))
         room = width - len(right) - 4 - 6 - text_width

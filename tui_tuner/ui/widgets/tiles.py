@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from textual.content import Content
 from textual.widget import Widget
 
+from tui_tuner.ui.text import clip
 from tui_tuner.ui.widgets.progress import bar
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -32,6 +33,7 @@ class Tile:
         note: a few words after the value, such as the best value so far.
         style: colour of the value; empty for the normal one.
         share: how much of a limit it is, 0 to 1; drawn as a bar in place of the curve.
+        brief: the value where it does not fit; empty for one that is cut off there.
     """
 
     label: str
@@ -40,6 +42,7 @@ class Tile:
     note: str = ""
     style: str = ""
     share: float | None = None
+    brief: str = ""
 
 
 def sparkline(values: Sequence[float] | NDArray[np.float64], width: int) -> str:
@@ -115,7 +118,10 @@ class Tiles(Widget):
 def _head(tile: Tile, width: int, name: int) -> Content:
     """Label and value with, unless `name` is 0, the curve between them, which begins behind `name` cells."""
     label = Content.styled(tile.label.ljust(name), "$text-muted")
-    value = Content.styled(tile.value, f"bold {tile.style or '$foreground'}")
+    room = width - label.cell_length - 1
+    # One cell too many would push the end of the line, and with it another tile's value, out of sight.
+    text = tile.value if len(tile.value) <= room else clip(tile.brief or tile.value, max(1, room))
+    value = Content.styled(text, f"bold {tile.style or '$foreground'}")
     note = Content.styled(f"{tile.note}  ", tile.style or "$text-muted") if tile.note else Content("")
     if label.cell_length + value.cell_length + note.cell_length + 1 > width:
         note = Content("")
