@@ -17,7 +17,7 @@ from tui_tuner.settings import Settings
 from tui_tuner.ui import drafts
 from tui_tuner.ui.app import TunerApp
 from tui_tuner.ui.drafts import draft_path, read_draft
-from tui_tuner.ui.homelist import machine_detail, machine_line
+from tui_tuner.ui.homelist import described, machine_detail, machine_line
 
 Build = Callable[..., RunBuilder]
 
@@ -38,6 +38,15 @@ async def test_a_first_start_offers_the_quickstart(drive: Drive, engine: FakeEng
         await pilot.press("q")
         await until(pilot, lambda: app.current_mode == "train")
         assert [type(request) for request in engine.submitted].count(RunExperiment) == 1
+
+
+def test_remarks_that_are_a_table_become_paragraphs() -> None:
+    under = "\n" + " " * 16
+    text = f"What it is for  the loop, set [b]by hand{under}here.\n\nTo try next     more,{under}and more."
+    assert [part.plain for part in described(text)] == [
+        "What it is for  the loop, set [b]by hand here.", "To try next  more, and more."]  # fmt: skip
+    assert [part.plain for part in described("Two lines,\nas they were set.")] == ["Two lines,\nas they were set."]
+    assert [part.plain for part in described("A list:\n  one\nthe end")] == ["A list: one", "the end"]
 
 
 async def test_what_broke_off_comes_first_and_one_key_goes_on(drive: Drive, engine: FakeEngine, build: Build) -> None:

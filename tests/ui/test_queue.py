@@ -111,6 +111,18 @@ async def test_keys_of_the_runs_screen_move_and_take_out(drive: Drive, queue: Ru
         await until(pilot, lambda: order(queue) == ["middle", "large"])
         await until(pilot, lambda: "small-" not in shown(app))
         assert (queue.folder / "removed" / "small-20251001-101112").is_dir()
+        await until(pilot, lambda: any("z puts it in again" in text for text in notices(app)))
+        await pilot.press("z")
+        await until(pilot, lambda: order(queue) == ["middle", "large", "small"] and "small-" in shown(app))
+
+
+async def test_the_cursor_stays_in_its_place_when_its_run_goes(drive: Drive, queue: RunQueue) -> None:
+    async with drive() as (app, pilot):
+        await pilot.press("7")
+        await until(pilot, lambda: "queued 3" in shown(app))
+        await pilot.press("down", "x")
+        await until(pilot, lambda: order(queue) == ["small", "large"])
+        await until(pilot, lambda: app.screen.current is not None and app.screen.current.run.startswith("large"))
 
 
 async def test_a_run_that_never_began_is_put_into_the_queue(drive: Drive, build: Build, runs_dir: Path) -> None:

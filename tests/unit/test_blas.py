@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tui_tuner.models import blas
+from tui_tuner.models import libraries as heavy
 
 ROOT = Path(__file__).parents[2]
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="mlx uses the platform's own BLAS elsewhere")
@@ -213,3 +214,17 @@ print(json.dumps([info.fast, min(times)]))
     off, slow = child(code, TUI_TUNER_BLAS="off")
     assert not off
     assert quick < 0.5 * slow
+
+
+def test_asking_what_computes_has_the_fast_library_loaded_before_mlx(monkeypatch: pytest.MonkeyPatch) -> None:
+    class ReadyAsked(Exception):
+        pass
+
+    def ready() -> None:
+        raise ReadyAsked
+
+    monkeypatch.setattr(heavy, "ready", ready)
+    monkeypatch.setitem(sys.modules, "mlx.core", None)  # importing it now is an error
+    for ask in (heavy.backend, heavy.backend_advice):
+        with pytest.raises(ReadyAsked):
+            ask()

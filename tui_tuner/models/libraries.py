@@ -35,9 +35,9 @@ def ready() -> None:
 
 def backend() -> str:
     """What mlx computes on, in words: the GPU by name, or the processor and the BLAS it uses."""
-    import mlx.core as mx
-
     if _on_gpu():
+        import mlx.core as mx
+
         return str(mx.device_info().get("device_name", "the GPU"))
     blas = load_fast_blas()
     names = {"reference": "mlx's own BLAS", "platform": "the platform's BLAS", "preloaded": "a BLAS loaded before"}

@@ -21,7 +21,7 @@ from ..paths import config_dir
 from .catalogue import RunSummary, list_runs, summarise
 from .columns import number
 from .files import read_json, write_failure, write_json
-from .folder import QUEUE_FILE, QUEUE_FOLDER, RunFolder
+from .folder import QUEUE_FILE, QUEUE_FOLDER, RunFolder, free_name
 from .lock import Holder, RunLock, guarded, holder, lives
 from .state import RunState
 
@@ -176,6 +176,21 @@ class RunQueue:
             self._must_wait(draft.entries[at])
             del draft.entries[at]
         return self._put_aside(run)
+
+    def put_back(self, aside: Path) -> RunFolder:
+        """Bring back a run that `remove` put aside, under its name or beside one that has it by now, and queue it last.
+
+        Raises:
+            TunerError: it cannot be moved, or as `add`.
+        """
+        try:
+            place = free_name(self.runs_dir, aside.name)
+            aside.rename(place)
+        except OSError as error:
+            raise write_failure(error, aside) from error
+        folder = RunFolder.open(place)
+        self.add(folder, summarise(folder).sweep)
+        return folder
 
     def clear(self) -> list[str]:
         """Take out all that wait, as `remove` does; returns their names."""

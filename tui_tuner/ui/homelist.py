@@ -192,9 +192,8 @@ class HomeList:
         }
 
     def _preset(self, preset: Preset) -> Entry:
-        detail = Content("\n\n").join(
-            [inert(preset.title, "bold"), inert(preset.description, lines=True), inert(str(preset.path), "$text-muted")]
-        )
+        parts = [inert(preset.title, "bold"), *described(preset.description), inert(str(preset.path), "$text-muted")]
+        detail = Content("\n\n").join(parts)
         keys = "enter loads it; f5 then starts the run"
         act = lambda: self._acts.load_preset(preset)  # noqa: E731
         return Entry(preset.name, preset.title, detail, act, keys, "◆", "$text-secondary")
@@ -235,6 +234,29 @@ def machine_line(machine: Machine | None) -> str:
         return f"{memory}: room for models below 1 B parameters"
     train, run = billions(machine.train), billions(machine.run)
     return f"{memory}: trains models up to ~{train} at 4 bits, chats with ~{run}"
+
+
+def described(text: str) -> list[Content]:
+    """A preset's remarks as paragraphs that wrap well, for a pane of any width.
+
+    Remarks are often set as a table of words and what they say, with what goes on indented under it.
+    """
+    lines = text.splitlines()
+    indents = [len(line) - len(line.lstrip()) for line in lines if line.startswith("  ")]
+    if not indents:
+        return [inert(text, lines=True)]
+    paragraphs: list[tuple[str, list[str]]] = []
+    for line in lines:
+        if line.startswith("  ") and paragraphs:
+            paragraphs[-1][1].append(line.strip())
+        elif line.strip():
+            word, rest = line[: indents[0]], line[indents[0] :]
+            table = len(word) > 3 and word.endswith(" ")
+            paragraphs.append((word.strip(), [rest.strip()]) if table and rest else ("", [line.strip()]))
+    return [
+        Content.assemble(inert(f"{word}  ", "$text-muted"), inert(" ".join(rest))) if word else inert(" ".join(rest))
+        for word, rest in paragraphs
+    ]
 
 
 def machine_detail(machine: Machine | None) -> str:

@@ -106,7 +106,7 @@ SHELL_ACTIONS: list[Action] = [
     Action("runs.enqueue", "a", "enqueue", "Add to queue",
            "Puts a run that was stopped, or never began, at the end of the queue.", "Queue", _RUNS, footer=True),
     Action("runs.remove", "x", "remove", "Take out",
-           "Takes the run out of the queue; the folder of one that never began is put aside.", "Queue", _RUNS,
+           "Takes the run out of the queue; one that never began is put aside, and z brings it back.", "Queue", _RUNS,
            footer=True),
     Action("runs.sweep", "w", "sweep", "Sweep",
            "Shows the runs of the run's sweep side by side, ranked and compared.", "Queue", _RUNS, footer=True),
@@ -132,6 +132,6 @@ SHELL_ACTIONS: list[Action] = [
     Action("runs.delete", "d", "delete", "Delete",
            "Puts the chosen runs aside; z brings them back, and later `tui-tuner restore`.", "Note", _RUNS,
            footer=True),
-    Action("runs.undelete", "z", "undelete", "Undelete", "Brings the last deleted runs back.", "Note", _RUNS,
-           footer=True),
+    Action("runs.undelete", "z", "undelete", "Undelete",
+           "Brings back what was deleted or taken out of the queue last.", "Note", _RUNS, footer=True),
 ]  # fmt: skip

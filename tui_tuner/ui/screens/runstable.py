@@ -104,12 +104,14 @@ class RunsTableScreen(RunsWorkScreen):
         self.marked &= {run.run for run in runs}
         lines = arranged(self._found(runs), self._folded, grouped=self._grouped)
         table = self._table
+        row = 0
         self._lines = {line.key: line for line in lines}
         table.display = bool(runs)
         self.query_one("#empty").display = not runs
         self.query_one("#detail").display = bool(runs)
         if list(self._drawn) != list(self._lines):
             cursor = cursor or self._current_key()
+            row = table.cursor_row
             table.clear()
             self._drawn.clear()
         widths = {str(column.key.value): column.width for column in table.ordered_columns}
@@ -128,8 +130,8 @@ class RunsTableScreen(RunsWorkScreen):
         if cursor is not None:
             try:
                 table.move_cursor(row=table.get_row_index(cursor), animate=False)
-            except RowDoesNotExist:
-                pass
+            except RowDoesNotExist:  # it is gone: the cursor stays where it was, not at the top
+                table.move_cursor(row=min(row, table.row_count - 1), animate=False)
         self._tell()
 
     def _found(self, runs: list[RunSummary]) -> list[RunSummary]:

@@ -6,6 +6,7 @@ Nothing here is final: a deleted run comes back with one key as long as the app 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_tuner.errors import TunerError
@@ -25,7 +26,7 @@ class RunsWorkScreen(WorkbenchScreen):
     def __init__(self) -> None:
         super().__init__()
         self.marked: set[str] = set()
-        self._deleted: list[list[str]] = []
+        self._gone: list[list[str] | Path] = []
 
     # -- what the screen has to say -----------------------------------------------------------------------------
 
@@ -140,7 +141,7 @@ class RunsWorkScreen(WorkbenchScreen):
             names = [run.run for run in runs]
             if self.tuner.state.run is not None and self.tuner.state.run.path in [run.path for run in runs]:
                 self.tuner.leave_run()
-            self._deleted.append(names)
+            self._gone.append(names)
             self.marked -= set(names)
             self.tuner.notice(f"{_called(runs)}: deleted; z brings it back.", "information")
         self.look()
@@ -148,9 +149,13 @@ class RunsWorkScreen(WorkbenchScreen):
     def action_undelete(self) -> None:
         from tui_tuner.runs.trash import restore_run
 
-        if not self._deleted:
+        if not self._gone:
             return
-        for name in self._deleted.pop():
+        gone = self._gone.pop()
+        if isinstance(gone, Path):
+            self.tuner.desk.change(lambda queue: queue.put_back(gone), lambda _: self.look())
+            return
+        for name in gone:
             self.tuner.writer.do(lambda name=name: restore_run(name, self.tuner.runs_dir))  # type: ignore[misc]
         self.tuner.writer.do(lambda: None, lambda _: self.look())
 
@@ -166,8 +171,19 @@ class RunsWorkScreen(WorkbenchScreen):
         self._in_queue(lambda queue, run: queue.move(run, "down"))
 
     def action_remove(self) -> None:
-        """Takes the run out of the queue, and says where its folder is when it never began."""
-        self._in_queue(lambda queue, run: queue.remove(run))
+        """Takes the run out of the queue, and says how it comes back."""
+        run = self.current
+        if run is None:
+            return
+
+        def told(aside: Path | None) -> None:
+            if aside is not None:
+                self._gone.append(aside)
+            key = "a" if aside is None else "z"
+            self.tuner.notice(f"{run.run}: out of the queue; {key} puts it in again, at the end.", "information")
+            self.look()
+
+        self.tuner.desk.change(lambda queue: queue.remove(run.run), told)
 
     def action_enqueue(self) -> None:
         folder = self.folder()
@@ -188,7 +204,7 @@ class RunsWorkScreen(WorkbenchScreen):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if self.is_mounted and action == "undelete":
-            return bool(self._deleted)
+            return bool(self._gone)
         if self.is_mounted and action in ("mark", "note", "compare"):
             return self.current is not None
         if self.is_mounted and action in ("pin", "archive", "delete"):
