@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from tui_tuner.chat.sampling import GREEDY, Sampling
 from tui_tuner.chat.voices import Voice
+from tui_tuner.engine.lanes import Lane
 from tui_tuner.engine.results import TokenSink
 
 
@@ -26,7 +27,7 @@ class ChatTurn:
     sampling: Sampling = GREEDY
     sink: TokenSink = field(default_factory=TokenSink)
     plain: bool = False
-    lane: ClassVar[Literal["mlx"]] = "mlx"
+    lane: ClassVar[Lane] = "mlx"
 
     @property
     def title(self) -> str:
@@ -50,7 +51,7 @@ class ChatTogether:
     """
 
     turns: tuple[ChatTurn, ...]
-    lane: ClassVar[Literal["mlx"]] = "mlx"
+    lane: ClassVar[Lane] = "mlx"
 
     @property
     def title(self) -> str:
@@ -84,7 +85,7 @@ class LookInside:
     tokens: tuple[int, ...] = ()
     top: int = 8
     plain: bool = False
-    lane: ClassVar[Literal["mlx"]] = "mlx"
+    lane: ClassVar[Lane] = "mlx"
 
     @property
     def title(self) -> str:
@@ -110,7 +111,7 @@ class CountTokens:
     voice: Voice
     messages: list[dict[str, str]]
     plain: bool = False
-    lane: ClassVar[Literal["side"]] = "side"
+    lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:

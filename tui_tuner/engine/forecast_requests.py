@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
+from tui_tuner.engine.lanes import Lane
 from tui_tuner.engine.work import Work
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class AskForecast:
 
     experiment: Experiment
     base: Path | None = None
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+    lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:
@@ -43,7 +44,7 @@ class ForecastSweep:
 
     experiments: tuple[Experiment, ...]
     base: Path | None = None
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+    lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:
@@ -61,7 +62,7 @@ class FitForecast:
     experiment: Experiment
     base: Path | None = None
     limit: int = 0
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+    lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:
@@ -82,7 +83,7 @@ class MeasureForecast:
     experiment: Experiment
     base: Path | None = None
     progress: Work = field(default_factory=Work)
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "mlx"
+    lane: ClassVar[Lane] = "mlx"
 
     @property
     def title(self) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+from tui_tuner.engine.lanes import Lane
 from tui_tuner.engine.work import Work
 
 
@@ -23,7 +24,7 @@ class DownloadModel:
     revision: str = ""
     only_plan: bool = False
     progress: Work = field(default_factory=Work)
-    lane: ClassVar[Literal["mlx", "side", "data", "net"]] = "net"
+    lane: ClassVar[Lane] = "net"
 
     @property
     def title(self) -> str:
@@ -50,7 +51,7 @@ class UploadModel:
     force: bool = False
     runs_dir: Path | None = None
     progress: Work = field(default_factory=Work)
-    lane: ClassVar[Literal["mlx", "side", "data", "net"]] = "net"
+    lane: ClassVar[Lane] = "net"
 
     @property
     def title(self) -> str:
@@ -62,7 +63,7 @@ class ReadCode:
     """Which code a model brings along. Result: `Code`, or None for none."""
 
     model: str
-    lane: ClassVar[Literal["mlx", "side", "data", "net"]] = "side"
+    lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:

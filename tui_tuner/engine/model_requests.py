@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import ClassVar
 
+from tui_tuner.engine.lanes import Lane
 from tui_tuner.engine.work import Work
 from tui_tuner.models.learned.methods import Learned
 
@@ -43,7 +44,7 @@ class ConvertModel:
     progress: Work = field(default_factory=Work)
 
     @property
-    def lane(self) -> Literal["mlx", "side", "data"]:
+    def lane(self) -> Lane:
         """A forecast looks at shapes only: it needs no turn, and nobody waits for a run with it."""
         return "side" if self.target is None else "mlx"
 
@@ -78,7 +79,7 @@ class FuseAdapter:
     force: bool = False
     lossy: bool = False
     progress: Work = field(default_factory=Work)
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "mlx"
+    lane: ClassVar[Lane] = "mlx"
 
     @property
     def title(self) -> str:
@@ -103,7 +104,7 @@ class ExportAdapter:
     adapter: Path | None = None
     runs_dir: Path | None = None
     progress: Work = field(default_factory=Work)
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "mlx"
+    lane: ClassVar[Lane] = "mlx"
 
     @property
     def title(self) -> str:
@@ -124,7 +125,7 @@ class ImportAdapter:
     model: str
     target: Path
     progress: Work = field(default_factory=Work)
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "mlx"
+    lane: ClassVar[Lane] = "mlx"
 
     @property
     def title(self) -> str:
@@ -145,7 +146,7 @@ class ListModels:
 
     runs_dir: Path | None = None
     named: tuple[tuple[str, str, Path | None], ...] = ()
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+    lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:
@@ -157,7 +158,7 @@ class InspectModel:
     """What a model is, without loading its weights; what was made of it; what can be. Result: `ModelDetails`."""
 
     path: str
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+    lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:
@@ -175,7 +176,7 @@ class DescribeModel:
 
     path: str
     base: Path | None = None
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+    lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:
@@ -186,7 +187,7 @@ class DescribeModel:
 class AskDevice:
     """How much memory a job can have on this machine. Result: bytes."""
 
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+    lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:
@@ -198,7 +199,7 @@ class DeleteCached:
     """Deletes a model from the Hub's cache. Result: the bytes that this freed."""
 
     name: str
-    lane: ClassVar[Literal["mlx", "side", "data"]] = "side"
+    lane: ClassVar[Lane] = "side"
 
     @property
     def title(self) -> str:

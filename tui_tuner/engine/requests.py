@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
 from tui_tuner.engine.chat_requests import Chatting as Chatting
 from tui_tuner.engine.chat_requests import ChatTogether as ChatTogether
@@ -13,13 +13,12 @@ from tui_tuner.engine.chat_requests import CountTokens as CountTokens
 from tui_tuner.engine.chat_requests import LookInside as LookInside
 from tui_tuner.engine.forecast_requests import ForecastQuestion, MeasureForecast
 from tui_tuner.engine.hub_requests import HubRequest
+from tui_tuner.engine.lanes import Lane
 from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
 from tui_tuner.engine.work import Pace
 
 if TYPE_CHECKING:
     from tui_tuner.config import Experiment
-
-Lane = Literal["mlx", "side", "data", "net"]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
-"""The engine of this process: one thread for everything that touches mlx, two for what only reads.
+"""The engine of this process: a thread for each lane, one of which does all that computes with mlx.
 
 mlx ties arrays and streams to the thread that made them, and ends the interpreter when a thread dies with them in hand:
-so one long-lived thread does it all, and clears its streams when it ends.
+so one long-lived thread does it all, and every thread clears its streams when it ends.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from tui_tuner.engine.desk import DataClerk, DataDesk
 from tui_tuner.engine.forecast_requests import ForecastQuestion, MeasureForecast
 from tui_tuner.engine.hub_requests import HubRequest
+from tui_tuner.engine.lanes import LANES, Lane
 from tui_tuner.engine.model_requests import ModelQuestion, ModelRequest
 from tui_tuner.engine.protocol import JobHandle, JobStatus
 from tui_tuner.engine.requests import (
@@ -26,11 +27,8 @@ from tui_tuner.engine.requests import (
     Chatting,
     Evaluating,
     JoinRun,
-    Lane,
     PickCheckpoint,
     Request,
-    RunBehaviour,
-    RunCanaries,
     RunExperiment,
     RunTasks,
     TokenLosses,
@@ -43,7 +41,6 @@ from tui_tuner.runs.control import StopRequested
 _log = logging.getLogger("tui_tuner")
 _log.addHandler(logging.NullHandler())
 
-_LANES: tuple[Lane, ...] = ("mlx", "side", "data", "net")
 _REMEMBERED = 32
 """Jobs that have ended and are still told of. Results can be large, and a session may last for weeks."""
 
@@ -54,8 +51,8 @@ class LocalEngine:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
-        self._queues: dict[Lane, deque[JobHandle]] = {lane: deque() for lane in _LANES}
-        self._active: dict[str, JobHandle | None] = dict.fromkeys(_LANES)
+        self._queues: dict[Lane, deque[JobHandle]] = {lane: deque() for lane in LANES}
+        self._active: dict[str, JobHandle | None] = dict.fromkeys(LANES)
         self._handles: list[JobHandle] = []
         self._guests: list[JobHandle] = []
         self._numbers = itertools.count(1)
@@ -75,7 +72,7 @@ class LocalEngine:
             sys.setswitchinterval(0.0005)
             self._threads = [
                 threading.Thread(target=self._work, args=(lane,), name=f"tui-tuner-{lane}", daemon=False)
-                for lane in _LANES
+                for lane in LANES
             ]
         for thread in self._threads:
             thread.start()
@@ -299,7 +296,7 @@ class _Performer:
             from tui_tuner.engine.row_losses import row_losses
 
             return row_losses(request, self._models(), handle.control.check)
-        if isinstance(request, Benchmark | RunBehaviour | RunCanaries | PickCheckpoint | RunTasks):
+        if isinstance(request, Evaluating):
             return self._evaluate(handle, request)
         if isinstance(request, ModelRequest):
             from tui_tuner.engine.modeljobs import perform_model_job
