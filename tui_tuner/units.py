@@ -25,9 +25,13 @@ def size(count: float, *, fine: bool = False) -> str:
     return f"{value:.{2 if fine and abs(value) < 9.995 else 1}f} {unit}"
 
 
-def many(count: int, noun: str) -> str:
-    """So many of a thing whose plural ends in s: `1 row`, `1,234 rows`."""
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def many(count: int, one: str, more: str = "") -> str:
+    """The count with the words that go with it: `1 row`, `1,234 rows`; `1 row is`, `2 rows are`.
+
+    Args:
+        more: for a plural that does not just end in s.
+    """
+    return f"{count:,} {one if count == 1 else more or f'{one}s'}"
 
 
 def duration(seconds: float) -> str:

@@ -130,6 +130,7 @@ prompt = "two"
         ('must = "re:(a"', "is no regular expression", "mend it"),
         ('must = "number:x"', "is no number", "number:42"),
         ('must = "number:1/0"', "is no number", "number:42"),
+        ('must = "number:1e-9999999999"', "beyond all measure", "number:42"),
         ("min_words = 5\nmax_words = 2", "is more than max_words (2)", "lower it"),
         ("", "has no rule", "give must or must_not"),
         ("samples = 0.5\nmust = 'a'", "not a whole number", "set it to a whole number"),

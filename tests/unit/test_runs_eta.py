@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from tui_tuner.runs import RunView
-from tui_tuner.runs.eta import Outlook, student_t
+from tui_tuner.runs.eta import Outlook
+from tui_tuner.shares import student_quantile
 
 Event = dict[str, Any]
 Floats = NDArray[np.float64]
@@ -231,6 +232,6 @@ def test_time_runs() -> None:
 @pytest.mark.parametrize(
     ("freedom", "value"), [(3, 3.182), (4, 2.776), (5, 2.571), (10, 2.228), (20, 2.086), (30, 2.042), (120, 1.980)]
 )
-def test_student_t(freedom: int, value: float) -> None:
+def test_student_quantile(freedom: int, value: float) -> None:
     """Values from Abramowitz and Stegun 1964, table 26.10, at 0.95 two-sided."""
-    assert student_t(freedom) == pytest.approx(value, rel=0.01)
+    assert student_quantile(1.959963984540054, freedom) == pytest.approx(value, rel=0.01)

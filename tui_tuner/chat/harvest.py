@@ -20,14 +20,14 @@ from pydantic import ValidationError
 from tui_tuner.atomic import read_failure, sync_to_disk, write_all, write_failure
 from tui_tuner.chat.conversation import Conversation, Exchange
 from tui_tuner.chat.parts import parts_of
-from tui_tuner.config.behaviour_section import BehaviourCase
+from tui_tuner.config.behaviour_section import NUMBER, PATTERN, BehaviourCase
 from tui_tuner.config.model import Experiment
 from tui_tuner.config.overrides import validated
 from tui_tuner.config.problems import Origin
 from tui_tuner.data.rows import Row, RowKind, checked_row, kind_of_columns, messages_of
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import chats_dir
-from tui_tuner.runs.files import encode_json
+from tui_tuner.runs.files import encode_json, strict_json
 
 _FEW_WORDS = 6
 """Up to so many words an answer is held to as a whole."""
@@ -249,7 +249,7 @@ def suggested_rules(question: str, answer: str) -> dict[str, Any]:
 def _json_keys(answer: str) -> list[str] | None:
     """The keys of an answer that is a JSON object and nothing else, as far as they can be named in a case."""
     try:
-        found = json.loads(answer, parse_constant=_refuse)
+        found = strict_json(answer)
     except (ValueError, RecursionError):
         return None
     if not isinstance(found, dict) or len(answer) > _LOOKED_AT:
@@ -259,14 +259,8 @@ def _json_keys(answer: str) -> list[str] | None:
 
 def _plain(words: str) -> bool:
     """Whether words mean just themselves in a rule, and can be found as whole words."""
-    return words.isprintable() and words[:1].isalnum() and words[-1:].isalnum() and not words.startswith(_MARKS)
-
-
-_MARKS = ("re:", "number:")
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} is no JSON")
+    marked = words.startswith((PATTERN, NUMBER))
+    return words.isprintable() and words[:1].isalnum() and words[-1:].isalnum() and not marked
 
 
 def _stands_in(words: str, text: str) -> bool:

@@ -97,11 +97,9 @@ def _possible(hint: Hint, experiment: Experiment) -> Hint:
 def iterations(experiment: Experiment, known: Known) -> int | None:
     """How many iterations the run takes; None where that depends on rows that are not known."""
     train = experiment.train
-    if not train.epochs:
-        return train.iters
-    if not known.steps_per_epoch:
+    if train.epochs and not known.steps_per_epoch:
         return None
-    return max(math.ceil(train.epochs * known.steps_per_epoch), train.grad_accumulation, 1)
+    return train.iterations(known.steps_per_epoch or 1)
 
 
 def _epochs(experiment: Experiment, known: Known) -> float | None:

@@ -5,6 +5,7 @@ As in the rest of the model, the text under a key is its help. How an answer is 
 
 from __future__ import annotations
 
+import re
 from fractions import Fraction
 from typing import Annotated, Self
 
@@ -29,13 +30,18 @@ PATTERN = "re:"
 NUMBER = "number:"
 """What a rule begins with that is a number."""
 LONGEST_PATTERN = 500
+_HUGE = re.compile(r"e[+-]?[0_]*[1-9][\d_]{3,}", re.IGNORECASE)
+"""A power of ten that would be written out: with a thousand million digits it would take all memory."""
 
 
 def _is_rule(value: str) -> str:
     """Refuses a rule that could never be judged."""
     if value.startswith(NUMBER):
+        number = value.removeprefix(NUMBER).strip()
+        if _HUGE.search(number):
+            raise ConflictError("", "is a number beyond all measure", 'write it as "number:42"')
         try:
-            Fraction(value.removeprefix(NUMBER).strip())
+            Fraction(number)
         except (ValueError, ZeroDivisionError):
             raise ConflictError("", "is no number", 'write it as "number:42"') from None
     elif value.startswith(PATTERN):

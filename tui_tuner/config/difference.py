@@ -31,7 +31,7 @@ class Difference:
 
 def between(a: Experiment, b: Experiment) -> list[Difference]:
     """The keys in which two experiments differ, in the order of the form; values as TOML writes them."""
-    pairs = [(info, _value(a, info), _value(b, info)) for info in describe.fields()]
+    pairs = [(info, describe.value_of(a, info), describe.value_of(b, info)) for info in describe.fields()]
     return [
         Difference(info.key, describe.in_toml(old), describe.in_toml(new)) for info, old, new in pairs if old != new
     ]
@@ -55,9 +55,9 @@ def across(experiments: Sequence[Experiment | None]) -> list[Across]:
     known = [one for one in experiments if one is not None]
     found = []
     for info in describe.fields() if len(known) > 1 else ():
-        first = _value(known[0], info)
-        if any(_value(one, info) != first for one in known[1:]):
-            values = (None if one is None else value_text(_value(one, info)) for one in experiments)
+        first = describe.value_of(known[0], info)
+        if any(describe.value_of(one, info) != first for one in known[1:]):
+            values = (None if one is None else value_text(describe.value_of(one, info)) for one in experiments)
             found.append(Across(info.key, tuple(values)))
     return found
 
@@ -79,7 +79,3 @@ def value_text(value: Any) -> str:
         mantissa, _, exponent = f"{value:.6e}".partition("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
     return value if isinstance(value, str) and value else describe.in_toml(value)
-
-
-def _value(experiment: Experiment, info: describe.FieldInfo) -> Any:
-    return getattr(getattr(experiment, info.section), info.name)

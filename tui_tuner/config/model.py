@@ -229,6 +229,10 @@ class TrainSection(Section):
     keep_checkpoints: Whole = Field(5, ge=1, json_schema_extra=form(unit="checkpoints"))
     """How many of the latest checkpoints stay on disk; the best one by validation loss is kept besides."""
 
+    def iterations(self, an_epoch: int) -> int:
+        """How many iterations a run takes whose rows make so many an epoch: iters, or what epochs come to."""
+        return max(math.ceil(self.epochs * an_epoch), self.grad_accumulation) if self.epochs else self.iters
+
     @model_validator(mode="after")
     def _possible(self) -> Self:
         if self.weight_decay and self.optimizer not in DECAYING_OPTIMIZERS:

@@ -8,22 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import Field, model_validator
 
-from tui_tuner.config.types import AS_LIST, ConflictError, Name, Names, Section, Switch, Text
+from tui_tuner.config.types import AS_LIST, ConflictError, Line, Name, Names, Section, Switch
 
 TrackerName = Literal["trackio", "wandb"]
 """The trackers that there are."""
 TRACKERS: tuple[TrackerName, ...] = get_args(TrackerName)
-
-
-def _one_line(value: str) -> str:
-    if value and not value.isprintable():
-        raise ConflictError("", "holds a line break or another control character", "write it on one line")
-    return value
-
-
-Line = Annotated[Text, AfterValidator(_one_line)]
 
 
 class TrackingSection(Section):

@@ -99,6 +99,7 @@ WholeList = Annotated[list[Annotated[Whole, Field(ge=0)]], BeforeValidator(_as_l
 Number = Annotated[float, Strict()]
 Switch = Annotated[bool, Strict()]
 Text = Annotated[str, Strict(), AfterValidator(_encodable)]
+Line = Annotated[Text, AfterValidator(_one_line)]
 Name = Annotated[Text, AfterValidator(_present), AfterValidator(_one_line)]
 Filled = Annotated[Text, AfterValidator(_present)]
 Texts = Annotated[list[Filled], BeforeValidator(_as_list)]

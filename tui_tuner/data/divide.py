@@ -14,8 +14,8 @@ from tui_tuner.data.lookup import has_column, look_up
 from tui_tuner.data.split import Split, sample, split_records
 from tui_tuner.data.splitnames import SPLITS
 from tui_tuner.data.template import unknown_column
-from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
+from tui_tuner.units import many
 
 if TYPE_CHECKING:
     from tui_tuner.config import DataSection
@@ -100,7 +100,7 @@ def _split(
     )
     notes = made.notes
     if data.split == "grouped" and groups is not None:
-        about = many(len(set(groups)), "group", "groups")
+        about = many(len(set(groups)), "group")
         notes.append(
             f"records that agree in {', '.join(data.group)} stay together ({about}): {len(split.train):,} train, "
             f"{len(split.valid):,} valid, {len(split.test):,} test"

@@ -33,8 +33,8 @@ from tui_tuner.data.shapes.trees import flattened
 from tui_tuner.data.source import Records
 from tui_tuner.data.split import sample
 from tui_tuner.data.table import Fault, Record
-from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
+from tui_tuner.units import many
 
 if TYPE_CHECKING:
     from tui_tuner.config import DataSection
@@ -316,7 +316,7 @@ def _note_recipe(made: Draft, survey: _Survey, data: DataSection) -> None:
     for path, empty in survey.empty.items():
         if empty:
             notes.append(
-                f'"{path}" is empty in {empty:,} of {many(len(made.records), "record", "records")}, written as nothing;'
+                f'"{path}" is empty in {empty:,} of {many(len(made.records), "record")}, written as nothing;'
                 f" {{{path} or 0}} would write 0"
             )
 

@@ -16,7 +16,7 @@ from tui_tuner.data.readers.content import changed, identity
 from tui_tuner.data.table import Source
 from tui_tuner.errors import TunerError
 from tui_tuner.paths import cache_dir
-from tui_tuner.runs.files import read_failure, write_json
+from tui_tuner.runs.files import read_failure, read_object, write_json
 
 _MOST = 2000
 _SETTLED = 2.0  # seconds; a file may change again within the granularity of its time
@@ -47,9 +47,9 @@ def file_hash(path: Path) -> str:
     before = identity(path)
     key = f"{path}|{'|'.join(map(str, before))}"
     store = cache_dir() / "fingerprints.json"
-    known = _known(store)
-    if key in known:
-        return known[key]
+    known = read_object(store)
+    if isinstance(told := known.get(key), str):
+        return told
     try:
         with path.open("rb") as stream:
             found = hashlib.file_digest(stream, "sha256").hexdigest()
@@ -62,16 +62,8 @@ def file_hash(path: Path) -> str:
     return found
 
 
-def _known(store: Path) -> dict[str, str]:
-    try:
-        found = json.loads(store.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _keep(store: Path, key: str, found: str) -> None:
     with contextlib.suppress(TunerError, OSError):
         store.parent.mkdir(parents=True, exist_ok=True)
-        kept = [*_known(store).items(), (key, found)][-_MOST:]
+        kept = [*read_object(store).items(), (key, found)][-_MOST:]
         write_json(store, dict(kept))

@@ -19,8 +19,8 @@ from tui_tuner.data.examples import TOGETHER, Example, tokenise_many
 from tui_tuner.data.head import read_head
 from tui_tuner.data.prepare import Row, prepared_of, row_kind
 from tui_tuner.data.preview import DataPreview, PreviewRow
-from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
+from tui_tuner.units import many
 
 Chosen = Sequence[tuple[str, int]]
 COUNTED = 2000

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 from tui_tuner.data.draft import PARTS, Draft, draft
 from tui_tuner.data.rows import Row, RowKind, checked_row, messages_of, reference_of, row_kind
 from tui_tuner.data.source import read_jsonl, refuse
-from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.files import write_atomic, write_failure
+from tui_tuner.units import many
 
 if TYPE_CHECKING:
     from tui_tuner.config import DataSection

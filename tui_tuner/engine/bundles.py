@@ -19,9 +19,9 @@ from tui_tuner.evaluation.blocks import as_markdown
 from tui_tuner.evaluation.export import report_document, settings_of
 from tui_tuner.evaluation.markdown import report_blocks
 from tui_tuner.models.card import public_name, without_places
-from tui_tuner.runs import RunFolder, RunView, read_events, read_json
+from tui_tuner.runs import RunFolder, RunView, read_events
 from tui_tuner.runs.archive import Part, write_archive
-from tui_tuner.runs.files import encode_json, read_failure
+from tui_tuner.runs.files import encode_json, read_failure, read_object
 from tui_tuner.runs.lock import RunLock, holder
 
 TEMPLATE = "template.jinja"
@@ -145,20 +145,13 @@ def name_elsewhere(name: str) -> str:
 
 
 def _meta(folder: RunFolder) -> dict[str, Any]:
-    try:
-        found = read_json(folder.meta)
-    except TunerError:
-        return {}
-    return {key: found[key] for key in _KEPT if key in found} if isinstance(found, dict) else {}
+    found = read_object(folder.meta)
+    return {key: found[key] for key in _KEPT if key in found}
 
 
 def _cleaner(folder: RunFolder) -> Callable[[str], str]:
     """Takes places and secrets out of a text: those that the run names, and what looks like one."""
-    try:
-        found = read_json(folder.meta)
-    except TunerError:
-        found = {}
-    meta = found if isinstance(found, dict) else {}
+    meta = read_object(folder.meta)
     known = {str(folder.path), str(folder.path.parent), str(Path.home())}
     known |= {str(meta[key]) for key in ("base", "model_path", "data_path", "made_from") if meta.get(key)}
     places = sorted((place for place in known if place.startswith("/") and len(place) > 1), key=len, reverse=True)

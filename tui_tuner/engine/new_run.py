@@ -16,7 +16,7 @@ from tui_tuner import __version__
 from tui_tuner.config import Experiment, anchored, dump_experiment
 from tui_tuner.errors import TunerError, without_secrets
 from tui_tuner.paths import noted_base, resolve_data, resolve_model
-from tui_tuner.runs.files import read_json, write_atomic, write_json
+from tui_tuner.runs.files import read_object, write_atomic, write_json
 from tui_tuner.runs.folder import RunFolder
 from tui_tuner.versions import installed
 
@@ -80,7 +80,7 @@ def note_ranks(folder: RunFolder, size: int, backend: str) -> None:
     Raises:
         TunerError: when it cannot be written.
     """
-    meta = _read_meta(folder)
+    meta = read_object(folder.meta)
     noted = {"size": size, "backend": backend}
     if meta.get("ranks", {"size": 1, "backend": ""}) != noted:
         write_json(folder.meta, {**meta, "ranks": noted})
@@ -92,7 +92,7 @@ def note_model(folder: RunFolder, path: str) -> None:
     Raises:
         TunerError: when it cannot be written.
     """
-    meta = _read_meta(folder)
+    meta = read_object(folder.meta)
     write_json(folder.meta, {**meta, "model_path": path, "made_from": meta.get("model_path")})
 
 
@@ -103,7 +103,7 @@ def read_base(folder: RunFolder) -> Path | None:
 
 def add_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
     """Adds SHA-256 fingerprints of the model's small files and sizes, and of the prepared data, to `meta.json`."""
-    write_json(folder.meta, {**_read_meta(folder), **fingerprints(model, data)})
+    write_json(folder.meta, {**read_object(folder.meta), **fingerprints(model, data)})
 
 
 def check_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
@@ -112,7 +112,7 @@ def check_fingerprints(folder: RunFolder, model: Path, data: Path) -> None:
     Raises:
         TunerError: when one of them has changed, because the run could not go on as if it had never been interrupted.
     """
-    meta = _read_meta(folder)
+    meta = read_object(folder.meta)
     for name, now in fingerprints(model, data).items():
         if meta.get(name, now) != now:
             what = name.removesuffix("_fingerprint")
@@ -131,7 +131,7 @@ def keep_start(folder: RunFolder, start: Start) -> None:
     Raises:
         TunerError: the file has other weights than the run began with.
     """
-    meta = _read_meta(folder)
+    meta = read_object(folder.meta)
     noted = meta.get("start_from")
     if not isinstance(noted, dict):
         write_json(folder.meta, {**meta, "start_from": {"path": str(start.path), "sha256": start.sha256}})
@@ -150,13 +150,6 @@ def fingerprints(model: Path, data: Path) -> dict[str, str]:
         "model_fingerprint": model_fingerprint(model),
         "data_fingerprint": rows_fingerprint(data),
     }
-
-
-def _read_meta(folder: RunFolder) -> dict[str, Any]:
-    try:
-        return dict(read_json(folder.meta))
-    except (TunerError, TypeError, ValueError):
-        return {}
 
 
 def library_versions() -> dict[str, str | None]:

@@ -5,7 +5,6 @@ A run asks the same before its first step; `tui-tuner check` asks without runnin
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,7 +143,7 @@ def forecast(experiment: Experiment, tokens: dict[str, Any]) -> dict[str, Any]:
     an_epoch = tokens.get("steps_per_epoch")
     if not an_epoch:
         return {}
-    steps = max(math.ceil(train.epochs * an_epoch), train.grad_accumulation, 1) if train.epochs else train.iters
+    steps = train.iterations(an_epoch)
     epochs = steps / an_epoch
     return {
         "steps": steps,

@@ -5,7 +5,6 @@ No mlx in here, and nothing is trained.
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from tui_tuner.config import Experiment, load_experiment
@@ -56,9 +55,7 @@ def of_preset(experiment: Experiment, base: Path | None = None, data: Path | Non
         )
     rows = prepare(experiment.data, experiment.run.seed, base)
     write_prepared(rows, data)
-    train = experiment.train
-    batches = max(len(rows.train) // train.batch_size, 1)
-    iters = max(math.ceil(train.epochs * batches), train.grad_accumulation) if train.epochs else None
+    iters = experiment.train.iterations(max(len(rows.train) // experiment.train.batch_size, 1))
     return stock_file(experiment, data=str(data.absolute()), iters=iters, test_rows=len(rows.test))
 
 

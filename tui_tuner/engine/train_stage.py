@@ -71,10 +71,7 @@ def make_order(experiment: Experiment, train: list[Example], valid: list[Example
 
 def settled(train: TrainSection, order: Order) -> TrainSection:
     """The section with `iters` settled: what epochs make of it, the remainder counted."""
-    if not train.epochs:
-        return train
-    steps = max(math.ceil(train.epochs * order.batches_per_epoch), train.grad_accumulation, 1)
-    return train.model_copy(update={"iters": steps, "epochs": 0.0})
+    return train.model_copy(update={"iters": train.iterations(order.batches_per_epoch), "epochs": 0.0})
 
 
 def put_start(folder: RunFolder, tree: Any, adapter: AdapterSection) -> Start:

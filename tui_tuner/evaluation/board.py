@@ -6,7 +6,6 @@ show an old run as well as a new one. Nothing is measured here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_tuner.evaluation import stored
 from tui_tuner.evaluation.stored import AFTER, BEFORE
+from tui_tuner.runs.files import read_object
 
 if TYPE_CHECKING:
     from tui_tuner.runs.view import RunView
@@ -95,10 +95,10 @@ def read_board(folder: Path, view: RunView | None = None) -> Board:
     names = list(dict.fromkeys([*[label for label in (BEFORE, AFTER) if label in found or label in told], *found]))
     names += [label for label in told if label not in names]
     results = {label: _result(folder, label, told.get(label)) for label in names}
-    verdict = _document(folder / "verdict.json")
+    verdict = read_object(folder / "verdict.json")
     if not isinstance(verdict.get("metrics"), dict):
         verdict = dict(view.verdict) if view is not None and view.verdict else {}
-    checkpoints = _document(folder / "checkpoints.json")
+    checkpoints = read_object(folder / "checkpoints.json")
     return Board(
         results=results,
         verdict=verdict,
@@ -109,7 +109,7 @@ def read_board(folder: Path, view: RunView | None = None) -> Board:
 
 
 def _result(folder: Path, label: str, told: Mapping[str, Any] | None) -> Result:
-    made = _document(folder / f"{label}.json")
+    made = read_object(folder / f"{label}.json")
     metrics = _figures(made.get("metrics")) or _figures(told)
     splits = made.get("splits")
     return Result(
@@ -137,7 +137,7 @@ def _labelled(folder: Path, kind: str, key: str) -> dict[str, dict[str, Any]]:
     found = {}
     for path in board_files(folder):
         if path.name.startswith(f"{kind}-"):
-            document = _document(path)
+            document = read_object(path)
             if isinstance(document.get(key), list):
                 parts = _dicts(document[key])
                 found[path.stem.removeprefix(f"{kind}-")] = {**document, key: parts}
@@ -147,11 +147,3 @@ def _labelled(folder: Path, kind: str, key: str) -> dict[str, dict[str, Any]]:
 
 def _dicts(values: object) -> list[dict[str, Any]]:
     return [value for value in values if isinstance(value, dict)] if isinstance(values, list) else []
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return document if isinstance(document, dict) else {}

@@ -6,7 +6,6 @@ embedded model does. Only what was passed before can die: nothing is held agains
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from tui_tuner.config.behaviour_section import BehaviourCase
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.behaviour import rate
 from tui_tuner.evaluation.rules import broken
-from tui_tuner.runs.files import read_json
+from tui_tuner.runs.files import read_json, read_object
 from tui_tuner.shares import at_least_by_chance
 
 FILE = "canaries.json"
@@ -113,8 +112,5 @@ def _status(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 def read_before(folder: Path) -> dict[str, Any] | None:
     """The canaries before training that a run's folder holds; None when there are none to be read."""
-    try:
-        found = json.loads((folder / "canaries-before.json").read_text(encoding="utf-8"))
-        return found if isinstance(found["groups"], list) else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
+    found = read_object(folder / "canaries-before.json")
+    return found if isinstance(found.get("groups"), list) else None

@@ -6,7 +6,6 @@ they were read and which rows were held to belong together.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +31,7 @@ from tui_tuner.evaluation.score import (
     verdict_by_split,
 )
 from tui_tuner.evaluation.stored import UNSEEN, labels, rows_file
+from tui_tuner.runs.files import read_object
 from tui_tuner.units import many
 
 COMPARED = ("exact_match", "token_f1", "rouge1", "rouge2", "rougeL", "bleu", "chrf")
@@ -274,11 +274,7 @@ def _doubts(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 def _result(outputs: Outputs) -> dict[str, Any]:
     """What stands beside the rows of a run's result; empty for any other file."""
     path = Path(outputs.name)
-    try:
-        found = json.loads(path.with_suffix(".json").read_text(encoding="utf-8")) if path.suffix == ".jsonl" else {}
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
+    return read_object(path.with_suffix(".json")) if path.suffix == ".jsonl" else {}
 
 
 def _scored_by(a: Outputs, b: Outputs) -> list[str]:

@@ -6,16 +6,15 @@ a time limit, and one that runs into it breaks its rule instead of holding up th
 
 from __future__ import annotations
 
-import json
 import re
 from fractions import Fraction
-from typing import Any
 
 import regex
 
 from tui_tuner.config.behaviour_section import NUMBER, PATTERN, BehaviourCase
 from tui_tuner.evaluation.metrics.numbers import Number, numbers
 from tui_tuner.evaluation.negation import negated
+from tui_tuner.runs.files import strict_json
 from tui_tuner.units import many
 
 SECONDS = 0.5
@@ -101,12 +100,8 @@ def _holds_number(text: str, rule: str) -> bool:
 
 def _json_faults(text: str, keys: list[str]) -> list[str]:
     fenced = _FENCE.fullmatch(text)
-
-    def refuse(word: str) -> Any:
-        raise ValueError(f"{word} is no JSON")
-
     try:
-        value = json.loads(fenced[1] if fenced else text, parse_constant=refuse)
+        value = strict_json(fenced[1] if fenced else text)
     except (ValueError, RecursionError):
         return ["it is no valid JSON"]
     if not keys:

@@ -17,10 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_tuner.errors import TunerError
-from tui_tuner.evaluation.metrics.scored import Scored
+from tui_tuner.evaluation.metrics.scored import Figure, Scored, Values
 from tui_tuner.evaluation.resample import (
-    Figure,
-    Values,
     bca,
     bca_interval,
     bootstrap_figures,

@@ -17,7 +17,7 @@ from tui_tuner.evaluation.comparing import compare_document, read_result
 from tui_tuner.evaluation.metrics.specs import metric_spec
 from tui_tuner.evaluation.stored import AFTER
 from tui_tuner.runs.catalogue import LAST, RunSummary, find_run, list_runs, summarise
-from tui_tuner.runs.files import read_json
+from tui_tuner.runs.files import read_object
 from tui_tuner.runs.folder import RunFolder, stem_of
 from tui_tuner.runs.state import RunState
 
@@ -249,10 +249,7 @@ def _doubts(metric: str, rows: Sequence[Mapping[str, Any]], left: int, of: int) 
 
 
 def _note(folder: RunFolder) -> dict[str, Any]:
-    try:
-        note = read_json(folder.meta).get("sweep")
-    except (TunerError, AttributeError):
-        return {}
+    note = read_object(folder.meta).get("sweep")
     return note if isinstance(note, dict) else {}
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path, PurePath
-from typing import Any
 
 from tui_tuner.errors import TunerError
 from tui_tuner.models.hub.cache import repository_of
+from tui_tuner.runs.files import read_object
 
 CONFIG_LIMIT = 16 << 20
 """Bytes of a config.json; those of the largest models have some tens of thousands."""
@@ -29,7 +28,7 @@ def check_inside(folder: Path) -> None:
         return  # what cannot be read is said by whoever reads it
     if outside is not None:
         raise _way_out(folder, f"{outside.name} is a link that leads out of the folder")
-    document = _document(folder / "tokenizer_config.json")
+    document = read_object(folder / "tokenizer_config.json")
     for key, value in document.items():
         for path in value if isinstance(value, list) else [value]:
             if key.endswith(("_file", "_files")) and isinstance(path, str) and _leads_out(path):
@@ -70,14 +69,6 @@ def _leads_out(path: str) -> bool:
         return ".." in pure.parts or (pure.is_absolute() and Path(path).exists())
     except (OSError, ValueError):
         return True
-
-
-def _document(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _way_out(folder: Path, what: str) -> TunerError:

@@ -17,6 +17,7 @@ from typing import Any
 
 from tui_tuner.errors import TunerError
 from tui_tuner.models.hub.cache import repository_of
+from tui_tuner.runs.files import read_object
 
 _CONSENT = re.compile(r"[^@\s]+@[0-9a-f]{16}")
 _allowed: set[str] = set()
@@ -125,7 +126,7 @@ def remote_code(folder: Path, config: dict[str, Any]) -> RemoteCode | None:
         if Path(name).name != name or not name.endswith(".py"):
             raise _elsewhere(folder, name)
         entries.append(("config.json: model_file", name))
-    tokenizer = _tokenizer_config(folder)
+    tokenizer = read_object(folder / "tokenizer_config.json")
     for where, document in (("config.json", config), ("tokenizer_config.json", tokenizer)):
         named = [(f"{where}: {key}", reference) for key, reference in _auto_map(document.get("auto_map"))]
         entries += [entry for entry in named if not _left_behind(folder, entry[1])]
@@ -157,14 +158,6 @@ def _left_behind(folder: Path, reference: str) -> bool:
     return (
         bool(repository_of(folder)) and not (folder / f"{reference.rpartition('--')[2].partition('.')[0]}.py").exists()
     )
-
-
-def _tokenizer_config(folder: Path) -> dict[str, Any]:
-    try:
-        found = json.loads((folder / "tokenizer_config.json").read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _auto_map(found: Any) -> list[tuple[str, str]]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 from ..errors import TunerError
 from .columns import count, means, number
 from .events import EventTail
-from .files import read_json
+from .files import read_object
 from .folder import RunFolder, stamp_of, stem_of
 from .labels import LABELS, NOTHING, Labels, labels_of
 from .lock import holder
@@ -191,7 +191,7 @@ def _describe(folder: RunFolder, view: RunView, damaged: int) -> RunSummary:
     config, problem = _config_of(folder)
     if damaged:
         problem = problem or f"{damaged} damaged {'line' if damaged == 1 else 'lines'} in its event log"
-    meta = _meta_of(folder)
+    meta = read_object(folder.meta)
     noted = meta.get("sweep")
     sweep = noted.get("id") if isinstance(noted, dict) else None
     return RunSummary(
@@ -233,15 +233,6 @@ def _config_of(folder: RunFolder) -> tuple[dict[str, dict[str, Any]], str]:
 def _text(config: dict[str, dict[str, Any]], section: str, key: str) -> str:
     value = config.get(section, {}).get(key)
     return value if isinstance(value, str) else ""
-
-
-def _meta_of(folder: RunFolder) -> dict[str, Any]:
-    """What was noted when the run was made; empty when that cannot be read."""
-    try:
-        meta = read_json(folder.meta)
-    except TunerError:
-        return {}
-    return meta if isinstance(meta, dict) else {}
 
 
 def _created(folder: RunFolder, view: RunView, meta: dict[str, Any]) -> float:

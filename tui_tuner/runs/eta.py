@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..shares import student_quantile
 from .columns import number
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class _Sum(NamedTuple):
 
     @property
     def reach_squared(self) -> float:
-        return self.variance * student_t(self.known - 1) ** 2
+        return self.variance * student_quantile(_Z, max(1, self.known - 1)) ** 2
 
 
 def _of_training(view: RunView) -> Outlook | None:
@@ -295,18 +296,3 @@ def _disturbed(view: RunView, moments: Floats) -> NDArray[np.bool_]:
     found = np.zeros(len(moments) + 1, dtype=np.bool_)
     found[_place(moments, np.array(times, dtype=np.float64))] = True
     return found[:-1]
-
-
-def student_t(freedom: int) -> float:
-    """The 97.5 % point of Student's t distribution, within 1 % from 3 degrees of freedom on.
-
-    Cornish and Fisher's expansion, as in Abramowitz and Stegun 1964, 26.7.5.
-    """
-    z = _Z
-    terms = (
-        z,
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-    )
-    return sum(term / float(max(1, freedom)) ** power for power, term in enumerate(terms))

@@ -7,7 +7,6 @@ This module must never rewrite a complete line, and must never write what strict
 
 from __future__ import annotations
 
-import json
 import math
 import os
 import threading
@@ -19,7 +18,16 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import TunerError
-from .files import encode_json, plain_json, read_failure, sync_folder, sync_to_disk, write_all, write_failure
+from .files import (
+    encode_json,
+    plain_json,
+    read_failure,
+    strict_json,
+    sync_folder,
+    sync_to_disk,
+    write_all,
+    write_failure,
+)
 from .growing import GrowingFile
 
 Event = dict[str, Any]
@@ -243,7 +251,7 @@ class EventTail(GrowingFile):
 def parse_line(line: bytes) -> Event | None:
     """One line as an event, or None when it is none: not strict JSON, no object, no time or no type."""
     try:
-        event = _DECODER.decode(line.decode("utf-8"))
+        event = strict_json(line.decode("utf-8"))
     except (ValueError, RecursionError):
         return None
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
@@ -255,13 +263,6 @@ def parse_line(line: bytes) -> Event | None:
         return event if math.isfinite(moment) else None
     except OverflowError:
         return None
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 def _parse_lines(raw: bytes) -> tuple[list[Event], int]:

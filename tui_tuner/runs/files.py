@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,10 @@ __all__ = [
     "plain_json",
     "read_failure",
     "read_json",
+    "read_object",
     "remove_leftovers",
     "replacing",
+    "strict_json",
     "sync_folder",
     "sync_to_disk",
     "write_all",
@@ -74,6 +77,34 @@ def read_json(path: Path) -> Any:
         raise TunerError(
             "is not valid JSON", code="damaged-file", where=str(path), fix="restore it or delete it"
         ) from error
+
+
+def strict_json(text: str) -> Any:
+    """What a text says as JSON; NaN and Infinity, which Python reads otherwise, are none.
+
+    Raises:
+        ValueError: it is no JSON.
+        RecursionError: it is nested too deeply.
+    """
+    return _STRICT.decode(text)
+
+
+def _refuse(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_STRICT = json.JSONDecoder(parse_constant=_refuse)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """What a JSON file holds when that is an object; empty where it holds anything else or cannot be read.
+
+    For notes that a reader can do without, such as those that a run was made with.
+    """
+    with suppress(TunerError):
+        found = read_json(path)
+        return found if isinstance(found, dict) else {}
+    return {}
 
 
 def encode_json(plain: Any, indent: int | None = None) -> bytes:

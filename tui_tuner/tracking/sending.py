@@ -24,7 +24,7 @@ from tui_tuner.config import Experiment
 from tui_tuner.config.tracking_section import TrackerName, TrackingSection
 from tui_tuner.errors import TunerError, brief
 from tui_tuner.runs import EventTail, RunFolder, read_json, write_json
-from tui_tuner.runs.files import write_failure
+from tui_tuner.runs.files import read_object, write_failure
 from tui_tuner.tracking.settings import settings_to_tell, versions_to_tell
 from tui_tuner.tracking.story import Answer, Figures, Story, Told, Word
 from tui_tuner.tracking.trackers import MAKERS, TITLES, Place, Tracker
@@ -80,17 +80,14 @@ def progress_of(folder: RunFolder, to: TrackerName) -> Progress:
 
 def place_of(folder: RunFolder, experiment: Experiment, section: TrackingSection) -> Place:
     """Where and under which names a run is told of."""
-    try:
-        meta = read_json(folder.meta)
-    except TunerError:
-        meta = {}
-    sweep = meta.get("sweep") if isinstance(meta, dict) else None
+    meta = read_object(folder.meta)
+    sweep = meta.get("sweep")
     group = sweep.get("id") if isinstance(sweep, dict) else None
     config = settings_to_tell(experiment, section.samples)
     return Place(
         section,
         folder.name,
-        _identity(folder, meta if isinstance(meta, dict) else {}),
+        _identity(folder, meta),
         {**config, "versions": versions_to_tell(folder)},
         group if isinstance(group, str) else "",
         tracking_folder(folder),

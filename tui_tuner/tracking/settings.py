@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from tui_tuner import __version__
 from tui_tuner.config import Experiment, describe
-from tui_tuner.errors import TunerError, without_secrets
+from tui_tuner.errors import without_secrets
 from tui_tuner.models.card import public_name, without_places
-from tui_tuner.runs import RunFolder, read_json
+from tui_tuner.runs import RunFolder
+from tui_tuner.runs.files import read_object
 
 _PLAIN: Final = frozenset({"choice", "choices", "whole", "wholes", "number", "switch"})
 _NAMES: Final = frozenset(
@@ -48,11 +49,7 @@ def settings_to_tell(experiment: Experiment, samples: bool = False) -> dict[str,
 
 def versions_to_tell(folder: RunFolder) -> dict[str, Any]:
     """The versions that a result depends on."""
-    try:
-        meta = read_json(folder.meta)
-    except TunerError:
-        meta = {}
-    libraries = meta.get("libraries") if isinstance(meta, dict) else None
+    libraries = read_object(folder.meta).get("libraries")
     known = libraries if isinstance(libraries, dict) else {}
     return {"tui_tuner": __version__, **{str(name): version for name, version in known.items() if version}}
 

@@ -6,12 +6,12 @@ and nothing that comes from the data unless samples are wanted.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from tui_tuner.runs import Event
+from tui_tuner.runs.columns import number
 
 _TRAIN: Final = (
     *("loss", "learning_rate", "tokens_per_second", "steps_per_second", "trained_tokens", "grad_norm"),
@@ -101,11 +101,11 @@ class Story:
         return []
 
     def _train(self, event: Event) -> list[Told]:
-        values = {f"train/{name}": number for name in _TRAIN if (number := _number(event.get(name))) is not None}
+        values = {f"train/{name}": value for name in _TRAIN if (value := number(event.get(name))) is not None}
         return self._at(event, "train", values, often=True)
 
     def _validation(self, event: Event) -> list[Told]:
-        loss = _number(event.get("loss"))
+        loss = number(event.get("loss"))
         return self._at(event, "validation", {} if loss is None else {"validation/loss": loss})
 
     def _sample(self, event: Event) -> list[Told]:
@@ -136,7 +136,7 @@ class Story:
         for metric, found in (metrics if isinstance(metrics, dict) else {}).items():
             if isinstance(found, dict):
                 values.update(_interval(f"verdict/{metric}", {**found, "value": found.get("difference")}))
-                if (p := _number(found.get("p"))) is not None:
+                if (p := number(found.get("p"))) is not None:
                     values[f"verdict/{metric}_p"] = p
         told = self._once("after", ("verdict",), values)
         sentence = event.get("sentence")
@@ -172,17 +172,7 @@ class Story:
 def _interval(name: str, found: Mapping[str, Any]) -> dict[str, float]:
     """A figure and the ends of its interval, as far as they are numbers."""
     named = {name: found.get("value"), f"{name}_low": found.get("low"), f"{name}_high": found.get("high")}
-    return {key: number for key, value in named.items() if (number := _number(value)) is not None}
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    return {key: known for key, value in named.items() if (known := number(value)) is not None}
 
 
 def _step(event: Event) -> int | None:

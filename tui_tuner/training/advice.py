@@ -16,7 +16,7 @@ from tui_tuner.config import Experiment
 from tui_tuner.runs import Event, RunView
 
 from .doctor import changes, losses, resources, validations
-from .doctor.case import Advice, Case, MachineFacts, Severity
+from .doctor.case import GRAVITY, Advice, Case, MachineFacts, Severity
 
 __all__ = ["BEFORE_TRAINING", "CODES", "Advice", "MachineFacts", "NewAdvice", "Severity", "diagnose"]
 
@@ -57,7 +57,6 @@ BEFORE_TRAINING: Final = ("model-size", "reuse-frozen")
 """Codes of what is said before the first step, by the model, the device and the configuration alone."""
 
 _ONE_CAUSE: Final = ("not-finite", "diverging", "learning-rate-too-high", "not-falling")
-_GRAVITY: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}
 
 
 def diagnose(view: RunView, experiment: Experiment | None = None, machine: MachineFacts | None = None) -> list[Advice]:
@@ -79,7 +78,7 @@ def diagnose(view: RunView, experiment: Experiment | None = None, machine: Machi
         if advice is None or (advice.code in _ONE_CAUSE and any(other.code in _ONE_CAUSE for other in found)):
             continue
         found.append(replace(advice, change=changes.acceptable(advice.change, experiment)))
-    return sorted(found, key=lambda advice: _GRAVITY[advice.severity])
+    return sorted(found, key=lambda advice: GRAVITY[advice.severity])
 
 
 class NewAdvice:

@@ -13,7 +13,7 @@ import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 
@@ -26,10 +26,7 @@ from tui_tuner.runs import Event, RunView
 from tui_tuner.runs.columns import number
 from tui_tuner.runs.folder import stem_of
 
-from .doctor.case import Severity
-
-GRAVITY: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}
-"""Severities, gravest first."""
+from .doctor.case import GRAVITY, Severity
 
 
 @dataclass(frozen=True)

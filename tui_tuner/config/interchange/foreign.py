@@ -109,7 +109,7 @@ def read_peft(values: dict[str, Any], base: Path | None = None) -> Ledger:
     if (kind := ledger.values.get("peft_type")) not in (None, "LORA"):
         ledger.leave("peft_type", f"adapters here are lora and dora, not {kind}", warning=True)
     read_base(ledger, "base_model_name_or_path")
-    _adapter(ledger, rank=8, ratio_key="lora_alpha", alpha=8.0, tool="PEFT")
+    _adapter(ledger, rank=8, alpha=8.0, tool="PEFT")
     ledger.notes.append(
         "it tells of an adapter alone: rate, length of the run and data are ours until you set them; a saved adapter "
         "itself comes over by `tui-tuner import`"
@@ -122,7 +122,7 @@ def read_unsloth(values: dict[str, Any], base: Path | None = None) -> Ledger:
     ledger = Ledger.of(_flat(values), base)
     read_base(ledger, "model_name")
     read_bits(ledger)
-    _adapter(ledger, rank=16, ratio_key="lora_alpha", alpha=16.0, tool="Unsloth")
+    _adapter(ledger, rank=16, alpha=16.0, tool="Unsloth")
     read_training(ledger)
     for key in ("dataset", "dataset_name", "train_file", "data_path"):
         if ledger.has(key) and not ledger.ours("data.source"):
@@ -182,7 +182,7 @@ def read_llama_factory(values: dict[str, Any], base: Path | None = None) -> Ledg
     return _rest(ledger, known, "LLaMA-Factory")
 
 
-def _adapter(ledger: Ledger, *, rank: int, ratio_key: str, alpha: float, tool: str) -> None:
+def _adapter(ledger: Ledger, *, rank: int, alpha: float, tool: str) -> None:
     """PEFT's LoraConfig, which Unsloth's get_peft_model takes too."""
     _switch(ledger, "use_dora", "dora")
     _switch(ledger, "use_rslora", "rslora")
@@ -191,10 +191,10 @@ def _adapter(ledger: Ledger, *, rank: int, ratio_key: str, alpha: float, tool: s
         ledger.put("r", "adapter.rank", ledger.values["r"])
     elif rank != 8:
         ledger.put("r", "adapter.rank", rank, note, default=True)
-    if ledger.has(ratio_key):
-        ledger.put(ratio_key, "adapter.alpha", ledger.values[ratio_key])
+    if ledger.has("lora_alpha"):
+        ledger.put("lora_alpha", "adapter.alpha", ledger.values["lora_alpha"])
     else:
-        ledger.put(ratio_key, "adapter.alpha", alpha, note, default=True)
+        ledger.put("lora_alpha", "adapter.alpha", alpha, note, default=True)
     read_targets(ledger, "target_modules")
     _layer_numbers(ledger, "layers_to_transform")
 
@@ -211,8 +211,7 @@ def _switch(ledger: Ledger, key: str, what: str) -> None:
 
 
 def _layer_numbers(ledger: Ledger, key: str) -> None:
-    items = [name for name in ledger.values if name == key]
-    if items and ledger.has(key):
+    if ledger.has(key):
         ledger.put(key, "adapter.layer_numbers", ledger.values[key])
 
 

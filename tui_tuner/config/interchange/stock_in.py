@@ -7,7 +7,6 @@ passed over, and a value that the file leaves to mlx-lm's defaults is set to tha
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path, PurePath
 from typing import Any, Final
 
@@ -298,9 +297,8 @@ def _meant(ledger: Ledger, key: str, name: str, note: str) -> None:
 
 
 def _defaults(ledger: Ledger) -> None:
-    put: dict[str, Callable[[], str]] = {"num_layers": lambda: "adapter.layers"}
     for key, value in DEFAULTS.items():
-        ours = put[key]() if key in put else PLAIN[key]
+        ours = "adapter.layers" if key == "num_layers" else PLAIN[key]
         if ledger.has(key):
             continue  # a value that could not be taken is told, and ours stays
         if ledger.ours(ours) is None and not (ours == "adapter.layers" and ledger.ours("adapter.layer_numbers")):

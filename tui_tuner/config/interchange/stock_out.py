@@ -242,9 +242,8 @@ def _otherwise(experiment: Experiment, told: list[str]) -> bool:
     if train.keep != "last" or train.best_by != "loss":
         told.append("train.keep: stock mlx-lm ends with the last weights")
     for key, note in _ONLY_HERE:
-        section, _, name = key.partition(".")
         info = describe.field(key)
-        if info is not None and getattr(getattr(experiment, section), name) != info.default:
+        if info is not None and describe.value_of(experiment, info) != info.default:
             told.append(f"{key}: {note}")
             same = same and key not in ("train.clip_norm", "train.patience", "model.bits", "model.chat_template")
     return same

@@ -11,7 +11,7 @@ from tui_tuner.data.findings import Problem, Severity
 from tui_tuner.data.formprobe import CALLS, EARLIER
 from tui_tuner.data.lint.facts import LintContext
 from tui_tuner.data.lint.sets import Collected
-from tui_tuner.data.wording import many
+from tui_tuner.units import many
 
 FOLD = "fold-system"
 KEY = "model.chat_template"

@@ -16,8 +16,8 @@ from tui_tuner.data.lint.forms import FOLD, change_to, choose, of_form
 from tui_tuner.data.lint.rows import ROW_RULES
 from tui_tuner.data.lint.sets import SET_RULES, Collected, answers_of, near_duplicates
 from tui_tuner.data.table import Fault, Place
-from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
+from tui_tuner.units import many
 
 ALLOWABLE = ("leakage", "lost-words")
 """Errors that can be trained in spite of; with any other there would be no row, or no number, to train on."""

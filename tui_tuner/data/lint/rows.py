@@ -13,7 +13,7 @@ from itertools import pairwise
 from tui_tuner.data.findings import Severity
 from tui_tuner.data.lint import patterns
 from tui_tuner.data.lint.facts import Hit, LintContext, RowFacts, Tally
-from tui_tuner.data.wording import many
+from tui_tuner.units import many
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from tui_tuner.data.lint import patterns
 from tui_tuner.data.lint.facts import LintContext, RowFacts
 from tui_tuner.data.lint.near import NearDuplicates
 from tui_tuner.data.shapes import SURE
-from tui_tuner.data.wording import many
+from tui_tuner.units import many
 
 HELD_OUT = ("valid", "test", "unseen")
 _LONGEST_LABEL = 80  # characters of an answer that is counted as a whole
@@ -236,7 +236,7 @@ def contradictions(found: Collected, context: LintContext) -> Problem | None:
     if not torn or context.shape == "text":
         return None
     hit = [place for place, q in zip(found.places, found.question, strict=True) if place[0] == "train" and q in torn]
-    rows = many(len(hit), "row", "rows")
+    rows = many(len(hit), "row")
     message = f"{many(len(torn), 'question has', 'questions have')} different answers in training ({rows})"
     return _problem("contradictions", "warning", hit, message, "settle on one answer, or ask more precisely")
 

@@ -19,8 +19,8 @@ from typing import Any
 from tui_tuner.data.readers.content import FileContent
 from tui_tuner.data.readers.plainvalues import plain
 from tui_tuner.data.table import Fault, Place, Record
-from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError, brief
+from tui_tuner.units import many
 
 _ROWS = 1024
 _KEPT = 4
@@ -134,7 +134,7 @@ class BatchTable(ABC):
             words = many(self._nonfinite, "NaN or infinite value is", "NaN or infinite values are")
             found.append(f"{words} read as null")
         found += [
-            f'the column "{name}" holds binary values in {many(count, "row", "rows")}, which are left out'
+            f'the column "{name}" holds binary values in {many(count, "row")}, which are left out'
             for name, count in self._binary.items()
         ]
         return found

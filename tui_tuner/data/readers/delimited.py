@@ -28,7 +28,7 @@ from tui_tuner.data.readers.encodings import Coding, decoded
 from tui_tuner.data.readers.indexed import Damage, Positions, blank_note
 from tui_tuner.data.readers.lines import BLANK, LineTable
 from tui_tuner.data.table import Record
-from tui_tuner.data.wording import many
+from tui_tuner.units import many
 
 SAMPLE = 1 << 18
 _SAMPLE_RECORDS = 200

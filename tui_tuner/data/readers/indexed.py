@@ -21,7 +21,7 @@ import numpy.typing as npt
 from tui_tuner.data.readers.content import Content
 from tui_tuner.data.readers.encodings import Coding, decoded
 from tui_tuner.data.table import Fault, Place, Record
-from tui_tuner.data.wording import many
+from tui_tuner.units import many
 
 Positions = npt.NDArray[np.int64]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from tui_tuner.data.readers.indexed import Damage
 from tui_tuner.data.table import Record
-from tui_tuner.data.wording import many
+from tui_tuner.units import many
 
 _seen = threading.local()
 

@@ -19,7 +19,7 @@ from tui_tuner.data.readers.encodings import Coding, decoded
 from tui_tuner.data.readers.indexed import PIECE, Damage, IndexedTable, characters_before
 from tui_tuner.data.readers.jsonscan import State, scan
 from tui_tuner.data.table import Record
-from tui_tuner.data.wording import many
+from tui_tuner.units import many
 
 _SPACE = b" \t\r\n\xef\xbb\xbf"
 _WINDOW = 1 << 16

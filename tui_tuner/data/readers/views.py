@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from tui_tuner.data.table import Fault, Place, Record, Table
-from tui_tuner.data.wording import many
 from tui_tuner.errors import TunerError
+from tui_tuner.units import many
 
 _OPEN = 8
 _PATIENCE = 0.05

@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, get_args
 
+from tui_tuner import __version__
 from tui_tuner.config.types import TextMetric
 from tui_tuner.errors import TunerError
+from tui_tuner.versions import installed
 
 EVALUATE = "evaluate:"
 """What a metric's name begins with that the library `evaluate` is asked for."""
@@ -46,16 +48,8 @@ class MetricSpec:
     @property
     def version(self) -> str:
         """Who computed it: name and version of the library."""
-        from importlib.metadata import PackageNotFoundError, version
-
-        from tui_tuner import __version__
-
-        if not self.library:
-            return f"tui_tuner {__version__}"
-        try:
-            return f"{self.library} {version(self.library)}"
-        except PackageNotFoundError:
-            return self.library
+        name, version = (self.library, installed(self.library)) if self.library else ("tui_tuner", __version__)
+        return f"{name} {version}" if version else name
 
     def with_options(self, given: Mapping[str, Any]) -> MetricSpec:
         """The same metric with some options changed.

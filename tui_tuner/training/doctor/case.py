@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,8 @@ from tui_tuner.config import Experiment
 from tui_tuner.runs import Columns, RunView
 
 Severity = Literal["info", "warning", "error"]
+GRAVITY: Final[dict[Severity, int]] = {"error": 0, "warning": 1, "info": 2}
+"""Severities, gravest first."""
 Numbers = NDArray[np.float64]
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from tui_tuner.models.libraries import backend, ready
 from tui_tuner.models.shape import ModelShape
 from tui_tuner.paths import cache_dir
-from tui_tuner.runs.files import read_json, write_json
+from tui_tuner.runs.files import read_object, write_json
 
 _LONG_ENOUGH = 0.05  # seconds that a timing lasts
 _UNTAUGHT, _TAUGHT = 2.0, 1.35
@@ -46,7 +46,7 @@ class Speed:
 
 def known_speed(shape: ModelShape) -> Speed | None:
     """What was measured on this device for such a model; None where nothing was."""
-    found = _read().get(_key(shape))
+    found = read_object(_place()).get(_key(shape))
     try:
         return Speed(**{name: float(value) for name, value in dict(found or {}).items()}) if found else None
     except (TypeError, ValueError):
@@ -84,17 +84,10 @@ def _place() -> Path:
     return cache_dir() / "speeds.json"
 
 
-def _read() -> dict[str, Any]:
-    with contextlib.suppress(Exception):  # a cache that cannot be read is no cache
-        found = read_json(_place())
-        return found if isinstance(found, dict) else {}
-    return {}
-
-
 def _keep(shape: ModelShape, speed: Speed) -> None:
     with contextlib.suppress(Exception):
         _place().parent.mkdir(parents=True, exist_ok=True)
-        write_json(_place(), {**_read(), _key(shape): asdict(speed)})
+        write_json(_place(), {**read_object(_place()), _key(shape): asdict(speed)})
 
 
 def _timed(shape: ModelShape) -> tuple[float, float]:

@@ -6,7 +6,6 @@ had without making a batch: only the merging of nearly equal shapes is left out,
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -114,7 +113,7 @@ def workload(lengths: RowLengths, train: TrainSection) -> Workload:
         share = train.eval_batches / count
         valid = Counter({size: max(round(times * share), 1) for size, times in valid.items()})
     an_epoch = max(sum(sizes.values()), 1)
-    steps = max(math.ceil(train.epochs * an_epoch), train.grad_accumulation, 1) if train.epochs else train.iters
+    steps = train.iterations(an_epoch)
     looks = (steps - 1) // train.eval_every + 2 if valid else 0  # before the first step, between, and after the last
     return Workload(
         dict(sizes),
