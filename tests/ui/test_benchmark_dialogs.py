@@ -167,8 +167,6 @@ def test_picture(
 
     async def prepare(pilot: object) -> None:
         await posed("benchmark", text, run=run, keys=keys)(pilot)  # type: ignore[arg-type]
-        for line in app.screen.query(Input):
-            line.cursor_blink = False
         for pane in app.screen.query(TextPane):
             assert pane.border_title is not None
         assert app.screen.query(RowList) or pose != "compare"

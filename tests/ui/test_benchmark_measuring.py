@@ -256,8 +256,6 @@ def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int
 
     async def prepare(pilot: Pilot[Any]) -> None:
         await posed("benchmark", told, run=run, keys=keys)(pilot)
-        for line in app.screen.query(Input):
-            line.cursor_blink = False
 
     assert snap_compare(app, terminal_size=size, run_before=prepare)
 

@@ -324,11 +324,6 @@ def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int
         await open_mode(pilot, "config", made=experiment())
         await pilot.press(*keys)
         await until(pilot, lambda: text in shown(app), text)
-        for line in app.screen.query(Input):
-            line.cursor_blink = False
-        for area in app.screen.query(TextArea):
-            area.cursor_blink = False
-        await pilot.pause()
         assert app.mishaps == []
 
     assert snap_compare(app_with(place, FakeEngine(describing())), terminal_size=size, run_before=prepare)

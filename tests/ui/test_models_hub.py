@@ -248,8 +248,5 @@ def test_picture(
         await POSES[pose](pilot)
         # A dialog can be drawn before what lies under it.
         await until(pilot, lambda: "5 Benchmark" in shown(pilot.app))
-        for field in pilot.app.screen.query(Input):
-            field.cursor_blink = False
-        await pilot.pause()
 
     assert snap_compare(app_with(place, engine), terminal_size=size, run_before=prepare)

@@ -180,8 +180,6 @@ def test_picture(
         app: Any = pilot.app
         # A dialog can be drawn before what lies under it.
         await until(pilot, lambda: text in shown(app) and "5 Benchmark" in shown(app), text)
-        for line in app.screen.query(Input):
-            line.cursor_blink = False
 
     shot: Callable[[Pilot[Any]], Awaitable[None]] = prepare
     assert snap_compare(app_with(place, engine), terminal_size=size, run_before=shot)

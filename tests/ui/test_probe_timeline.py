@@ -190,7 +190,6 @@ def test_picture(
         await until(pilot, lambda: "70/120" in shown(app))
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, ProbeTimeline))
-        app.screen.query_one(Input).cursor_blink = False
         await pilot.press(*keys)
         await until(pilot, lambda: text in shown(app), text)
         assert app.mishaps == []

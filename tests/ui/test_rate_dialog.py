@@ -219,7 +219,6 @@ def test_picture(
         await until(pilot, lambda: "70/120" in shown(app))
         await pilot.press("n")
         await until(pilot, lambda: isinstance(app.focused, Input))
-        app.screen.query_one(Input).cursor_blink = False
         await pilot.press(*keys)
         await until(pilot, lambda: text in said(app) and "4 Train" in shown(app), text)
         assert app.mishaps == []

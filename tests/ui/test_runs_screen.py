@@ -213,7 +213,6 @@ def test_pictures(
             await pilot.press("slash", *"rates sort:best", "enter", "down", "space")
             await until(pilot, lambda: "1 marked" in shown(app))
         elif state == "refused":
-            app.screen.query_one(Input).cursor_blink = False
             await pilot.press("slash", *"stat:x")
             await until(pilot, lambda: "did you mean" in shown(app))
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from tests.ui.compared import compared
 from tests.ui.fakes import START, FakeEngine, RunBuilder, going
@@ -234,8 +233,6 @@ def test_picture(
 
     async def prepare(pilot: Pilot[Any]) -> None:
         text = await POSES[screen, state](app, pilot, place)
-        for line in app.screen.query(Input):
-            line.cursor_blink = False
         await until(pilot, lambda: text in shown(app), f"{text} in {shown(app)}")
         await pilot.pause()
         assert app.mishaps == []

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input
 
 from tests.ui.fakes import START, FakeEngine, RunBuilder
 from tests.ui.looking import shown, until
@@ -36,7 +35,6 @@ from tui_tuner.errors import TunerError
 from tui_tuner.models.sizes import room
 from tui_tuner.ui.app import TunerApp
 from tui_tuner.ui.screens.data import DataScreen
-from tui_tuner.ui.widgets.chat_input import ChatInput
 
 SIZES = [(80, 24), (120, 40)]
 HOSTILE = "[bold red]no[/] markup \x1b[31m \u202eabc \x07"
@@ -278,15 +276,11 @@ def place(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 def posed(
     mode: str, text: str, *, made: Experiment | None = None, run: RunBuilder | None = None, keys: tuple[str, ...] = ()
 ) -> Callable[[Pilot[Any]], Awaitable[None]]:
-    """Brings the app where a picture is taken: in a mode, when `text` is there, after some keys; nothing blinks."""
+    """Brings the app where a picture is taken: in a mode, when `text` is there, after some keys."""
 
     async def prepare(pilot: Pilot[Any]) -> None:
         app: TunerApp = pilot.app  # type: ignore[assignment]
         await open_mode(pilot, mode, made=made, run=run)
-        for field in app.screen.query(ChatInput):
-            field.cursor_blink = False
-        for line in app.screen.query(Input):
-            line.cursor_blink = False
         await pilot.press(*keys)
         await until(pilot, lambda: text in shown(app), text)
         assert app.mishaps == []
