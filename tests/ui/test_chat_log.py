@@ -10,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.color import Color
 from textual.geometry import Region
 from textual.pilot import Pilot
 
 from tests.ui.chatting import BASE, CALL, OTHER, REPORT, STEP, THOUGHT, TUNED, asked, log_with, said
 from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine
-from tests.ui.looking import shown, until
+from tests.ui.looking import at_rest, shown, until
 from tests.ui.workshop import SIZES, app_with, place
 from tui_tuner.chat.conversation import AnswerState, Conversation
 from tui_tuner.ui.app import TunerApp
+from tui_tuner.ui.themes import CONTRAST, DARK, LIGHT
 from tui_tuner.ui.widgets.chat_exchange import abreast
 from tui_tuner.ui.widgets.chat_view import LogView
 
@@ -252,10 +254,12 @@ async def test_a_long_question_is_folded(drive: Drive) -> None:
 async def test_a_theme_changes_the_colours_of_what_stands(drive: Drive) -> None:
     async with drive() as (app, pilot):
         log = await log_with(pilot, one("The Herons."))
-        before = log._blocks[0].line(2)[1].style
-        app.theme = "paper"
-        await pilot.pause()
-        assert log._blocks[0].line(2)[1].style != before and "The Herons." in shown(app)
+        for theme in (LIGHT, CONTRAST, DARK):
+            app.theme = theme
+            await at_rest(pilot)
+            colours = {segment.style.color.name for at in range(4) for segment in log._blocks[0].line(at)}
+            assert Color.parse(app.theme_variables["text-secondary"]).hex.lower() in colours, theme
+            assert "The Herons." in shown(app)
 
 
 async def test_what_was_selected_by_mouse_is_what_stands_there(drive: Drive) -> None:

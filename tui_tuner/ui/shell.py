@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual.filter import LineFilter
 from textual.message import Message
 from textual.screen import Screen
 
@@ -64,6 +65,15 @@ class ShellApp(WayfindingApp):
         self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
         keys, self._key_warnings = remap(ACTIONS, getattr(settings, "keys", {}))
         self.set_keymap(keys)
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What lines go through before they are drawn; the terminal's own colours need more than others."""
+        found = super().get_line_filters()
+        if not self.native_ansi_color:
+            return found
+        from tui_tuner.ui.linefilters import for_terminal
+
+        return for_terminal(found)
 
     def tell_of_keys(self) -> None:
         """Says which of the settings' keys cannot be used."""

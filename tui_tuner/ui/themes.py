@@ -14,6 +14,8 @@ LIGHT = "paper"
 CONTRAST = "contrast"
 SAFE = "harbor"
 TERMINAL = "terminal"
+CURSOR, ON_CURSOR = "ansi_white", "ansi_black"
+"""The line under the cursor in `terminal`, and nothing else; it is drawn turned round, see `linefilters`."""
 ABOUT = {
     DARK: "dark",
     LIGHT: "light",
@@ -64,6 +66,7 @@ THEMES: list[Theme] = [
             "scrollbar-corner-color": "#191c25",
             "input-cursor-background": "#d7dae3",
             "input-selection-background": "#7aa2f7 40%",
+            "screen-selection-background": "#2d3a5c",
             "chart-1": "#7aa2f7",
             "chart-2": "#f2a65a",
             "chart-3": "#8ccf7e",
@@ -110,6 +113,7 @@ THEMES: list[Theme] = [
             "scrollbar-corner-color": "#f6f5f1",
             "input-cursor-background": "#24272f",
             "input-selection-background": "#2f5fc4 30%",
+            "screen-selection-background": "#cddcf8",
             "chart-1": "#2f5fc4",
             "chart-2": "#b45200",
             "chart-3": "#2a6e1f",
@@ -155,7 +159,8 @@ THEMES: list[Theme] = [
             "scrollbar-background-active": "#000000",
             "scrollbar-corner-color": "#000000",
             "input-cursor-background": "#ffffff",
-            "input-selection-background": "#8fc1ff 50%",
+            "input-selection-background": "#0b3a94",
+            "screen-selection-background": "#0b3a94",
             "chart-1": "#8fc1ff",
             "chart-2": "#ffc27a",
             "chart-3": "#9cf09a",
@@ -201,7 +206,8 @@ THEMES: list[Theme] = [
             "scrollbar-background-active": "#161b23",
             "scrollbar-corner-color": "#161b23",
             "input-cursor-background": "#dfe3ea",
-            "input-selection-background": "#7cc0f4 40%",
+            "input-selection-background": "#7cc0f4 38%",
+            "screen-selection-background": "#1f4260",
             "chart-1": "#56b4e9",
             "chart-2": "#f0a830",
             "chart-3": "#f0e442",
@@ -239,10 +245,11 @@ THEMES: list[Theme] = [
             "text-success": "ansi_green",
             "border": "ansi_blue",
             "border-blurred": "ansi_bright_black",
-            "block-cursor-background": "ansi_blue",
-            "block-cursor-foreground": "ansi_bright_white",
+            "block-cursor-background": CURSOR,
+            "block-cursor-foreground": ON_CURSOR,
             "block-cursor-blurred-background": "ansi_default",
             "block-cursor-blurred-foreground": "ansi_default",
+            "block-cursor-blurred-text-style": "underline",
             "block-hover-background": "ansi_default",
             "scrollbar": "ansi_bright_black",
             "scrollbar-hover": "ansi_default",

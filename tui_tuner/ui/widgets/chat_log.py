@@ -245,11 +245,16 @@ class ChatLog(GrowingLines):
     def notify_style_update(self) -> None:
         """Colours have changed: with the theme, or with the focus."""
         super().notify_style_update()
+        self.call_next(self._recolour)  # this is told before the styles of the parts are those of the new theme
+
+    def _recolour(self) -> None:
         if self._ink.renewed():
             for block in self._blocks:
                 block.forget()
             if self.is_mounted:
                 self._lay()
+                self._strips.clear()
+                self.refresh()
 
     def drawn(self, at: int) -> Strip:
         """One line of the conversation, or of the greeting."""

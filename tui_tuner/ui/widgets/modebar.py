@@ -33,16 +33,19 @@ class ModeBar(Bar):
     def __init__(self, mode: str) -> None:
         super().__init__()
         self._mode = mode
-        self._tabs_of: tuple[int, Content] = (-1, Content(""))
+        self._tabs_of: tuple[tuple[int, bool], Content] = ((-1, False), Content(""))
 
     def content(self) -> Content:
         width = self.size.width
-        if self._tabs_of[0] != width:
-            self._tabs_of = (width, self._tabs())
+        look = (width, self.app.native_ansi_color)
+        if self._tabs_of[0] != look:
+            self._tabs_of = (look, self._tabs())
         return Content("\n").join([self._tabs_of[1], self._what_runs()])
 
     def _tabs(self) -> Content:
         roomy = self.size.width >= 96
+        # On one of the terminal's own colours its text might not be read; turned round, it is as clear as on the page.
+        shown = "bold reverse $primary" if self.app.native_ansi_color else "bold $background on $primary"
         parts: list[Content] = []
         for mode, (key, label, _about) in MODES.items():
             click = Style.from_meta({"@click": f"app.mode('{mode}')"})
@@ -53,7 +56,7 @@ class ModeBar(Bar):
                 continue
             gap = "  " if roomy else " "
             if mode == self._mode:
-                text = Content.styled(f" {key} {label} ", "bold $background on $primary")
+                text = Content.styled(f" {key} {label} ", shown)
             else:
                 text = Content.assemble((f" {key}", "bold $text-primary"), (f" {label} ", "$foreground"))
             parts.append(text.stylize(click) + Content(gap if mode != "runs" else ""))
