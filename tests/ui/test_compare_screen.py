@@ -15,12 +15,14 @@ from textual.widgets import Input
 from tests.ui.compared import compared
 from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder, train_fields, validation_loss
-from tests.ui.looking import notices, shown, until
+from tests.ui.looking import at_rest, notices, shown, until
 from tests.ui.workshop import SAFE, SIZES
 from tui_tuner.config import load_experiment
 from tui_tuner.runs.folder import RunFolder
 from tui_tuner.ui.app import TunerApp
+from tui_tuner.ui.charts.series import GLYPHS
 from tui_tuner.ui.screens.compare import CompareScreen
+from tui_tuner.ui.themes import DARK, LIGHT
 from tui_tuner.ui.widgets.data_list import RowList
 
 
@@ -67,6 +69,19 @@ async def test_each_run_has_its_curve_its_mark_and_its_line(drive: Drive, folder
         assert "● steady" in text and "▲ hot" in text and "■ other-rows" in text
         assert "the reference" in text and "▼ worse on Exact match, ROUGE-1" in text
         assert "it answered other rows than the reference" in text
+
+
+async def test_the_marks_follow_the_theme_as_the_curves_do(drive: Drive, folders: list[RunFolder]) -> None:
+    async with drive() as (app, pilot):
+        screen = await opened(pilot, folders)
+        await tab(pilot, "metrics")
+        for theme in (LIGHT, DARK):
+            app.theme = theme
+            await at_rest(pilot)
+            wanted = screen.chart.get_component_rich_style("line-chart--series-1").color
+            segments = [each for strip in app.screen._compositor.render_strips() for each in strip]
+            found = {each.style.color for each in segments if each.style and each.text.strip() == GLYPHS[0]}
+            assert found == {wanted}, theme
 
 
 async def test_figures_and_axes(drive: Drive, folders: list[RunFolder]) -> None:

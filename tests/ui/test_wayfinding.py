@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.color import Color
 from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.widgets import DataTable, Input, OptionList, TextArea
@@ -22,9 +23,10 @@ from tui_tuner.ui import copying
 from tui_tuner.ui.actions import ACTIONS, MODES, key_text
 from tui_tuner.ui.app import TunerApp
 from tui_tuner.ui.commands import WorkbenchCommands
-from tui_tuner.ui.jump import LETTERS, JumpScreen
+from tui_tuner.ui.jump import LETTERS, JumpScreen, Letters
 from tui_tuner.ui.notedialog import NoteDialog
 from tui_tuner.ui.screens.compare import CompareScreen
+from tui_tuner.ui.themes import DARK, LIGHT, TERMINAL
 from tui_tuner.ui.widgets.story import Story
 
 Build = Callable[..., RunBuilder]
@@ -85,6 +87,21 @@ async def test_every_widget_that_can_have_the_focus_has_a_letter(drive: Drive, m
                 await until(pilot, lambda chain=chain: app.focused is chain[-1])
             else:
                 await pilot.press("escape")
+
+
+async def test_letters_to_jump_to_have_the_colours_of_the_page(drive: Drive) -> None:
+    """Those of the terminal may be as dark as the text of a light page."""
+    async with drive(size=(80, 24)) as (app, pilot):
+        for theme in (LIGHT, DARK, TERMINAL):
+            app.theme = theme
+            await pilot.pause()
+            await jumping(app, pilot)
+            badge = app.screen.query_one(Letters).render_line(23)._segments[0].style
+            assert badge is not None and bool(badge.reverse) == (theme == TERMINAL)
+            if theme != TERMINAL:
+                page = [Color.parse(app.theme_variables[name]).rich_color for name in ("background", "foreground")]
+                assert [badge.color, badge.bgcolor] == page, theme
+            await pilot.press("escape")
 
 
 async def test_a_letter_in_a_field_is_a_letter_and_the_other_key_jumps(drive: Drive, build: Build) -> None:

@@ -15,6 +15,7 @@ from rich.style import Style
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
+from textual.color import Color
 from textual.geometry import Offset, Region, Size
 from textual.screen import ModalScreen, Screen
 from textual.strip import Strip
@@ -160,8 +161,7 @@ class Letters(Widget):
         if y >= len(self._strips):
             return Strip.blank(self.size.width)
         strip = Strip([Segment(each.text, _faint(each.style)) for each in self._strips[y] if not each.control])
-        color = self.styles.color.rich_color if self.app.native_ansi_color else self.app.screen.styles.color.rich_color
-        badge = Style(bold=True, reverse=True, color=color)
+        badge = self._badge()
         if y == self._last:
             return Strip([Segment(HINT if self._letters else NOTHING, badge)]).adjust_cell_length(
                 self.size.width, badge
@@ -172,6 +172,14 @@ class Letters(Widget):
                 parts = [strip.crop(0, at.x), Strip([Segment(f" {letter} ", badge)]), strip.crop(at.x + 3, width)]
                 strip = Strip.join(parts).adjust_cell_length(width)
         return strip
+
+    def _badge(self) -> Style:
+        """Letters in the colour of the page on that of its text; turned round where these are the terminal's, which in
+        other themes need not be those of the page."""
+        if self.app.native_ansi_color:
+            return Style(bold=True, reverse=True, color=self.styles.color.rich_color)
+        text, page = (Color.parse(self.app.theme_variables[name]).rich_color for name in ("background", "foreground"))
+        return Style(bold=True, color=text, bgcolor=page)
 
 
 def _faint(style: Style | None) -> Style:

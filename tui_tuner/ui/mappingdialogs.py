@@ -106,10 +106,13 @@ class WordingDialog(ModalScreen[Wording | None]):
         ("ctrl+n", "next_record", "Next record"),
     ]
     DEFAULT_CSS = """
-    WordingDialog TextArea { height: 1fr; min-height: 3; max-height: 8; border: round $border-blurred; padding: 0 1; }
-    WordingDialog TextArea:focus { border: round $border; }
-    WordingDialog #wording-shown { height: 2fr; border: round $border-blurred; padding: 0 1; }
-    WordingDialog #wording-shown:focus { border: round $border; }
+    WordingDialog TextArea, WordingDialog #wording-shown {
+        border: round $border-blurred; border-title-color: $text-muted; padding: 0 1;
+    }
+    WordingDialog TextArea { height: 1fr; min-height: 3; max-height: 8; }
+    WordingDialog TextArea:focus { border: round $border; border-title-color: $text-primary; }
+    WordingDialog #wording-shown { height: 2fr; }
+    WordingDialog #wording-shown:focus { border: round $border; border-title-color: $text-primary; }
     WordingDialog #wording-columns { height: auto; max-height: 2; color: $text-muted; }
     """
 

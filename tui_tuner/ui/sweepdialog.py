@@ -74,7 +74,8 @@ class SweepDialog(ModalScreen[SweepWish]):
     SweepDialog #sweep-panes { height: 1fr; layout: vertical; }
     SweepDialog TomlEditor { height: 2fr; min-height: 5; background: $surface; }
     SweepDialog TextPane { height: 3fr; min-height: 4; background: $surface; border: round $border-blurred; }
-    SweepDialog TextPane:focus { border: round $border; }
+    SweepDialog TextPane { border-title-color: $text-muted; border-subtitle-color: $text-muted; }
+    SweepDialog TextPane:focus { border: round $border; border-title-color: $text-primary; }
     SweepDialog.-wide #sweep-panes { layout: horizontal; }
     SweepDialog.-wide TomlEditor { width: 1fr; height: 1fr; }
     SweepDialog.-wide TextPane { width: 1fr; height: 1fr; }

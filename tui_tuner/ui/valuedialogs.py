@@ -53,7 +53,8 @@ class LongDialog(ModalScreen[Written | None]):
     ]
     DEFAULT_CSS = """
     LongDialog TextArea { height: 1fr; min-height: 4; border: round $border-blurred; padding: 0 1; }
-    LongDialog TextArea:focus { border: round $border; }
+    LongDialog TextArea { border-title-color: $text-muted; }
+    LongDialog TextArea:focus { border: round $border; border-title-color: $text-primary; }
     LongDialog #long-about { height: auto; max-height: 4; color: $text-muted; }
     LongDialog #long-said { height: auto; min-height: 1; max-height: 4; }
     """

@@ -34,6 +34,8 @@ class CompareWorkScreen(WorkbenchScreen):
         self.add_class("-reading")
         self.run_worker(self._read, thread=True, exit_on_error=False, group="compare")
         self.set_interval(1.0, self._follow)
+        # The marks of runs have the colours of the chart, which are styles, and known when these are.
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.call_after_refresh(self.draw))
 
     def draw(self) -> None:
         """Shows what is known now."""

@@ -24,8 +24,9 @@ class TomlEditor(TextArea):
     """The text of an experiment."""
 
     DEFAULT_CSS = """
-    TomlEditor { border: round $border-blurred; padding: 0; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; }
-    TomlEditor:focus { border: round $border; }
+    TomlEditor { border: round $border-blurred; border-title-color: $text-muted; padding: 0; }
+    TomlEditor { scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; }
+    TomlEditor:focus { border: round $border; border-title-color: $text-primary; }
     """
 
     def __init__(self, *, id: str | None = None, classes: str | None = None) -> None:
