@@ -87,7 +87,9 @@ def test_losses_and_weights_are_the_same_to_the_bit(name: str, kind: str) -> Non
     assert (store.misses, store.hits) == (batches, 2 * batches)
 
 
-@pytest.mark.parametrize("name", sorted(set(ARCHITECTURES) - {"phi3", "llama", "gemma2"}))
+@pytest.mark.parametrize(
+    "name", twins(sorted(set(ARCHITECTURES) - {"phi3", "llama", "gemma2"}), ["gpt2", "qwen2", "qwen2 tied"])
+)
 def test_other_architectures(name: str) -> None:
     adapter, store = AdapterSection(rank=2, layers=1), ActivationStore(memory=PLENTY)
     same(train(name, adapter, None, epochs=2), train(name, adapter, store, epochs=2))

@@ -73,7 +73,7 @@ def trained_peak(folder: RunFolder) -> int:
 @pytest.mark.parametrize(
     ("kind", "adapter", "train"),
     [
-        ("llama", {}, {}),
+        pytest.param("llama", {}, {}, marks=pytest.mark.slow),
         ("phi3", {"targets": ["attention"], "layers": 2}, {"mode": "stock"}),
         pytest.param("qwen2", {"rank": 16}, {"grad_checkpoint": True, "grad_accumulation": 2}, marks=pytest.mark.slow),
         pytest.param("llama", {"method": "full"}, {"optimizer": "adamw"}, marks=pytest.mark.slow),

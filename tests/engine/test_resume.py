@@ -35,23 +35,14 @@ RATES = {"adam": 1e-3, "adamw": 1e-3, "muon": 1e-3, "sgd": 1e-2, "adafactor": 1e
 ACCUMULATION = {"each step": 1, "accumulated": 3}
 MODES = ("fast", "stock")
 PRODUCT = list(itertools.product(METHODS, RATES, ACCUMULATION, MODES))
-# Found by taking, again and again, the case that covers most pairs not yet covered.
-EVERY_PAIR = [
-    ("lora with dropout", "adam", "each step", "fast"),
-    ("lora with dropout", "adamw", "accumulated", "stock"),
-    ("dora", "muon", "each step", "stock"),
-    ("dora", "sgd", "accumulated", "fast"),
-    ("full", "adam", "accumulated", "stock"),
-    ("full", "adamw", "each step", "fast"),
+QUICK = [
     ("lora with dropout", "muon", "accumulated", "fast"),
     ("lora with dropout", "sgd", "each step", "stock"),
-    ("lora with dropout", "adafactor", "each step", "fast"),
     ("dora", "adafactor", "accumulated", "stock"),
     ("dora", "adam", "each step", "fast"),
     ("dora", "adamw", "each step", "fast"),
     ("full", "muon", "each step", "fast"),
-    ("full", "sgd", "each step", "fast"),
-    ("full", "adafactor", "each step", "fast"),
+    ("full", "adamw", "each step", "fast"),
 ]
 
 # What else a configuration can hold that has a position of its own, or decides what a run ends with.
@@ -137,24 +128,17 @@ def case(names: tuple[str, str, str, str]) -> Sections:
     return {"adapter": METHODS[method], "train": train}
 
 
-def test_the_quick_cases_cover_every_pair_of_values() -> None:
-    def pairs(cases: list[tuple[str, str, str, str]]) -> set[tuple[Any, ...]]:
-        return {(i, a, j, b) for c in cases for (i, a), (j, b) in itertools.combinations(enumerate(c), 2)}
+def test_the_quick_cases_have_every_value() -> None:
+    assert set(QUICK) <= set(PRODUCT)
+    assert [set(values) for values in zip(*QUICK, strict=True)] == [
+        set(values) for values in zip(*PRODUCT, strict=True)
+    ]
 
-    assert pairs(EVERY_PAIR) == pairs(PRODUCT)
-    assert set(EVERY_PAIR) <= set(PRODUCT)
 
-
-@pytest.mark.parametrize("names", EVERY_PAIR, ids=", ".join)
+@pytest.mark.parametrize(
+    "names", [pytest.param(c, marks=() if c in QUICK else pytest.mark.slow) for c in PRODUCT], ids=", ".join
+)
 def test_an_interrupted_run_is_the_whole_run(
-    names: tuple[str, str, str, str], new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    interrupted_equals_whole(case(names), new_run, monkeypatch)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("names", [c for c in PRODUCT if c not in EVERY_PAIR], ids=", ".join)
-def test_an_interrupted_run_is_the_whole_run_in_every_combination(
     names: tuple[str, str, str, str], new_run: Callable[..., RunFolder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     interrupted_equals_whole(case(names), new_run, monkeypatch)

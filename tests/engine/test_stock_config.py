@@ -59,7 +59,7 @@ def stock(config: Path, place: Path) -> RunView:
     return view
 
 
-QUICK = list(CASES)[:1] + [name for name in CASES if name.startswith("dora")][:1]
+QUICK = list(CASES)[:1]
 
 
 @pytest.mark.parametrize("name", twins(CASES, QUICK))

@@ -15,7 +15,7 @@ from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine
 from tests.ui.looking import notices, shown, until
 from tests.ui.test_config_form import now
-from tests.ui.workshop import SIZES, app_with, experiment, facts, open_mode, place
+from tests.ui.workshop import WITH_WIDE, app_with, experiment, facts, open_mode, place
 from tui_tuner.engine.forecast_requests import AskForecast, FitForecast, MeasureForecast
 from tui_tuner.engine.model_requests import DescribeModel
 from tui_tuner.engine.protocol import JobHandle, JobStatus
@@ -190,7 +190,7 @@ POSES: dict[str, tuple[tuple[str, ...], Forecast, str]] = {
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")
-@pytest.mark.parametrize("size", [*SIZES, (160, 50)])
+@pytest.mark.parametrize("size", WITH_WIDE)
 @pytest.mark.parametrize("pose", POSES)
 def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int, int], pose: str) -> None:
     keys, found, text = POSES[pose]

@@ -14,7 +14,7 @@ from textual.widgets import Input, SelectionList, TextArea
 from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder, going
 from tests.ui.looking import notices, shown, until
-from tests.ui.workshop import HOSTILE, SIZES, app_with, experiment, facts, open_mode, place, with_config
+from tests.ui.workshop import HOSTILE, WITH_WIDE, app_with, experiment, facts, open_mode, place, with_config
 from tui_tuner.config.model import Experiment
 from tui_tuner.config.toml import experiment_from_text
 from tui_tuner.engine.model_requests import DescribeModel
@@ -314,7 +314,7 @@ POSES: dict[str, tuple[tuple[str, ...], str]] = {
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")
-@pytest.mark.parametrize("size", [*SIZES, (160, 50)])
+@pytest.mark.parametrize("size", WITH_WIDE)
 @pytest.mark.parametrize("pose", POSES)
 def test_picture(place: Path, snap_compare: Callable[..., bool], size: tuple[int, int], pose: str) -> None:
     keys, text = POSES[pose]

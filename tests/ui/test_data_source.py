@@ -16,7 +16,7 @@ from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder
 from tests.ui.linted import RECORDS, about, described, games, set_up
 from tests.ui.looking import notices, shown, until
-from tests.ui.workshop import HOSTILE, SIZES, app_with, experiment, open_mode, place, posed, with_config
+from tests.ui.workshop import HOSTILE, WITH_WIDE, app_with, experiment, open_mode, place, posed, with_config
 from tui_tuner.config.data_section import DataSection
 from tui_tuner.data.sourcefacts import source_facts
 from tui_tuner.engine.protocol import JobHandle, JobStatus
@@ -317,7 +317,7 @@ def test_conditions_are_counted_on_the_records() -> None:
 
 
 @pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="pictures are compared on Python 3.11 only")
-@pytest.mark.parametrize("size", [*SIZES, (160, 50)])
+@pytest.mark.parametrize("size", WITH_WIDE)
 @pytest.mark.parametrize("pose", ["mapping", "wording", "value", "shape", "split", "open"])
 def test_picture(
     place: Path, snap_compare: Callable[..., bool], size: tuple[int, int], pose: str, monkeypatch: pytest.MonkeyPatch

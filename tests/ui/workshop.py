@@ -37,6 +37,7 @@ from tui_tuner.ui.app import TunerApp
 from tui_tuner.ui.screens.data import DataScreen
 
 SIZES = [(80, 24), (120, 40)]
+WITH_WIDE = [*SIZES, pytest.param((160, 50), marks=pytest.mark.slow)]
 HOSTILE = "[bold red]no[/] markup \x1b[31m \u202eabc \x07"
 SAFE = "[bold red]no[/] markup ␛[31m ‹rlo›abc ␇"
 """HOSTILE as it must be shown."""
