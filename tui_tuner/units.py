@@ -7,7 +7,7 @@ on it (`ui/format.py`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -32,6 +32,12 @@ def many(count: int, one: str, more: str = "") -> str:
         more: for a plural that does not just end in s.
     """
     return f"{count:,} {one if count == 1 else more or f'{one}s'}"
+
+
+def listed(words: Iterable[object], last: str = "and") -> str:
+    """Words one after another: `a`, `a and b`, `a, b and c`; empty for none."""
+    *rest, end = [*map(str, words)] or [""]
+    return f"{', '.join(rest)} {last} {end}" if rest else end
 
 
 def duration(seconds: float) -> str:

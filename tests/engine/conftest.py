@@ -12,6 +12,7 @@ import pytest
 from tests.support.models import make_model, make_rows
 from tui_tuner.config import Experiment
 from tui_tuner.engine.new_run import create_run
+from tui_tuner.models.load import Base, load_base
 from tui_tuner.runs import RunFolder
 
 
@@ -31,6 +32,25 @@ def model_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return made[kind, bits]
 
     return get
+
+
+@pytest.fixture(scope="module")
+def base(model_of: Callable[..., Path]) -> Base:
+    """A tiny phi3 in memory, which no test may change."""
+    return load_base(model_of("phi3"))
+
+
+@pytest.fixture(scope="module")
+def llama(model_of: Callable[..., Path]) -> Base:
+    """A tiny llama in memory, which no test may change."""
+    return load_base(model_of("llama"))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The place of a cache of the test's own, in which nothing is yet."""
+    monkeypatch.setenv("TUI_TUNER_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
 
 
 @pytest.fixture(scope="session")

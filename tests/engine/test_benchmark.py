@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,15 @@ from tui_tuner.evaluation import benchmark as module
 from tui_tuner.evaluation.benchmark import Asked, BenchmarkResult, benchmark, read_result
 from tui_tuner.evaluation.report import write_report
 from tui_tuner.evaluation.score import (
+    intervals,
     record_scores,
-    summarise,
+    row_scores,
     summary,
     verdict,
     verdict_by_split,
     verdict_document,
 )
-from tui_tuner.models.load import Base, load_base
+from tui_tuner.models.load import Base
 from tui_tuner.runs.control import JobControl, StopRequested
 from tui_tuner.runs.files import write_json
 from tui_tuner.runs.folder import RunFolder
@@ -33,11 +34,6 @@ pytestmark = pytest.mark.mlx
 
 METRICS = ("exact_match", "rouge1", "rouge2", "rougeL")
 ROWS = make_rows(9, seed=2)
-
-
-@pytest.fixture(scope="module")
-def base(model_of: Callable[..., Path]) -> Base:
-    return load_base(model_of("phi3"))
 
 
 def run(
@@ -108,7 +104,7 @@ def test_the_file_is_complete_and_in_order_and_the_figures_are_its_rows(base: Ba
         assert record["finish"] in ("stop", "length")
         assert 0 < record["tokens"] <= 7
         assert record["scores"] == {name: one[record["index"]] for name, one in result.scores.items()}
-    expected = summarise([r["prediction"] for r in records], [r["completion"] for r in rows], METRICS)
+    expected = intervals(row_scores([r["prediction"] for r in records], [r["completion"] for r in rows], METRICS))
     figures = {name: {"value": i.value, "low": i.low, "high": i.high} for name, i in expected.items()}
     assert {name: result.metrics[name] for name in METRICS} == figures
     assert set(result.metrics) == {*METRICS, "loss", "perplexity", "length", "truncated", "empty", "repetition"}

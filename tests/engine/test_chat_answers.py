@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,17 +19,12 @@ from tui_tuner.engine.requests import ChatTogether, ChatTurn, CountTokens, LookI
 from tui_tuner.engine.worker import LocalEngine
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.tokenloss import token_losses
-from tui_tuner.models.load import Base, load_base
+from tui_tuner.models.load import Base
 from tui_tuner.runs.control import JobControl
 
 pytestmark = pytest.mark.mlx
 PATIENCE = 120.0
 FOX = [{"role": "user", "content": "what is the fox?"}]
-
-
-@pytest.fixture(scope="module")
-def base(model_of: Callable[..., Path]) -> Base:
-    return load_base(model_of())
 
 
 @pytest.fixture

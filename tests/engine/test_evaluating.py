@@ -37,12 +37,6 @@ CASES = [
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("TUI_TUNER_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
 def answered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many prompts each call of the generator was given."""
     counts: list[int] = []

@@ -30,7 +30,7 @@ from tui_tuner.models.scheme import Params, Scheme, scheme_of
 from tui_tuner.paths import EMBEDDED
 from tui_tuner.runs.control import JobControl, StopRequested
 
-pytestmark = pytest.mark.mlx
+pytestmark = [pytest.mark.mlx, pytest.mark.usefixtures("cache")]
 
 SMALL = {
     "dynamic": Learned("dynamic", samples=4),
@@ -40,11 +40,6 @@ SMALL = {
 }
 APPLIES = [(kind, method) for kind in ("phi3", "llama", "qwen2", "gemma") for method in METHODS
            if method != "awq" or kind in AWQ_TYPES]  # fmt: skip
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TUI_TUNER_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.support.learned import GROUP, LOW, nothing, rows
 from tui_tuner.models.learned import gptq
 from tui_tuner.models.learned.planning import gptq_reaches
-from tui_tuner.models.load import Base, fresh_tree, load_base
+from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.models.quantize import quantizable
 from tui_tuner.models.scheme import Params
 
 pytestmark = pytest.mark.mlx
-LOW = Params(4, 32)
-GROUP = 32
-
-
-@pytest.fixture(scope="module")
-def base(model_of: Callable[..., Path]) -> Base:
-    return load_base(model_of("llama"))
-
-
-def nothing(*_: Any) -> None:
-    """Watches nothing."""
-
-
-def rows(count: int, length: int, seed: int = 0) -> list[list[int]]:
-    return np.random.default_rng(seed).integers(3, 300, (count, length)).tolist()
 
 
 def inputs(seed: int, width: int = 64, count: int = 200) -> Any:
@@ -124,21 +108,21 @@ def test_where_rows_say_nothing_of_the_inputs_there_is_no_root(squares: Any) -> 
     assert gptq._inverse_root(mx.array(squares.astype(np.float32))) is None
 
 
-def test_squares_are_those_of_what_went_in_and_the_tree_is_as_before(base: Base) -> None:
+def test_squares_are_those_of_what_went_in_and_the_tree_is_as_before(llama: Base) -> None:
     import mlx.core as mx
 
-    tree = fresh_tree(base)
+    tree = fresh_tree(llama)
     path = "model.layers.0.self_attn.q_proj"
     modules = {path: dict(quantizable(tree))[path]}
     seen: list[tuple[str, int, int]] = []
     found = gptq._squares(tree, modules, rows(3, 5), lambda *told: seen.append(told), nothing)
     wanted = np.zeros((64, 64))
     for row in rows(3, 5):
-        x = base.model.layers[0].input_layernorm(base.model.model.embed_tokens(mx.array([row])))[0]
+        x = llama.model.layers[0].input_layernorm(llama.model.model.embed_tokens(mx.array([row])))[0]
         wanted += np.array(x, np.float64).T @ np.array(x, np.float64)
     np.testing.assert_allclose(np.array(found[path]), wanted, rtol=1e-4, atol=1e-4)
     assert seen == [("rows looked at", n, 3) for n in range(3)]
-    assert dict(quantizable(tree)).keys() == dict(quantizable(base.model)).keys(), "nothing is left in between"
+    assert dict(quantizable(tree)).keys() == dict(quantizable(llama.model)).keys(), "nothing is left in between"
 
 
 def test_only_plain_linear_modules_are_gptqs() -> None:
@@ -146,4 +130,6 @@ def test_only_plain_linear_modules_are_gptqs() -> None:
 
     assert gptq_reaches(nn.Linear(32, 32), LOW) and not gptq_reaches(nn.Linear(32, 32), None)
     assert not gptq_reaches(nn.Embedding(32, 32), LOW)
+    assert not gptq_reaches(nn.Linear(32, 32), Params(6, GROUP)), "six bits do not fill a word"
+    assert not gptq_reaches(nn.Linear(32, 32), Params(4, GROUP, "mxfp4"))
     assert not gptq_reaches(nn.Linear(32, 32).to_quantized(32, 4), LOW)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.learned import GROUP, LOW, nothing, rows
 from tui_tuner.errors import TunerError
 from tui_tuner.models.learned import awq, dwq, gptq
 from tui_tuner.models.learned.dynamic import Rows
@@ -27,31 +26,16 @@ from tui_tuner.models.learned.planning import (
     target_of,
     with_high,
 )
-from tui_tuner.models.load import Base, fresh_tree, load_base
+from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.models.quantize import Part, Plan, params_of, plan, quantizable
 from tui_tuner.models.scheme import Params, Scheme, scheme_of
 from tui_tuner.runs.control import JobControl, StopRequested
 
 pytestmark = pytest.mark.mlx
-LOW = Params(4, 32)
-GROUP = 32
-
-
-@pytest.fixture(scope="module")
-def base(model_of: Callable[..., Path]) -> Base:
-    return load_base(model_of("llama"))
-
-
-def nothing(*_: Any) -> None:
-    """Watches nothing."""
 
 
 def scheme(method: str, bits: int = 4, **options: Any) -> Scheme:
     return scheme_of(bits, GROUP, learned=Learned(method, **options))
-
-
-def rows(count: int = 6, length: int = 12, seed: int = 0) -> list[list[int]]:
-    return np.random.default_rng(seed).integers(3, 300, (count, length)).tolist()
 
 
 # -- dynamic -----------------------------------------------------------------------------------------------------------
@@ -92,8 +76,8 @@ def test_what_the_architecture_chose_is_not_dynamics_to_choose() -> None:
     assert high_modules(fixed, {"m1": 0.1}, LOW, 8, 99.0) == {"m1"}
 
 
-def test_the_target_is_halfway_unless_it_is_told_and_within_what_is_possible(base: Base) -> None:
-    tree = fresh_tree(base)
+def test_the_target_is_halfway_unless_it_is_told_and_within_what_is_possible(llama: Base) -> None:
+    tree = fresh_tree(llama)
     made = plan(tree, scheme("dynamic"))
     everything = with_high(tree, scheme("dynamic"), {part.path for part in made.parts}, 8)
     ends = made.bits_per_weight, everything.bits_per_weight
@@ -107,9 +91,9 @@ def test_the_target_is_halfway_unless_it_is_told_and_within_what_is_possible(bas
         assert caught.value.usage and "--target-bits" in caught.value.fix
 
 
-def test_chosen_modules_alone_have_the_higher_bits(base: Base) -> None:
+def test_chosen_modules_alone_have_the_higher_bits(llama: Base) -> None:
     chosen = {"model.layers.1.mlp.up_proj", "lm_head"}
-    made = with_high(fresh_tree(base), scheme("dynamic"), chosen, 6)
+    made = with_high(fresh_tree(llama), scheme("dynamic"), chosen, 6)
     assert {part.path for part in made.parts if part.after == Params(6, 32)} == chosen
     assert {part.after for part in made.parts if part.path not in chosen} == {LOW}
 
@@ -151,10 +135,10 @@ def test_the_distance_is_the_mean_divergence_in_nats_over_tokens() -> None:
     assert dwq._distance(teacher, teacher, [[0, 1]], nothing) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_dwq_needs_a_row_to_learn_from_and_one_to_judge_by(base: Base) -> None:
-    made = plan_learned(base.model, base.config, scheme("dwq"))
+def test_dwq_needs_a_row_to_learn_from_and_one_to_judge_by(llama: Base) -> None:
+    made = plan_learned(llama.model, llama.config, scheme("dwq"))
     with pytest.raises(TunerError, match="two rows at least") as caught:
-        learn(base, fresh_tree(base), made, rows(1))
+        learn(llama, fresh_tree(llama), made, rows(1))
     assert caught.value.code == "no-calibration" and "--data" in caught.value.fix
 
 
@@ -185,10 +169,10 @@ def test_rows_that_judge_are_kept_back_and_iterations_repeat_the_others(
     assert made.notes[0].startswith(f"KL 0.5 → 0.25 nats per token on {held} rows")
 
 
-def test_scales_and_offsets_are_put_back_and_nothing_else(base: Base) -> None:
+def test_scales_and_offsets_are_put_back_and_nothing_else(llama: Base) -> None:
     from mlx.utils import tree_flatten
 
-    tree = fresh_tree(base)
+    tree = fresh_tree(llama)
     tree.layers[0].mlp.up_proj = tree.layers[0].mlp.up_proj.to_quantized(32, 4)
     names = {name for name, _ in tree_flatten(dwq._sides(tree))}
     assert names == {f"model.layers.0.mlp.up_proj.{side}" for side in ("scales", "biases")}
@@ -207,10 +191,10 @@ def test_packed_rows_are_one_stream_cut_where_it_is_long_enough(some: list[list[
     assert found.reshape(-1).tolist() == stream[: found.size]
 
 
-def test_what_goes_into_the_first_layer_is_the_embedding_and_the_model_stays_whole(base: Base) -> None:
+def test_what_goes_into_the_first_layer_is_the_embedding_and_the_model_stays_whole(llama: Base) -> None:
     import mlx.core as mx
 
-    tree = fresh_tree(base)
+    tree = fresh_tree(llama)
     layers = list(tree.layers)
     tokens = mx.array([[5, 6, 7, 8]])
     x, masks = awq._entered(tree, tokens)
@@ -218,24 +202,24 @@ def test_what_goes_into_the_first_layer_is_the_embedding_and_the_model_stays_who
     assert len(masks) == 3 and [id(layer) for layer in tree.layers] == [id(layer) for layer in layers]
 
 
-def test_a_model_that_is_not_built_as_awq_expects_is_refused_by_the_missing_module(base: Base) -> None:
-    tree = fresh_tree(base)
-    root, known, prefix = awq_layers(tree, base.config)
+def test_a_model_that_is_not_built_as_awq_expects_is_refused_by_the_missing_module(llama: Base) -> None:
+    tree = fresh_tree(llama)
+    root, known, prefix = awq_layers(tree, llama.config)
     assert root is tree and prefix == "" and known.scale_configs
     del tree.layers[1].mlp["up_proj"]
     with pytest.raises(TunerError, match=r"AWQ finds no module .*up_proj.* in this model") as caught:
-        awq_layers(tree, base.config)
+        awq_layers(tree, llama.config)
     assert caught.value.code == "method-refused" and "gptq" in caught.value.fix
 
 
 # -- forecast ----------------------------------------------------------------------------------------------------------
 
 
-def test_memory_to_make_it_is_what_the_method_holds_beside_the_model(base: Base) -> None:
+def test_memory_to_make_it_is_what_the_method_holds_beside_the_model(llama: Base) -> None:
     """By hand, of a llama of 3 layers, 64 wide, 128 inside, in float32."""
-    modules = dict(quantizable(base.model))
+    modules = dict(quantizable(llama.model))
     weights = sum(module.weight.size for module in modules.values())
-    found = {name: plan_learned(base.model, base.config, scheme(name)) for name in ("dynamic", "dwq", "gptq", "awq")}
+    found = {name: plan_learned(llama.model, llama.config, scheme(name)) for name in ("dynamic", "dwq", "gptq", "awq")}
     beside = {name: made.memory - made.bytes_before for name, made in found.items()}
     assert beside["dynamic"] == weights * (2 * 4 + 4)
     assert beside["dwq"] == found["dwq"].bytes_after + weights // 32 * 2 * 4 * 4
@@ -247,16 +231,16 @@ def test_memory_to_make_it_is_what_the_method_holds_beside_the_model(base: Base)
         assert "of your rows (512 tokens each)" in made.notes[0] and "in memory, about" in made.notes[0]
 
 
-def test_what_a_method_does_not_reach_has_the_bits_of_the_rest(base: Base) -> None:
-    made = plan_learned(base.model, base.config, scheme("gptq", rest_bits=8))
+def test_what_a_method_does_not_reach_has_the_bits_of_the_rest(llama: Base) -> None:
+    made = plan_learned(llama.model, llama.config, scheme("gptq", rest_bits=8))
     assert {part.path: part.after for part in made.parts if part.after != LOW} == {"model.embed_tokens": Params(8, 64)}
-    made = plan_learned(base.model, base.config, scheme("awq", bits=3))
+    made = plan_learned(llama.model, llama.config, scheme("awq", bits=3))
     assert {part.path for part in made.parts if part.after == Params(4, 32)} == {"model.embed_tokens", "lm_head"}
     assert {part.after for part in made.parts if ".layers." in part.path} == {Params(3, 32)}
 
 
-def test_without_a_method_the_plan_is_the_plain_one(base: Base) -> None:
-    assert plan_learned(base.model, base.config, scheme_of(4, 32)) == plan(base.model, scheme_of(4, 32))
+def test_without_a_method_the_plan_is_the_plain_one(llama: Base) -> None:
+    assert plan_learned(llama.model, llama.config, scheme_of(4, 32)) == plan(llama.model, scheme_of(4, 32))
 
 
 def test_the_defaults_are_those_that_mlx_lm_has_today(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,15 +282,15 @@ def test_the_defaults_are_those_that_mlx_lm_has_today(monkeypatch: pytest.Monkey
     "error", [KeyError("gate"), AttributeError("no layers"), NotImplementedError(), IndexError("x")]
 )
 def test_what_fails_inside_of_a_method_is_told_as_the_methods_failure(
-    error: Exception, base: Base, monkeypatch: pytest.MonkeyPatch
+    error: Exception, llama: Base, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: Any) -> None:
         raise error
 
     monkeypatch.setattr(gptq, "learn_gptq", fail)
-    made = plan_learned(base.model, base.config, scheme("gptq"))
+    made = plan_learned(llama.model, llama.config, scheme("gptq"))
     with pytest.raises(TunerError, match=r"^GPTQ fails on this model \(.+\)") as caught:
-        learn(base, None, made, rows(1))
+        learn(llama, None, made, rows(1))
     assert caught.value.code == "method-refused" and caught.value.fix == "take another method"
 
 
@@ -323,12 +307,12 @@ def test_stops_our_own_errors_and_what_is_no_methods_fault_pass(
     assert caught.value is error
 
 
-def test_a_module_that_is_to_stay_stays(base: Base) -> None:
+def test_a_module_that_is_to_stay_stays(llama: Base) -> None:
     """As in a model whose architecture keeps some module as it is."""
-    tree = fresh_tree(base)
-    made = plan_learned(tree, base.config, scheme("gptq"))
+    tree = fresh_tree(llama)
+    made = plan_learned(tree, llama.config, scheme("gptq"))
     kept = "model.layers.2.mlp.down_proj"
     made = replace(made, parts=[replace(p, after=None) if p.path == kept else p for p in made.parts])
-    learn(base, tree, made, rows(2))
+    learn(llama, tree, made, rows(2))
     found = {path: params_of(module) for path, module in quantizable(tree)}
     assert [path for path, params in found.items() if params is None] == [kept]

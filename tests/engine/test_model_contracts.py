@@ -50,11 +50,6 @@ pytestmark = pytest.mark.mlx
 
 
 @pytest.fixture(scope="module")
-def llama(model_of: Callable[..., Path]) -> Base:
-    return load_base(model_of("llama"))
-
-
-@pytest.fixture(scope="module")
 def four(model_of: Callable[..., Path]) -> Base:
     return load_base(model_of("llama", 4))
 

@@ -26,12 +26,7 @@ from tui_tuner.models.offers import offers_for
 from tui_tuner.runs import RunFolder
 from tui_tuner.runs.control import JobControl, StopRequested
 
-pytestmark = pytest.mark.mlx
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TUI_TUNER_CACHE", str(tmp_path / "cache"))
+pytestmark = [pytest.mark.mlx, pytest.mark.usefixtures("cache")]
 
 
 @pytest.fixture

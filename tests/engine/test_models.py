@@ -202,7 +202,7 @@ def test_facts_are_those_of_the_loaded_model(family: str, bits: int | None, mode
     assert facts.problems == []
     assert facts.architecture == family
     assert facts.parameters == total_parameters(base.model)
-    assert facts.layers == base.layer_count == 3
+    assert facts.layers == len(base.model.layers) == 3
     assert (facts.hidden, facts.heads, facts.vocabulary) == (64, 4, base.model.args.vocab_size)
     assert facts.kv_heads == base.model.args.num_key_value_heads
     assert facts.context == 512

@@ -100,6 +100,26 @@ def test_weights_that_are_not_all_there_or_have_no_place(
     assert caught.value.code == code and not (tmp_path / WEIGHTS).exists()
 
 
+@pytest.mark.parametrize(
+    "config",
+    [{"lora_alpha": None}, {"lora_alpha": 0}, {"alpha_pattern": "q_proj"}, {"alpha_pattern": {"(": 4}},
+     {"use_dora": True}, {"lora_dropout": "much"}],
+    ids=lambda config: str(next(iter(config.items()))),
+)  # fmt: skip
+def test_a_configuration_that_does_not_fit_the_weights(config: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(TunerError, match="do not go together") as caught:
+        from_peft(peft(tmp_path / "in", **config), tmp_path, "m")
+    assert caught.value.code == "adapter-damaged" and not (tmp_path / WEIGHTS).exists()
+
+
+@pytest.mark.parametrize("parameters", [None, {}, {"rank": "x", "scale": 1.0}, {"rank": 2}])
+def test_parameters_that_mlx_lm_would_not_write(parameters: Any, tmp_path: Path) -> None:
+    tensors = {"lm_head.lora_a": np.ones((3, 2)), "lm_head.lora_b": np.ones((2, 4))}
+    with pytest.raises(TunerError, match="do not go together"):
+        to_peft(mlx_lm(tmp_path / "in", tensors, lora_parameters=parameters), tmp_path)
+    assert not (tmp_path / PEFT_WEIGHTS).exists()
+
+
 @pytest.mark.parametrize("spoil", ["gone", "torn"])
 def test_weights_that_cannot_be_read(spoil: str, tmp_path: Path) -> None:
     source = peft(tmp_path / "in")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,17 +15,12 @@ from tui_tuner.evaluation import perplexity as module
 from tui_tuner.evaluation.metrics import loss_scores
 from tui_tuner.evaluation.perplexity import row_losses
 from tui_tuner.models.adapters import attach
-from tui_tuner.models.load import Base, fresh_tree, load_base
+from tui_tuner.models.load import Base, fresh_tree
 from tui_tuner.runs.control import JobControl, StopRequested
 
 pytestmark = pytest.mark.mlx
 
 ROWS = make_rows(11, seed=4, low=2, high=20)
-
-
-@pytest.fixture(scope="module")
-def base(model_of: Callable[..., Path]) -> Base:
-    return load_base(model_of("phi3"))
 
 
 @pytest.fixture(scope="module")

@@ -29,11 +29,6 @@ write_model(Path(sys.argv[2]), base.path, fresh_tree(base), base.config, force=T
 """
 
 
-@pytest.fixture(scope="module")
-def base(model_of: Callable[..., Path]) -> Base:
-    return load_base(model_of("phi3"))
-
-
 def hidden(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name.startswith(".")]
 

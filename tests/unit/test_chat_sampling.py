@@ -39,12 +39,6 @@ def test_what_is_no_setting_is_refused_in_a_sentence(name: str, value: str, word
     assert words in failure.value.sentence()
 
 
-def test_settings_survive_being_kept() -> None:
-    found = Sampling(0.5, 0.9, 40, 0.1, 1.1, 12, 7, ("a", "b"))
-    assert Sampling.of_json(found.as_json()) == found
-    assert Sampling.of_json({"temperature": 1.0, "of a later version": 3}) == Sampling(temperature=1.0)
-
-
 def test_a_set_leaves_cap_seed_and_stop_texts() -> None:
     now = Sampling(max_tokens=9, seed=4, stop=("x",))
     found = named_set("Lively", now)

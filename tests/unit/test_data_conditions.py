@@ -23,6 +23,7 @@ RECORD: dict[str, Any] = {
     "tags": ["a", "b"],
     "First name": "Ann",
     "negative": "-3",
+    "huge": 10**400,
 }
 
 
@@ -56,6 +57,7 @@ RECORD: dict[str, Any] = {
         ('name == "Ann \\"Lee\\""', False),
         ("yards > 9 or missing > 9 and none", True),
         ("not not won", True),
+        ("huge > 1e300 and huge != 5", True),
     ],
 )
 def test_conditions_hold_or_not(text: str, holds: bool) -> None:
@@ -72,6 +74,7 @@ def test_conditions_hold_or_not(text: str, holds: bool) -> None:
         ("yards in 9", 'has "9" where "(" should be (character 10)'),
         ("== 9", 'has "==" where a column or a value should be (character 1)'),
         ("(" * 60 + "a" + ")" * 60, "is nested too deeply"),
+        ("length(" * 60 + "a" + ")" * 60, "is nested too deeply"),
     ],
 )
 def test_what_cannot_be_read_names_the_place(text: str, message: str) -> None:

@@ -9,7 +9,8 @@ import pytest
 
 from tui_tuner.config import DataSection
 from tui_tuner.data.recipe import settle
-from tui_tuner.data.shapes import LIKELY, SURE, all_guesses, recognise
+from tui_tuner.data.shapes import LIKELY, SURE, Guess, all_guesses, recognise
+from tui_tuner.data.shapes.advice import unusable
 from tui_tuner.data.shapes.conversation import dialogue_from, messages_from, tools_from
 from tui_tuner.data.shapes.trees import flattened
 from tui_tuner.errors import TunerError
@@ -211,6 +212,16 @@ def test_nested_trees_are_flattened_by_choice() -> None:
     assert recognise([NESTED]).shape == "tree"
     assert said(flattened([NESTED], "best")) == [["q", "better"]]
     assert said(flattened([NESTED], "all")) == [["q", "worse"], ["q", "better"]]
+
+
+def test_numbers_beyond_all_measure_are_numbers() -> None:
+    huge = 10**400
+    assert said(flattened([{**one, "rank": huge if one["rank"] else one["rank"]} for one in FLAT], "best")) == [
+        ["q", "better"]
+    ]
+    record = {"player": "Ann Lee", "yards": huge}
+    advice = unusable(Guess("table", 0.3), ["player", "yards"], record).fix
+    assert advice.startswith('write prompt = "What is the yards of {player}?"')
 
 
 def node(parent: str | None, children: list[str], role: str = "", text: str = "") -> dict[str, Any]:

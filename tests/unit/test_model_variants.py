@@ -62,6 +62,12 @@ def test_one_made_anew_at_the_same_place_takes_the_old_ones(tmp_path: Path) -> N
     assert [each.scheme for each in known_variants(MODEL)] == ["4 bits, group 64", "8 bits, group 32"]
 
 
+def test_where_the_cache_cannot_be_written_nothing_fails(tmp_path: Path, cache: Path) -> None:
+    cache.write_text("a file in the way")
+    made = variant(tmp_path / "one")
+    assert remember(MODEL, made) == [made] and known_variants(MODEL) == []
+
+
 def test_what_has_gone_is_not_listed_and_not_an_error(tmp_path: Path, cache: Path) -> None:
     gone = variant(tmp_path / "gone")
     remember(MODEL, gone)

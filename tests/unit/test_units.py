@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui_tuner.units import duration, interval, size
+from tui_tuner.units import duration, interval, listed, many, size
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,9 @@ def test_a_figure_with_its_interval() -> None:
     assert interval({"value": 0.4123, "low": None, "high": None}, 4) == "0.4123"
     assert interval({"value": 1, "low": float("nan"), "high": 2}) == "1.000"
     assert interval({"value": None}) == interval({"value": "x"}) == interval(None) == "–"
+
+
+def test_counts_and_words_in_sentences() -> None:
+    assert [many(1, "row"), many(1_234, "row"), many(0, "row")] == ["1 row", "1,234 rows", "0 rows"]
+    assert [many(1, "copy is", "copies are"), many(2, "copy is", "copies are")] == ["1 copy is", "2 copies are"]
+    assert [listed([]), listed("a"), listed("ab"), listed([2, 4, 8], "or")] == ["", "a", "a and b", "2, 4 or 8"]

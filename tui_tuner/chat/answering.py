@@ -17,7 +17,8 @@ from typing import Any
 from tui_tuner.chat.prompt_cache import PromptCaches, copied, read
 from tui_tuner.chat.reply import ChatReply
 from tui_tuner.chat.sampling import Sampling
-from tui_tuner.data.examples import conversation_tokens, has_template, plain_tokens
+from tui_tuner.data.chatforms import has_template
+from tui_tuner.data.examples import conversation_tokens, plain_tokens
 from tui_tuner.data.rows import half_of_a_pair
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.control import JobControl

@@ -37,11 +37,6 @@ class Inside:
     rank: list[int] = field(default_factory=list)
 
     @property
-    def probabilities(self) -> list[float]:
-        """Of each token, 0 to 1."""
-        return [math.exp(-loss) for loss in self.losses]
-
-    @property
     def mean(self) -> float | None:
         """Mean loss of a token, in nats; None without tokens."""
         return sum(self.losses) / len(self.losses) if self.losses else None

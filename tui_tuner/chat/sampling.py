@@ -98,13 +98,6 @@ class Sampling:
         """Its settings by name."""
         return {**asdict(self), "stop": list(self.stop)}
 
-    @classmethod
-    def of_json(cls, settings: dict[str, Any]) -> Sampling:
-        """From what `as_json` gave; names that this version does not know are left out."""
-        known = {each.name for each in fields(cls)}
-        found = {name: value for name, value in settings.items() if name in known}
-        return cls(**{**found, "stop": tuple(found.get("stop", ()))})
-
 
 _MANY = 10**9
 _BOUNDS: dict[str, tuple[float, float, bool]] = {

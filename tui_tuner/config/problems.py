@@ -60,6 +60,10 @@ class Origin:
             location = location[:-1]
         return None
 
+    def place(self, line: int | None) -> str:
+        """The file and a line in it, for messages; empty where the values came from no file."""
+        return f"{self.where}, line {line}" if line is not None and self.where else self.where
+
 
 def explain(error: ValidationError, origin: Origin | None = None, section: str = "") -> list[Problem]:
     """Every problem that pydantic found, in our words and in the order of the file.
@@ -154,8 +158,7 @@ def _problem(location: Location, entry: ErrorDetails, origin: Origin) -> Problem
         return Problem(key, message, fix, f"--set {inert(text)}")
     # A key that is not there has no line; that of its table is where it belongs.
     line = origin.line(location)
-    where = f"{origin.where}, line {line}" if line is not None and origin.where else origin.where
-    return Problem(key, message, fix, where, line)
+    return Problem(key, message, fix, origin.place(line), line)
 
 
 def _words(key: str, location: Location, value: Any, kind: str, conflict: ConflictError | None) -> tuple[str, str]:

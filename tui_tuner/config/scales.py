@@ -107,6 +107,4 @@ def _checked(scales: Any, origin: Origin) -> dict[str, dict[str, dict[str, Any]]
 
 
 def _wrong(location: Location, message: str, fix: str, origin: Origin) -> TunerError:
-    line = origin.line(location)
-    where = f"{origin.where}, line {line}" if line is not None and origin.where else origin.where
-    return TunerError(message, code="bad-config", where=where, fix=fix)
+    return TunerError(message, code="bad-config", where=origin.place(origin.line(location)), fix=fix)

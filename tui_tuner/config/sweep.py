@@ -262,6 +262,4 @@ def _must_be_measured(sweep: Sweep, experiment: Experiment, origin: Origin) -> N
 
 
 def _wrong(message: str, fix: str, origin: Origin, key: str = "values") -> TunerError:
-    line = origin.line((SWEEP, key))
-    where = f"{origin.where}, line {line}" if line is not None and origin.where else origin.where
-    return TunerError(message, code="bad-sweep", where=where, fix=fix)
+    return TunerError(message, code="bad-sweep", where=origin.place(origin.line((SWEEP, key))), fix=fix)

@@ -150,8 +150,7 @@ def _problem(location: tuple[Any, ...], message: str, fix: str, origin: Origin) 
     if text := origin.overrides.get(key):
         return Problem(key, message, fix, f"--set {inert(text)}")
     line = origin.line((SWEEP, *location))
-    where = f"{origin.where}, line {line}" if line is not None and origin.where else origin.where
-    return Problem(key, message, fix, where, line)
+    return Problem(key, message, fix, origin.place(line), line)
 
 
 def flat_values(values: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], Any]]:

@@ -35,6 +35,11 @@ _MARKS = (
 )
 
 
+def has_template(tokenizer: Any) -> bool:
+    """Whether a tokenizer can render conversations."""
+    return getattr(tokenizer, "chat_template", None) is not None or getattr(tokenizer, "has_chat_template", False)
+
+
 def template_text(choice: str, base: Path | None = None) -> str:
     """The Jinja text that a choice means; empty for "auto", the model's own.
 

@@ -101,9 +101,7 @@ class _Parser:
         return test
 
     def _either(self) -> Test:
-        self._depth += 1
-        if self._depth > _DEEPEST:
-            raise self._wrong("is nested too deeply", 0)
+        self._go_down()
         tests = [self._all()]
         while self._word("or"):
             tests.append(self._all())
@@ -174,7 +172,9 @@ class _Parser:
             if token.value.lower() in _CONSTANTS:
                 return _constant(_CONSTANTS[token.value.lower()])
             if token.value.lower() in ("length", "len") and self._sign("("):
+                self._go_down()
                 inner = self._value()
+                self._depth -= 1
                 self._expect(")")
                 return lambda record: _length(inner(record))
             return self._path(token.value)
@@ -183,6 +183,11 @@ class _Parser:
     def _path(self, path: str) -> Test:
         self.paths.add(path)
         return lambda record: look_up(record, path)
+
+    def _go_down(self) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise self._wrong("is nested too deeply", 0)
 
     def _peek(self) -> _Token | None:
         return self._tokens[self._at] if self._at < len(self._tokens) else None
@@ -264,11 +269,11 @@ def _equal(a: Any, b: Any) -> bool:
     return _as_text(a) == _as_text(b)
 
 
-def _as_number(value: Any) -> float | None:
+def _as_number(value: Any) -> int | float | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, int | float):
-        return float(value)
+        return value
     if isinstance(value, str):
         try:
             return float(value)

@@ -35,16 +35,15 @@ def divided(
         TunerError: there are fewer records than asked for, or the settings do not fit the source.
     """
     records, wordings = made.records, len(made.recipe.wordings)
+    same_split = [f"every record is asked in {wordings} wordings, all within the same split"] if wordings > 1 else []
     if records.sizes is not None:
-        if wordings > 1:
-            made.notes.append(f"every record is asked in {wordings} wordings, all within the same split")
+        made.notes += same_split
         return _as_brought(made, usable, data, seed)
     groups = _groups(made, usable, data)
     if data.split == "facts":
         return _facts(made, usable, marks, groups, data, seed)
     split = _split(made, usable, marks, groups, data, seed)
-    if wordings > 1:
-        made.notes.append(f"every record is asked in {wordings} wordings, all within the same split")
+    made.notes += same_split
     parts = (("train", split.train), ("valid", split.valid), ("test", split.test))
     return {name: [(n, w) for n in _at(usable, places) for w in range(made.sizes[n])] for name, places in parts}
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tui_tuner.data.chatforms import NAMES
+from tui_tuner.data.chatforms import NAMES, has_template
 from tui_tuner.data.prepare import Row, messages_of, row_kind
 from tui_tuner.data.promptlength import prompt_lengths
 from tui_tuner.errors import TunerError, brief
@@ -37,11 +37,6 @@ class Example:
 
 def _conversation(row: Row) -> tuple[list[dict[str, Any]], Any]:
     return messages_of(row), row.get("tools")
-
-
-def has_template(tokenizer: Any) -> bool:
-    """Whether a tokenizer can render conversations."""
-    return getattr(tokenizer, "chat_template", None) is not None or getattr(tokenizer, "has_chat_template", False)
 
 
 def _apply(tokenizer: Any, messages: list[dict[str, Any]], tools: Any, **options: Any) -> Any:

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from tui_tuner.data.chatforms import suggestion
+from tui_tuner.data.chatforms import has_template, suggestion
 from tui_tuner.errors import brief
 
 ASKED, ANSWERED, SYSTEM, TOOL = "Zebrafish?", "Quokka.", "Wombat rules.", "Ibex 7."
@@ -57,7 +57,7 @@ def form_of(tokenizer: Any) -> ChatForm:
     if tokenizer is None or not hasattr(tokenizer, "apply_chat_template"):
         return ChatForm()
     suggested = suggestion(tokenizer)
-    if getattr(tokenizer, "chat_template", None) is None and not getattr(tokenizer, "has_chat_template", False):
+    if not has_template(tokenizer):
         return ChatForm(present=False, suggested=suggested)
     try:
         full = _rendered(tokenizer, "user", "assistant")
@@ -140,12 +140,17 @@ def _end(tokenizer: Any, full: str) -> tuple[int | None, str]:
     if not hasattr(tokenizer, "encode") or not hasattr(tokenizer, "get_vocab"):
         return None, ""
     after = full.rpartition(ANSWERED)[2].strip()
-    special = {str(text) for text in getattr(tokenizer, "all_special_tokens", ())}
-    added = getattr(tokenizer, "added_tokens_decoder", {})
-    special |= {str(getattr(token, "content", token)) for token in getattr(added, "values", list)()}
+    special = special_texts(tokenizer)
     found = max((text for text in special if text and after.startswith(text)), key=len, default="")
     known = tokenizer.get_vocab()
     return (int(known[found]), found) if found in known else (None, "")
+
+
+def special_texts(tokenizer: Any) -> frozenset[str]:
+    """Texts of a tokenizer's special and added tokens; none without a tokenizer."""
+    added = getattr(tokenizer, "added_tokens_decoder", {})
+    texts = {str(getattr(token, "content", token)) for token in getattr(added, "values", list)()}
+    return frozenset(texts | set(map(str, getattr(tokenizer, "all_special_tokens", ()))))
 
 
 def put_template(tokenizer: Any, text: str) -> None:

@@ -89,7 +89,8 @@ def prepared_of(made: Draft) -> Prepared:
 def write_prepared(prepared: Prepared, folder: Path) -> None:
     """Write `train.jsonl`, `valid.jsonl` and `test.jsonl`, as stock `mlx_lm.lora --data` reads them.
 
-    A part without rows gets no file (stock mlx-lm fails on an empty one), and an older file of that name goes.
+    Facts that are never trained are beside them as `unseen.jsonl`. A part without rows gets no file (stock mlx-lm fails
+    on an empty one), and an older file of that name goes.
 
     Raises:
         TunerError: the folder can't be written to.
@@ -108,7 +109,7 @@ def write_prepared(prepared: Prepared, folder: Path) -> None:
 
 
 def read_prepared(folder: Path) -> Prepared:
-    """Read back what `write_prepared` wrote; a missing valid or test file is a part without rows, notes are not kept.
+    """Read back what `write_prepared` wrote; a part whose file is missing has no rows; notes are not kept.
 
     Raises:
         TunerError: no `train.jsonl`, or a damaged line; names file and line.

@@ -1,4 +1,4 @@
-"""All records of a source at once, for who needs every one of them, as preparing a run does.
+"""All records of a source at once, for who needs every one of them, as reading a run's own rows or stored answers does.
 
 Built on `data.opening`, which reads records one at a time: here they come out as they are in the file, in its order,
 each with the line it starts on, and the first that is damaged is refused.

@@ -17,7 +17,7 @@ from tui_tuner.chat.inside import Inside, answer_tokens, look_inside
 from tui_tuner.chat.prompt_cache import PromptCaches
 from tui_tuner.chat.reply import ChatReply
 from tui_tuner.chat.voices import Voice
-from tui_tuner.data.examples import has_template
+from tui_tuner.data.chatforms import has_template
 from tui_tuner.engine.chat_form import form_of_chat
 from tui_tuner.engine.requests import Chatting, ChatTogether, ChatTurn, CountTokens, LookInside
 from tui_tuner.engine.results import ContextUse

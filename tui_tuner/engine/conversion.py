@@ -117,12 +117,12 @@ def convert_model(request: ConvertModel, control: JobControl, shelf: ModelShelf)
             target, folder, tree, base.config, template=base.template, force=request.force, verify=verify
         )  # fmt: skip
     variant = Variant.of(made, target, found)
-    remember(model_fingerprint(folder), variant)
+    known = remember(model_fingerprint(folder), variant)
     return {
         "path": str(target),
         **made.as_json(),
         **found,
-        "variants": [each.as_json() for each in known_variants(model_fingerprint(folder))],
+        "variants": [each.as_json() for each in known],
     }
 
 

@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 Format = Literal["md", "html", "csv", "json"]
 FORMATS: tuple[Format, ...] = ("md", "html", "csv", "json")
-SAMPLES = 5
-"""Rows that Markdown shows in full: so many of those that lost most, and of those that gained most."""
 
 
 def report_document(

@@ -16,6 +16,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.metrics import METRICS, Reference, Scored, answer_scores, loss_scores, score_all
 from tui_tuner.evaluation.significance import Interval, Paired, RowValues, decided, holm, mean_interval, paired
 from tui_tuner.evaluation.stored import UNSEEN
+from tui_tuner.units import listed
 
 Record = Mapping[str, Any]
 """A row as `<label>.jsonl` has it."""
@@ -82,17 +83,6 @@ def intervals(scores: Mapping[str, RowValues], *, resamples: int = 10_000, seed:
 
 def _is_known(values: RowValues) -> bool:
     return not isinstance(values, Scored) or not len(values) or bool(values.kept.size)
-
-
-def summarise(
-    predictions: Sequence[str], references: Sequence[Reference], metrics: Sequence[str]
-) -> dict[str, Interval]:
-    """Score predictions and say how sure each value is.
-
-    Raises:
-        TunerError: unknown metric, lists of different length, no rows.
-    """
-    return intervals(row_scores(predictions, references, metrics))
 
 
 def splits_of(records: Sequence[Record]) -> dict[str, list[int]]:
@@ -311,18 +301,14 @@ def _overall(results: Mapping[str, Paired]) -> str:
     if len(results) == 1:
         return first.sentence
     if better and worse:
-        head = f"Mixed: better on {_listed(better)}, worse on {_listed(worse)}."
+        head = f"Mixed: better on {listed(better)}, worse on {listed(worse)}."
         first = results[(better + worse)[0]]
     elif better or worse:
         moved = better or worse
         word = "Better" if better else "Worse"
         first = results[moved[0]]
         head = f"{word} on {'all' if len(moved) == len(results) else f'{len(moved)} of'} {len(results)} metrics"
-        head += "." if len(moved) == len(results) else f" ({_listed(moved)}), no measurable change on the others."
+        head += "." if len(moved) == len(results) else f" ({listed(moved)}), no measurable change on the others."
     else:
         head = f"No measurable change on any of {len(results)} metrics."
     return f"{head} {first.sentence}"
-
-
-def _listed(names: Sequence[str]) -> str:
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

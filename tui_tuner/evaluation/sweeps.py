@@ -237,7 +237,8 @@ def _doubts(metric: str, rows: Sequence[Mapping[str, Any]], left: int, of: int) 
     if of > len(rows):
         notes.append(f"{of - len(rows)} of the sweep's {of} runs are no longer there")
     if metric == VALIDATION and (unlike := sorted(key for key in swept if key.startswith(OTHER_ROWS))):
-        notes.append(f"validation losses may be of different rows or tokens, because {', '.join(unlike)} differs")
+        differ = "differs" if len(unlike) == 1 else "differ"
+        notes.append(f"validation losses may be of different rows or tokens, because {', '.join(unlike)} {differ}")
     if metric != VALIDATION and len(rows) > 1:
         notes.append(
             "the best was chosen by the rows that it is judged by, so its figure is a little too good; "

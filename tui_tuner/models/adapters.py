@@ -259,28 +259,45 @@ def put_adapter(tree: Any, config: dict[str, Any]) -> None:
 
 
 def read_adapter_config(folder: Path) -> dict[str, Any]:
-    """A stock adapter folder's configuration as a dictionary."""
+    """A stock adapter folder's configuration as a dictionary.
+
+    Raises:
+        TunerError: there is none, it cannot be read, or it is another tool's.
+    """
+    config = adapter_document(folder, "give the folder that training wrote, such as runs/NAME/adapters", "train again")
+    if not isinstance(config, dict) or "num_layers" not in config:
+        raise TunerError(
+            "the adapter's configuration is not one of mlx-lm's",
+            code="adapter-format",
+            where=str(folder / CONFIG),
+            fix="adapters of other tools must be converted first",
+        )
+    return config
+
+
+def adapter_document(folder: Path, if_missing: str, if_damaged: str) -> Any:
+    """What the `adapter_config.json` of an adapter's folder holds, of whichever tool.
+
+    Args:
+        if_missing: what a person can do where there is none.
+        if_damaged: what a person can do where it is no JSON.
+
+    Raises:
+        TunerError: there is none, or it cannot be read.
+    """
     path = folder / CONFIG
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
         raise TunerError(
             f"the folder has no {CONFIG}, so it is no adapter",
             code="adapter-not-found",
             where=str(folder),
-            fix="give the folder that training wrote, such as runs/NAME/adapters",
+            fix=if_missing,
         ) from error
     except OSError as error:
         raise read_failure(error, path) from error
     except (ValueError, RecursionError) as error:
         raise TunerError(
-            f"{CONFIG} is not valid JSON", code="adapter-damaged", where=str(path), fix="train again"
+            f"{CONFIG} is not valid JSON", code="adapter-damaged", where=str(path), fix=if_damaged
         ) from error
-    if not isinstance(config, dict) or "num_layers" not in config:
-        raise TunerError(
-            "the adapter's configuration is not one of mlx-lm's",
-            code="adapter-format",
-            where=str(path),
-            fix="adapters of other tools must be converted first",
-        )
-    return config

@@ -42,17 +42,17 @@ def describe_model(path: str, base: Path | None = None) -> ModelFacts:
     except TunerError as error:
         problems.append(error.sentence())
     tokens, template = _tokenizer_facts(folder, problems)
-    heads = _int(text, "num_attention_heads", "n_head", "n_heads")
+    heads = count_in(text, "num_attention_heads", "n_head", "n_heads")
     quantization = config.get("quantization") or config.get("quantization_config") or {}
     return ModelFacts(
         path=str(folder),
         architecture=str(config["model_type"]),
         parameters=_parameters(tensors, quantization),
-        layers=_int(text, "num_hidden_layers", "n_layer", "n_layers"),
-        hidden=_int(text, "hidden_size", "n_embd", "d_model"),
+        layers=count_in(text, "num_hidden_layers", "n_layer", "n_layers"),
+        hidden=count_in(text, "hidden_size", "n_embd", "d_model"),
         heads=heads,
-        kv_heads=_int(text, "num_key_value_heads", "n_head_kv") or heads,
-        vocabulary=_int(text, "vocab_size"),
+        kv_heads=count_in(text, "num_key_value_heads", "n_head_kv") or heads,
+        vocabulary=count_in(text, "vocab_size"),
         context=context_of(config),
         dtype=_common_dtype(tensors),
         quantization=_quantization_words(quantization),
@@ -66,7 +66,7 @@ def describe_model(path: str, base: Path | None = None) -> ModelFacts:
 
 def context_of(config: dict[str, Any]) -> int:
     """How many tokens the context of a model with this `config.json` holds; 0 where it does not say."""
-    return _int(_text_config(config), "max_position_embeddings", "n_positions", "max_seq_len")
+    return count_in(_text_config(config), "max_position_embeddings", "n_positions", "max_seq_len")
 
 
 def _text_config(config: dict[str, Any]) -> dict[str, Any]:
@@ -74,7 +74,8 @@ def _text_config(config: dict[str, Any]) -> dict[str, Any]:
     return nested if isinstance(nested, dict) else config
 
 
-def _int(config: dict[str, Any], *names: str) -> int:
+def count_in(config: dict[str, Any], *names: str) -> int:
+    """The first of these entries of a configuration that is a whole number; 0 where none is."""
     for name in names:
         value = config.get(name)
         if type(value) is int and abs(value) <= _LARGEST:

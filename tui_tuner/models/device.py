@@ -15,8 +15,8 @@ from pathlib import Path
 import psutil
 
 from tui_tuner import units
+from tui_tuner.models.facts import NEAR
 
-_NEAR = 0.9  # of what can be in use at a time, as in mlx-lm: a job needs memory for more than the weights
 _MEBIBYTE = 1 << 20
 _GROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -144,7 +144,7 @@ def too_large(weights: int, memory: DeviceMemory) -> str:
         weights: bytes.
         memory: of the device.
     """
-    if weights <= _NEAR * memory.usable:
+    if weights <= NEAR * memory.usable:
         return ""
     have = f"The model's weights take {units.size(weights)}"
     smaller = "take a smaller model or one of fewer bits"
@@ -155,7 +155,7 @@ def too_large(weights: int, memory: DeviceMemory) -> str:
         f"{have}, and macOS lets the graphics card have {units.size(memory.working_set)} at hand at a time, so that "
         f"every step may wait for memory: {smaller}"
     )
-    if weights > _NEAR * memory.total:
+    if weights > NEAR * memory.total:
         return f"{text}."
     # Between the model and all there is; the rest is for the system and what else is open.
     more = (weights + memory.total) // 2 // _MEBIBYTE

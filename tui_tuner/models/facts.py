@@ -11,7 +11,7 @@ class ModelFacts:
     """A model at a glance.
 
     Attributes:
-        path: the folder, or the hub name it was asked for by.
+        path: the folder.
         architecture: `model_type` of its configuration.
         parameters: number of weights (quantized ones counted unpacked).
         layers, hidden, heads, kv_heads, vocabulary, context: sizes; 0 where the configuration does not say.
@@ -46,6 +46,7 @@ Fit = Literal["fits", "tight", "too large"]
 _ROOM = 0.7
 """Of what a job can have: below it there is room for a longer text or a larger batch than the forecast is for."""
 NEAR = 0.9
+"""Of what can be in use at a time, as in mlx-lm: beyond it a job may wait for memory."""
 
 
 def fit(needed: int, usable: int) -> Fit | None:

@@ -27,10 +27,6 @@ class Base:
     template: str = ""
     """The chat template in the place of the model's own; empty for that."""
 
-    @property
-    def layer_count(self) -> int:
-        return len(self.model.layers)
-
 
 def load_tokenizer(folder: Path, template: str = "") -> Any:
     """mlx-lm's tokenizer wrapper for a model folder.

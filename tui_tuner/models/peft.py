@@ -9,15 +9,16 @@ Called on the MLX thread.
 
 from __future__ import annotations
 
-import json
 import math
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from tui_tuner.errors import TunerError, brief
-from tui_tuner.models.adapters import CONFIG, WEIGHTS, read_adapter_config
-from tui_tuner.runs.files import read_failure, write_json
+from tui_tuner.models.adapters import CONFIG, WEIGHTS, adapter_document, read_adapter_config
+from tui_tuner.runs.files import write_json
 
 PEFT_WEIGHTS = "adapter_model.safetensors"
 _PREFIX = "base_model.model."
@@ -68,7 +69,8 @@ def to_peft(source: Path, target: Path, weights: str = WEIGHTS) -> dict[str, Any
         if at := _LAYER.search(f".{module}."):
             layers.add(int(at[1]))
         tensors[f"{_PREFIX}{module}.{_PARTS[part]}"] = mx.contiguous(value.T) if len(value.shape) == 2 else value
-    settings = _settings(config, modules, layers)
+    with _understood(source):
+        settings = _settings(config, modules, layers)
     mx.save_safetensors(str(target / PEFT_WEIGHTS), tensors, metadata={"format": "pt"})
     write_json(target / CONFIG, settings)
     return settings
@@ -118,51 +120,55 @@ def from_peft(source: Path, target: Path, model: str) -> dict[str, Any]:
     config = _peft_config(source)
     _check(config, source)
     tensors = _by_module(_load(source / PEFT_WEIGHTS), source)
-    ranks = {module: parts["lora_A.weight"].shape[0] for module, parts in tensors.items()}
-    scales = {module: _scale(config, module, rank) for module, rank in ranks.items()}
-    rank, scale = max(ranks.values()), max(scales.values())
     out: dict[str, Any] = {}
-    for module, parts in tensors.items():
-        a, b = parts["lora_A.weight"].T, parts["lora_B.weight"].T
-        missing = rank - ranks[module]
-        out[f"{module}.lora_a"] = mx.contiguous(mx.pad(a, [(0, 0), (0, missing)]))
-        out[f"{module}.lora_b"] = mx.contiguous(mx.pad(b * (scales[module] / scale), [(0, missing), (0, 0)]))
-        if config.get("use_dora"):
-            out[f"{module}.m"] = parts["lora_magnitude_vector"].reshape(-1)
-    settings = {
-        "model": model,
-        "fine_tune_type": "dora" if config.get("use_dora") else "lora",
-        "num_layers": 0,
-        "lora_parameters": {
-            "rank": rank,
-            "scale": scale,
-            "dropout": float(config.get("lora_dropout") or 0.0),
-            "keys": sorted(tensors),
-        },
-    }
+    with _understood(source):
+        ranks = {module: parts["lora_A.weight"].shape[0] for module, parts in tensors.items()}
+        scales = {module: _scale(config, module, rank) for module, rank in ranks.items()}
+        rank, scale = max(ranks.values()), max(scales.values())
+        for module, parts in tensors.items():
+            a, b = parts["lora_A.weight"].T, parts["lora_B.weight"].T
+            missing = rank - ranks[module]
+            out[f"{module}.lora_a"] = mx.contiguous(mx.pad(a, [(0, 0), (0, missing)]))
+            out[f"{module}.lora_b"] = mx.contiguous(mx.pad(b * (scales[module] / scale), [(0, missing), (0, 0)]))
+            if config.get("use_dora"):
+                out[f"{module}.m"] = parts["lora_magnitude_vector"].reshape(-1)
+        settings = {
+            "model": model,
+            "fine_tune_type": "dora" if config.get("use_dora") else "lora",
+            "num_layers": 0,
+            "lora_parameters": {
+                "rank": rank,
+                "scale": scale,
+                "dropout": float(config.get("lora_dropout") or 0.0),
+                "keys": sorted(tensors),
+            },
+        }
     mx.save_safetensors(str(target / WEIGHTS), out, metadata={"format": "mlx"})
     write_json(target / CONFIG, settings)
     return settings
 
 
-def _peft_config(folder: Path) -> dict[str, Any]:
-    path = folder / CONFIG
+@contextmanager
+def _understood(folder: Path) -> Iterator[None]:
+    """Says in a sentence that an adapter's configuration lacks something, or does not fit its weights."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError) as error:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError, re.error) as error:
         raise TunerError(
-            f"the folder has no {CONFIG}, so it is no adapter", code="adapter-not-found", where=str(folder),
-            fix="give the folder that PEFT's save_pretrained wrote",
-        ) from error  # fmt: skip
-    except OSError as error:
-        raise read_failure(error, path) from error
-    except (ValueError, RecursionError) as error:
-        raise TunerError(f"{CONFIG} is not valid JSON", code="adapter-damaged", where=str(path)) from error
+            f"the adapter's configuration and weights do not go together ({brief(error)})",
+            code="adapter-damaged",
+            where=str(folder),
+            fix="fetch it again, or make it anew",
+        ) from error
+
+
+def _peft_config(folder: Path) -> dict[str, Any]:
+    config = adapter_document(folder, "give the folder that PEFT's save_pretrained wrote", "fetch it again")
     if not isinstance(config, dict) or "peft_type" not in config:
         raise TunerError(
             "the adapter is none of PEFT's",
             code="adapter-format",
-            where=str(path),
+            where=str(folder / CONFIG),
             fix="is it one of mlx-lm's already?",
         )
     return config

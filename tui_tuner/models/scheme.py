@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui_tuner.errors import TunerError
-from tui_tuner.models.learned.methods import Learned
+from tui_tuner.models.learned.methods import Learned, bad_scheme
+from tui_tuner.units import listed
 
 MODES: dict[str, tuple[tuple[int, ...], tuple[int, ...]]] = {
     "affine": ((2, 3, 4, 5, 6, 8), (32, 64, 128)),
@@ -68,7 +69,7 @@ class Scheme:
                 usage=True,
             )
         if self.dtype and self.dtype not in DTYPES:
-            raise _refused(f'"{self.dtype}" is no data type of weights', f"choose {_either(DTYPES)}")
+            raise bad_scheme(f'"{self.dtype}" is no data type of weights', f"choose {listed(DTYPES, 'or')}")
         if self.quantize is not None:
             _check(self.quantize, self.recipe, dequantize=self.dequantize)
             if self.learned is not None:
@@ -76,11 +77,11 @@ class Scheme:
 
     def _check_learned(self, learned: Learned, params: Params) -> None:
         if params.mode != "affine":
-            raise _refused("learned methods know the affine mode only", "leave --mode out")
+            raise bad_scheme("learned methods know the affine mode only", "leave --mode out")
         if self.recipe and learned.method != "dwq":
-            raise _refused(f"{learned.method} chooses bits itself, without a recipe", "leave --recipe out")
+            raise bad_scheme(f"{learned.method} chooses bits itself, without a recipe", "leave --recipe out")
         if self.dtype:
-            raise _refused("learned methods keep the model's data type", "leave --dtype out")
+            raise bad_scheme("learned methods keep the model's data type", "leave --dtype out")
         if not self.recipe:
             learned.check_bits(params.bits)
 
@@ -120,7 +121,7 @@ def scheme_of(
         TunerError: for what mlx cannot do (code "bad-scheme"), or when nothing is asked for.
     """
     if mode not in MODES:
-        raise _refused(f'there is no quantization mode "{mode}"', f"choose {_either(MODES)}")
+        raise bad_scheme(f'there is no quantization mode "{mode}"', f"choose {listed(MODES, 'or')}")
     wanted = bits is not None or group_size is not None or bool(recipe) or mode != "affine" or learned is not None
     of_mode = DEFAULTS[mode]
     quantize = Params(bits or of_mode[0], group_size or of_mode[1], mode) if wanted else None
@@ -129,24 +130,15 @@ def scheme_of(
 
 def _check(params: Params, recipe: str, *, dequantize: bool) -> None:
     if dequantize:
-        raise _refused("a model cannot be quantized and de-quantized in one", "leave one of the two out")
+        raise bad_scheme("a model cannot be quantized and de-quantized in one", "leave one of the two out")
     if params.mode not in MODES:
-        raise _refused(f'there is no quantization mode "{params.mode}"', f"choose {_either(MODES)}")
+        raise bad_scheme(f'there is no quantization mode "{params.mode}"', f"choose {listed(MODES, 'or')}")
     bits, groups = MODES[params.mode]
     if params.bits not in bits:
-        raise _refused(f"{params.mode} has no {params.bits} bits", f"choose {_either(bits)}")
+        raise bad_scheme(f"{params.mode} has no {params.bits} bits", f"choose {listed(bits, 'or')}")
     if params.group_size not in groups:
-        raise _refused(f"{params.mode} has no groups of {params.group_size}", f"choose {_either(groups)}")
+        raise bad_scheme(f"{params.mode} has no groups of {params.group_size}", f"choose {listed(groups, 'or')}")
     if recipe and recipe not in RECIPES:
-        raise _refused(f'there is no recipe "{recipe}"', f"choose {_either(RECIPES)}")
+        raise bad_scheme(f'there is no recipe "{recipe}"', f"choose {listed(RECIPES, 'or')}")
     if recipe and params.mode != "affine":
-        raise _refused("recipes mix bits of the affine mode only", "leave --mode out")
-
-
-def _refused(message: str, fix: str) -> TunerError:
-    return TunerError(message, code="bad-scheme", fix=fix, usage=True)
-
-
-def _either(values: Any) -> str:
-    words = [str(value) for value in values]
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
+        raise bad_scheme("recipes mix bits of the affine mode only", "leave --mode out")

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from tui_tuner.models.describe import unpacked_shape
+from tui_tuner.models.describe import count_in, unpacked_shape
 from tui_tuner.models.folder import read_header, read_model_config, weight_files
 from tui_tuner.models.scheme import Params
 
@@ -30,7 +30,6 @@ _FUSED = ("qkv_proj", "wqkv", "query_key_value", "c_attn")
 _HEADS = ("num_attention_heads", "n_head", "n_heads")
 WIDTHS = {"F64": 8, "I64": 8, "U64": 8, "F32": 4, "I32": 4, "U32": 4, "F16": 2, "BF16": 2, "I16": 2, "U16": 2}
 """Bytes of a number, by its name in safetensors; of what is not here, one."""
-_LARGEST = 1 << 53  # of what a configuration counts; more is damage, and no floating-point number
 
 
 @dataclass(frozen=True)
@@ -175,26 +174,26 @@ def shape_from(config: dict[str, Any], tensors: dict[str, tuple[str, list[int]]]
     number = max(found, key=lambda number: len(found[number]), default=0)
     first = found.get(number, {})
     matrices = _matrices(first, _ways_of_layer(number, quantization))
-    hidden = _int(text, "hidden_size", "n_embd", "d_model")
-    heads = max(_int(text, *_HEADS), 1)
+    hidden = count_in(text, "hidden_size", "n_embd", "d_model")
+    heads = max(count_in(text, *_HEADS), 1)
     norms = [name for name, (_, shape) in first.items() if name.endswith(".weight") and shape == [hidden]]
     outs = [matrix for matrix in matrices if matrix.place == "mlp out"]
-    inner = outs[0].inputs if outs else _int(text, "intermediate_size") or 4 * hidden
+    inner = outs[0].inputs if outs else count_in(text, "intermediate_size") or 4 * hidden
     act = str(text.get("hidden_act") or text.get("hidden_activation") or text.get("activation_function") or "silu")
     floats = _float_sizes(tensors)
     return ModelShape(
-        layers=_int(text, "num_hidden_layers", "n_layer", "n_layers") or len(found) or 1,
+        layers=count_in(text, "num_hidden_layers", "n_layer", "n_layers") or len(found) or 1,
         hidden=hidden,
         heads=heads,
-        kv_heads=_int(text, "num_key_value_heads", "n_head_kv") or heads,
-        head_dim=_int(text, "head_dim") or hidden // heads,
+        kv_heads=count_in(text, "num_key_value_heads", "n_head_kv") or heads,
+        head_dim=count_in(text, "head_dim") or hidden // heads,
         inner=inner,
-        vocabulary=_int(text, "vocab_size"),
+        vocabulary=count_in(text, "vocab_size"),
         element=max(floats, key=lambda size: floats[size]) if floats else 2,
         bytes=sum(WIDTHS.get(kind, 1) * math.prod(shape) for kind, shape in tensors.values()),
         parameters=sum(math.prod(unpacked_shape(name, tensors, quantization)) for name in tensors if _counts(name)),
         matrices=matrices,
-        experts=_int(text, "num_experts_per_tok", "moe_topk") or 1,
+        experts=count_in(text, "num_experts_per_tok", "moe_topk") or 1,
         norms=len(norms) or 2,
         head_norms=any("q_norm" in name for name in first),
         gated=sum(m.place == "mlp in" for m in matrices) > 1 or any(m.outputs == 2 * inner for m in matrices),
@@ -207,14 +206,6 @@ def shape_from(config: dict[str, Any], tensors: dict[str, tuple[str, list[int]]]
 
 def _counts(name: str) -> bool:
     return not name.endswith((".scales", ".biases"))
-
-
-def _int(config: dict[str, Any], *names: str) -> int:
-    for name in names:
-        value = config.get(name)
-        if type(value) is int and abs(value) <= _LARGEST:
-            return value
-    return 0
 
 
 def _layer_tensors(tensors: dict[str, tuple[str, list[int]]]) -> dict[int, dict[str, tuple[str, list[int]]]]:

@@ -20,6 +20,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.models.adapters import CONFIG, WEIGHTS, read_adapter_config
 from tui_tuner.paths import find_local
 from tui_tuner.runs.files import read_failure
+from tui_tuner.units import listed
 
 _KEY = "adapter.start_from"
 
@@ -246,7 +247,7 @@ def _layers(numbers: list[int]) -> str:
         return f"layer {numbers[0]}"
     if numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"layers {numbers[0]} to {numbers[-1]}"
-    return f"layers {', '.join(map(str, numbers[:-1]))} and {numbers[-1]}"
+    return f"layers {listed(numbers)}"
 
 
 def _damaged(path: Path, what: str) -> TunerError:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from tui_tuner.errors import TunerError
+from tui_tuner.units import listed
 
 # What each name is fused into, in architectures that mlx-lm knows; the first that exists is meant.
 _FUSED: dict[str, tuple[str, ...]] = {
@@ -61,7 +62,7 @@ def resolve(available: Sequence[str], wanted: Sequence[str]) -> Targets:
             renamed.setdefault(", ".join(fused), []).append(name)
         else:
             raise _unknown(available, name)
-    notes = [f"this model fuses {_and(names)} into {module}: that is trained" for module, names in renamed.items()]
+    notes = [f"this model fuses {listed(names)} into {module}: that is trained" for module, names in renamed.items()]
     return Targets([path for path in available if path in chosen], notes)
 
 
@@ -95,12 +96,8 @@ def _unknown(available: Sequence[str], name: str) -> TunerError:
     short = [path.rsplit(".", 1)[-1] for path in available]
     near = difflib.get_close_matches(name, [*available, *short, *GROUPS], n=1)
     return TunerError(
-        f'the model has no module "{name}" to train; it has {", ".join(available)}, and the groups {_and(GROUPS)}',
+        f'the model has no module "{name}" to train; it has {", ".join(available)}, and the groups {listed(GROUPS)}',
         code="target-not-found",
         where="adapter.targets",
         fix=f"did you mean {near[0]}?" if near else "choose from these",
     )
-
-
-def _and(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -6,6 +6,7 @@ read counts as nothing: the table is a convenience, the models are what was made
 
 from __future__ import annotations
 
+import contextlib
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -114,12 +115,18 @@ def _read(file: Path) -> list[Variant]:
     return found
 
 
-def remember(model: str, variant: Variant) -> None:
-    """Adds a variant; one at the same place is replaced."""
-    others = [each for each in known_variants(model) if each.path != variant.path]
+def remember(model: str, variant: Variant) -> list[Variant]:
+    """Adds a variant, in the place of one at the same path; where the cache cannot be written, to what is given only.
+
+    Returns:
+        All that are known then.
+    """
+    kept = [*(each for each in known_variants(model) if each.path != variant.path), variant][-_MOST:]
     file = _file(model)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_json(file, [each.as_json() for each in [*others, variant]][-_MOST:])
+    with contextlib.suppress(TunerError, OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_json(file, [each.as_json() for each in kept])
+    return kept
 
 
 def _file(model: str) -> Path:

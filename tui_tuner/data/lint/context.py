@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tui_tuner.data.formprobe import form_of
+from tui_tuner.data.chatforms import has_template
+from tui_tuner.data.formprobe import form_of, special_texts
 from tui_tuner.data.lint.facts import LintContext
 from tui_tuner.data.recipe import Recipe
 
@@ -24,10 +25,10 @@ def context_of(experiment: Experiment, tokenizer: Any, recipe: Recipe) -> LintCo
     data, train = experiment.data, experiment.train
     return LintContext(
         model=experiment.model.path.rpartition("/")[2].removeprefix("embedded:"),
-        specials=_specials(tokenizer),
+        specials=special_texts(tokenizer),
         bos=getattr(tokenizer, "bos_token_id", None),
         ends=_ends(tokenizer),
-        has_template=bool(getattr(tokenizer, "chat_template", None) or getattr(tokenizer, "has_chat_template", False)),
+        has_template=has_template(tokenizer),
         max_length=train.max_seq_length,
         batch_size=train.batch_size,
         drops_remainder=train.mode == "stock",
@@ -45,14 +46,6 @@ def context_of(experiment: Experiment, tokenizer: Any, recipe: Recipe) -> LintCo
         stops=frozenset(getattr(tokenizer, "eos_token_ids", None) or ()),
         allow=tuple(data.allow),
     )
-
-
-def _specials(tokenizer: Any) -> frozenset[str]:
-    if tokenizer is None:
-        return frozenset()
-    added = getattr(tokenizer, "added_tokens_decoder", {})
-    texts = {str(getattr(token, "content", token)) for token in getattr(added, "values", list)()}
-    return frozenset(texts | set(map(str, getattr(tokenizer, "all_special_tokens", ()))))
 
 
 def _ends(tokenizer: Any) -> frozenset[int]:

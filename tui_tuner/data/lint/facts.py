@@ -25,6 +25,7 @@ class LintContext:
         drops_remainder: whether rows that fill no batch are left out (mlx-lm's own order).
         mask_prompt: whether the loss counts the answer only.
         benchmark: whether the test rows are answered before and after.
+        numeric: whether `numeric_accuracy` is among what their answers are judged by.
         shape, confidence: what the records were taken for, and how surely (1 with templates).
         templated: whether rows are written by templates of the preset.
         wordings: how many of them a record has.

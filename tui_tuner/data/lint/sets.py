@@ -49,6 +49,9 @@ class Collected:
             those that call tools.
         near: texts for the search of near duplicates; of questions, with the answers of text rows.
         counts: rows by split.
+        kinds: rows by kind.
+        marks: of text rows, how often each special token is the first; "" counts those without any.
+        last_numbers: how often each number is the last of a test answer.
     """
 
     places: list[tuple[str, int, int]] = field(default_factory=list)

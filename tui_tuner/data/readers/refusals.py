@@ -57,7 +57,6 @@ _PAGES_OF_ERRORS = (
     b"repository not found",
     b"invalid username or password",
     b"access to this resource is disabled",
-    b"<?xml version",
 )
 
 
@@ -92,7 +91,7 @@ def refuse(path: Path, head: bytes) -> None:
             where=where,
             fix="download the raw file instead of the page that shows it",
         )
-    if len(head) < 2000 and start.startswith(_PAGES_OF_ERRORS[:-1]):
+    if len(head) < 2000 and start.startswith(_PAGES_OF_ERRORS):
         first = head.split(b"\n")[0][:80].decode("utf-8", "replace")
         raise TunerError(
             f'is the message of a failed download ("{first}")', code="web-page", where=where, fix="download it again"

@@ -86,4 +86,6 @@ def _is_number(value: Any) -> bool:
         float(value)
     except (TypeError, ValueError):
         return False
+    except OverflowError:  # a whole number of hundreds of digits
+        return True
     return True

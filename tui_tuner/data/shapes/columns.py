@@ -9,7 +9,7 @@ from typing import Any, Literal
 from tui_tuner.data.lookup import is_empty, look_up, paths_of
 
 Kind = Literal["text", "number", "switch", "turns", "list", "object", "empty"]
-_QUESTION_MARKS = ("?", "？", "؟", "՞", ";")  # the last but one is Armenian, the last is Greek
+_QUESTION_MARKS = ("?", "？", "؟", "՞")  # the last is Armenian; the Greek one is a semicolon, which ends much else
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _column(path: str, values: list[Any]) -> Column:
         unique=len(set(map(str, filled))) / len(filled),
         length=sum(map(len, texts)) / count,
         words=sum(len(text.split()) for text in texts) / count,
-        asking=sum(text.endswith(_QUESTION_MARKS[:-1]) for text in stripped) / count,
+        asking=sum(text.endswith(_QUESTION_MARKS) for text in stripped) / count,
     )
 
 

@@ -71,7 +71,7 @@ def _replies(node: Any) -> list[Any]:
 
 def _rank(node: Any) -> float:
     rank = node.get("rank") if isinstance(node, Mapping) else None
-    return float(rank) if isinstance(rank, int | float) else float("inf")
+    return rank if isinstance(rank, int | float) else float("inf")
 
 
 def _chosen(

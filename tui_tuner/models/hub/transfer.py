@@ -138,9 +138,7 @@ class _File:
     def _complete(self, handle: Any) -> bool:
         """Whether the file is what it shall be once all has come; what is not is thrown away."""
         handle.seek(0)
-        self._hash: Any = hashlib.sha256() if self._file.large else hashlib.sha1(usedforsecurity=False)
-        if not self._file.large:
-            self._hash.update(b"blob %d\0" % self._file.bytes)
+        self._hash = self._new_hash()
         self._here = 0
         while piece := handle.read(_PIECE):
             self._hash.update(piece)
@@ -154,6 +152,12 @@ class _File:
         handle.truncate(0)
         self._add(-self._here)
         return False
+
+    def _new_hash(self) -> Any:
+        """Nothing of it hashed yet: as the Hub does it for large files, as git does it for small ones."""
+        if self._file.large:
+            return hashlib.sha256()
+        return hashlib.sha1(b"blob %d\0" % self._file.bytes, usedforsecurity=False)
 
     def _bring_rest(self, handle: Any) -> None:
         attempts, wait = 0, _first_wait
@@ -201,9 +205,7 @@ class _File:
                 self._add(-self._here)
                 handle.truncate(0)
                 self._here = 0
-                self._hash = hashlib.sha256() if self._file.large else hashlib.sha1(usedforsecurity=False)
-                if not self._file.large:
-                    self._hash.update(b"blob %d\0" % self._file.bytes)
+                self._hash = self._new_hash()
             for piece in response.iter_raw():
                 if self._halted.is_set():
                     raise _Halted

@@ -68,10 +68,12 @@ class Plan:
     def sentence(self) -> str:
         """What would be fetched, for a person."""
         if not self.missing:
-            return f"{self.name} is whole in the Hub's cache: {count(len(self.files))}, {units.size(self.bytes)}."
+            files = units.many(len(self.files), "file")
+            return f"{self.name} is whole in the Hub's cache: {files}, {units.size(self.bytes)}."
         known = f" of {units.size(self.bytes)}" if self.to_come != self.bytes else ""
         rest = "; the rest is in the cache" if known else ""
-        return f"{self.name}: {count(len(self.missing))}, {units.size(self.to_come)}{known} to download{rest}."
+        files = units.many(len(self.missing), "file")
+        return f"{self.name}: {files}, {units.size(self.to_come)}{known} to download{rest}."
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,3 @@ def watcher() -> Watch:
     """The watcher of this thread; one that hears nothing where none was named."""
     found = getattr(_local, "watch", None)
     return found if isinstance(found, Watch) else Watch()
-
-
-def count(files: int) -> str:
-    return units.many(files, "file")

@@ -64,20 +64,20 @@ class Learned:
 
     def __post_init__(self) -> None:
         if self.method not in METHODS:
-            raise _refused(f'there is no learned method "{self.method}"', f"choose {', '.join(METHODS)}")
+            raise bad_scheme(f'there is no learned method "{self.method}"', f"choose {', '.join(METHODS)}")
         for name, methods in _OWN.items():
             if getattr(self, name) is not None and self.method not in methods:
-                raise _refused(
+                raise bad_scheme(
                     f"{self.method} has no --{name.replace('_', '-')}", f"it belongs to {' and '.join(methods)}"
                 )
         for name in ("samples", "grid", "iterations", "learning_rate", "target_bits"):
             value = getattr(self, name)
             if value is not None and not value > 0:
-                raise _refused(f"--{name.replace('_', '-')} must be more than 0", "leave it out for the usual one")
+                raise bad_scheme(f"--{name.replace('_', '-')} must be more than 0", "leave it out for the usual one")
         for name in ("high_bits", "rest_bits"):
             value = getattr(self, name)
             if value is not None and value not in _BITS:
-                raise _refused(f"--{name.replace('_', '-')} cannot be {value}", "choose 2, 3, 4, 5, 6 or 8")
+                raise bad_scheme(f"--{name.replace('_', '-')} cannot be {value}", "choose 2, 3, 4, 5, 6 or 8")
 
     @property
     def rows(self) -> int:
@@ -108,7 +108,7 @@ class Learned:
         """
         found = self.high_bits or next((bits for bits in _BITS if bits > low), 0)
         if found <= low:
-            raise _refused(f"more than {low} bits are needed for the modules that get more", "lower --bits")
+            raise bad_scheme(f"more than {low} bits are needed for the modules that get more", "lower --bits")
         return found
 
     def check_bits(self, bits: int) -> None:
@@ -118,9 +118,9 @@ class Learned:
             TunerError: code "bad-scheme".
         """
         if self.method == "gptq" and bits not in GPTQ_BITS:
-            raise _refused(f"GPTQ has no {bits} bits", "choose 2, 4 or 8")
+            raise bad_scheme(f"GPTQ has no {bits} bits", "choose 2, 4 or 8")
         if self.method == "dwq" and bits not in DWQ_BITS:
-            raise _refused(f"DWQ has nothing to learn at {bits} bits", "choose 2, 3, 4, 5 or 6")
+            raise bad_scheme(f"DWQ has nothing to learn at {bits} bits", "choose 2, 3, 4, 5 or 6")
         if self.method == "dynamic":
             self.high(bits)
 
@@ -173,5 +173,6 @@ def refused(method: str, why: str, fix: str) -> TunerError:
     return TunerError(f"{method.upper() if method != 'dynamic' else method} {why}", code="method-refused", fix=fix)
 
 
-def _refused(message: str, fix: str) -> TunerError:
+def bad_scheme(message: str, fix: str) -> TunerError:
+    """What is asked for cannot be, in a sentence."""
     return TunerError(message, code="bad-scheme", fix=fix, usage=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from tui_tuner import units
 from tui_tuner.errors import TunerError
-from tui_tuner.models.learned.methods import Learned, check_model, groups_for, refused
+from tui_tuner.models.learned.methods import GPTQ_BITS, Learned, check_model, groups_for, refused
 from tui_tuner.models.quantize import Choice, Part, Plan, params_of, plan, quantizable
 from tui_tuner.models.scheme import Params, Scheme
 
@@ -129,11 +129,12 @@ def awq_layers(model: Any, config: dict[str, Any]) -> tuple[Any, Any, str]:
 
 
 def gptq_reaches(module: Any, params: Params | None) -> bool:
-    """Whether GPTQ's arithmetic is for a module: linear, and of bits that fill a word."""
+    """Whether GPTQ's arithmetic is for a module: linear, affine, and of bits that fill a word."""
     import mlx.nn as nn
     from mlx_lm.models.switch_layers import SwitchLinear
 
-    return params is not None and type(module) in (nn.Linear, SwitchLinear)
+    fits = params is not None and params.mode == "affine" and params.bits in GPTQ_BITS
+    return fits and type(module) in (nn.Linear, SwitchLinear)
 
 
 def _adjusted(model: Any, config: dict[str, Any], scheme: Scheme, learned: Learned) -> Callable[[Choice], Choice]:
