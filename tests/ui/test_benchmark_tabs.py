@@ -184,6 +184,9 @@ async def test_l_shows_the_row_token_by_token(
         await pilot.press("up")
         await until(pilot, lambda: "1.500 by the base" in " ".join(pane.plain.split()))
         assert len([h for h in engine.handles() if isinstance(h.request, TokenLosses)]) == 3
+        (run.folder.adapters / "adapters.safetensors").write_bytes(b"the adapter of another checkpoint")
+        await pilot.press("home", "down")
+        await until(pilot, lambda: losing(engine).request.index == 1 and "the base" not in pane.plain)
         await pilot.press("l")
         await until(pilot, lambda: "Reference" in pane.plain)
 

@@ -16,6 +16,7 @@ from tests.ui.conftest import Drive
 from tests.ui.fakes import FakeEngine, RunBuilder
 from tests.ui.looking import notices, shown, until
 from tests.unit.test_log_watch import BEGIN, HEADER, OVERFIT, report, written
+from tui_tuner.settings import Settings
 from tui_tuner.ui.app import TunerApp
 from tui_tuner.ui.widgets.keybar import KeyBar
 from tui_tuner.ui.widgets.losschart import LossChart
@@ -69,6 +70,16 @@ async def test_what_cannot_work_is_not_offered_and_says_why(drive: Drive, engine
             await until(pilot, lambda: len(notices(app)) == 1, key)
             assert notices(app)[0].startswith(f"{label} is not possible here: another program writes train.log.")
         assert engine.submitted == []
+
+
+async def test_keys_of_ones_own_say_so_too(drive: Drive, log: Path) -> None:
+    written(log, HEADER + BEGIN + report(20, 2.0), time.time())
+    async with drive(log=log, settings=Settings(keys={"train.stop": "f7"})) as (app, pilot):
+        await until(pilot, lambda: "20/600" in shown(app))
+        await pilot.press("s")
+        assert notices(app) == []
+        await pilot.press("f7")
+        await until(pilot, lambda: notices(app) and notices(app)[0].startswith("Stop is not possible here"))
 
 
 async def test_a_log_that_vanishes_and_another_that_takes_its_place(drive: Drive, log: Path) -> None:

@@ -35,6 +35,7 @@ from tui_tuner.errors import TunerError
 from tui_tuner.models.facts import fit
 from tui_tuner.ui.screens.models import ModelsScreen
 from tui_tuner.ui.widgets import models_facts
+from tui_tuner.ui.widgets.config_facts import trained
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.data_pane import TextPane
 
@@ -175,18 +176,36 @@ async def test_chosen_modules_carry_a_mark_and_the_sum_is_right(drive: Drive, en
         ({"rank": 1, "method": "dora", "targets": ["self_attn.o_proj"]}, 32 * (3072 + 3072 + 3072)),
         ({"method": "full", "layers": 1, "targets": ["self_attn.o_proj"]},
          9216 * 3072 + 3072 * 3072 + 16384 * 3072 + 3072 * 8192),
+        ({"rank": 2, "layer_numbers": [0, 5, 9], "targets": ["q_proj"]}, 3 * 2 * (9216 + 3072)),
     ],
 )  # fmt: skip
 def test_trained_parameters(adapter: dict[str, object], count: int) -> None:
-    assert models_facts.trained_parameters(facts(), AdapterSection(**adapter)) == count
+    found = trained(AdapterSection(**adapter), facts())
+    assert found is not None and found.parameters == count
+
+
+@pytest.mark.parametrize(("method", "count"), [("lora", 4 * 8 * (128 + 64)), ("full", 4 * 128 * 64)])
+def test_each_expert_of_a_module_is_trained(method: str, count: int) -> None:
+    mixture = facts(modules=[("mlp.switch_mlp.up_proj", "4 × 128 × 64")], layers=3)
+    found = trained(AdapterSection(method=method, rank=8, layers=1), mixture)
+    assert found is not None and found.parameters == count
+
+
+def test_targets_are_marked_as_they_are_meant() -> None:
+    """By groups, last parts and other tools' names, as training takes them; and as many layers as are named."""
+    adapter = AdapterSection(rank=8, targets=["q_proj", "mlp"], layer_numbers=[3, 7])
+    plain = models_facts.modules(facts(), adapter, 80).plain
+    for mark, name in ("●", "self_attn.qkv_proj"), ("○", "self_attn.o_proj"), ("●", "mlp.down_proj"):
+        assert f"{mark} {name}" in plain
+    assert "3 of 4 modules in 2 of 32 layers" in plain and "✗" not in plain
 
 
 async def test_targets_that_do_not_exist_and_problems_are_named(drive: Drive, engine: FakeEngine) -> None:
     engine.answer = answering(facts(problems=["The tokenizer has no chat template."], chat_template=""))
     async with drive(size=(160, 50)) as (app, pilot):
-        await open_mode(pilot, "models", made=experiment(adapter_targets=["self_attn.q_proj"]))
+        await open_mode(pilot, "models", made=experiment(adapter_targets=["self_attn.nothing"]))
         text = " ".join(app.screen.query_one("#models-modules", TextPane).plain.split())
-        assert "✗ adapter.targets names what is not there: self_attn.q_proj." in text
+        assert '✗ adapter.targets: The model has no module "self_attn.nothing" to train; it has' in text
         assert "▲ The tokenizer has no chat template." in shown(app)
         assert "There is no chat template" in text
 

@@ -70,7 +70,7 @@ class SteeringScreen(WorkbenchScreen):
         if log is None:
             return
         for action in actions_of(self.MODE):
-            if action.action in (*_WHILE_GOING, "resume") and event.key in action.keys.split(","):
+            if action.action in (*_WHILE_GOING, "resume") and event.key in action.in_force.split(","):
                 event.stop()
                 self.tuner.notice(
                     f"{action.label} is not possible here: another program writes {log.name}. "

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tui_tuner.engine.protocol import JobStatus
 from tui_tuner.engine.requests import Benchmark, Evaluating, PickCheckpoint, RunBehaviour, RunCanaries, TokenLosses
 from tui_tuner.engine.results import RowLosses
+from tui_tuner.evaluation.stored import fingerprint
 
 if TYPE_CHECKING:
     from tui_tuner.engine.protocol import Engine, JobHandle
@@ -15,23 +16,20 @@ if TYPE_CHECKING:
 
 _KEPT = 64
 """Rows whose losses are remembered."""
+_Asked = tuple[Path, int, object]
+"""A run, one of its rows, and what changes when the run's adapter becomes another one."""
 
 
 class LossesAsked:
-    """The losses of one row at a time; what was answered once is not asked again."""
+    """The losses of one row at a time; what was answered once is not asked again while the adapter is the same."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Path, int], RowLosses] = {}
-        self._asked: tuple[tuple[Path, int], JobHandle] | None = None
-
-    def forget(self) -> None:
-        """Lets go of all that was answered: the adapter may be another one."""
-        self._drop()
-        self._known.clear()
+        self._known: dict[_Asked, RowLosses] = {}
+        self._asked: tuple[_Asked, JobHandle] | None = None
 
     def of(self, engine: Engine, run: Path, row: Pair) -> RowLosses | str:
         """The losses of a row of a run, or in words why they are not there yet."""
-        key = (run, row.index)
+        key = (run, row.index, fingerprint([run / "adapters" / "adapters.safetensors"]))
         if key in self._known:
             return self._known[key]
         if self._asked is None or self._asked[0] != key:

@@ -6,6 +6,7 @@ may read a file or wait for an answer.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,7 +104,10 @@ def trained(adapter: AdapterSection, model: ModelFacts) -> Trained | None:
     """What an adapter trains in a model; None where the model's sizes do not say, or the two do not go together."""
     if not model.layers or not model.modules:
         return None
-    shapes = {name: [int(part) for part in shape.split(" × ")] for name, shape in model.modules}
+    try:
+        shapes = {name: _sides(shape) for name, shape in model.modules}
+    except ValueError:
+        return None
     wanted = [] if adapter.method == "full" else adapter.targets
     try:
         targets = resolve(list(shapes), wanted)
@@ -114,13 +118,23 @@ def trained(adapter: AdapterSection, model: ModelFacts) -> Trained | None:
         return None
     if adapter.method == "full":
         width = {"float32": 4}.get(model.dtype, 2)
-        count = len(layers) * sum(out * inner for out, inner in shapes.values())
+        count = len(layers) * sum(experts * out * inner for experts, out, inner in shapes.values())
         return Trained(layers, targets, count, count * width)
     each = 0
     for name in targets.modules:
-        out, inner = shapes[name]
-        each += adapter.rank * (out + inner) + (out if adapter.method == "dora" else 0)
+        experts, out, inner = shapes[name]
+        each += experts * (adapter.rank * (out + inner) + (out if adapter.method == "dora" else 0))
     return Trained(layers, targets, len(layers) * each, len(layers) * each * 4)
+
+
+def _sides(shape: str) -> tuple[int, int, int]:
+    """How many matrices a shape as text is of, their outputs and their inputs: (4, 128, 64) for `4 × 128 × 64`.
+
+    Raises:
+        ValueError: it is no such text.
+    """
+    *experts, out, inner = (int(part) for part in shape.split(" × "))
+    return math.prod(experts), out, inner
 
 
 class FactsFinder:

@@ -5,16 +5,19 @@ Pure functions from plain facts to text. All that comes from a model folder pass
 
 from __future__ import annotations
 
-import math
 import re
 
 from textual.content import Content
 
 from tui_tuner.config.model import AdapterSection
 from tui_tuner.engine.results import Inspection, ListedModel, ModelDetails, ModelFacts
+from tui_tuner.errors import TunerError
 from tui_tuner.models.facts import fit
+from tui_tuner.models.targets import resolve
 from tui_tuner.ui.format import count, size
 from tui_tuner.ui.text import clip, visible
+from tui_tuner.ui.widgets.config_edit import refusal
+from tui_tuner.ui.widgets.config_facts import trained
 from tui_tuner.ui.widgets.data_list import cell
 from tui_tuner.ui.widgets.data_pane import lines, notice, pairs, wrap
 from tui_tuner.ui.widgets.models_list import SIGNS, about
@@ -138,53 +141,23 @@ def special_tokens(facts: ModelFacts, width: int) -> Content:
     return pairs([(visible(role), visible(text)) for role, text in facts.tokens.items()], width, _LABEL, "bold")
 
 
-def numbers_in(shape: str) -> tuple[int, int] | None:
-    """The two sides of a matrix from its shape as text, such as `3072 × 9216`."""
-    found = [int(text.replace(",", "")) for text in re.findall(r"\d[\d,]*", shape)]
-    return (found[-2], found[-1]) if len(found) >= 2 else None
-
-
-def _experts(shape: str) -> int:
-    """How many matrices a shape is of: 4 for `4 × 128 × 64`."""
-    found = [int(text.replace(",", "")) for text in re.findall(r"\d[\d,]*", shape)]
-    return math.prod(found[:-2])
-
-
-def chosen(name: str, adapter: AdapterSection) -> bool:
-    """Whether the adapter trains the module called `name` (all of them when no targets are named)."""
-    return adapter.method == "full" or not adapter.targets or name in adapter.targets
-
-
-def trained_parameters(facts: ModelFacts, adapter: AdapterSection) -> int | None:
-    """How many numbers the adapter trains, or None when the shapes do not say.
-
-    LoRA: rank × (inputs + outputs) of each chosen module in each trained layer; DoRA: also one magnitude per output.
-    """
-    layers = min(adapter.layers or facts.layers, facts.layers)
-    total = 0
-    for name, shape in facts.modules:
-        sides = numbers_in(shape)
-        if sides is None:
-            return None
-        if not chosen(name, adapter):
-            continue
-        experts = _experts(shape)
-        if adapter.method == "full":
-            total += experts * math.prod(sides)
-        else:
-            total += experts * (adapter.rank * sum(sides) + (sides[0] if adapter.method == "dora" else 0))
-    return total * layers
+def _picked(facts: ModelFacts, adapter: AdapterSection) -> tuple[frozenset[str], str]:
+    """The modules that an adapter trains in a layer, or none of them and why its targets cannot be."""
+    names = [name for name, _ in facts.modules]
+    try:
+        return frozenset(resolve(names, [] if adapter.method == "full" else adapter.targets).modules), ""
+    except TunerError as error:
+        return frozenset(), refusal(error)
 
 
 def adapter_sentence(facts: ModelFacts, adapter: AdapterSection) -> str:
     """What the experiment's adapter section would train in this model."""
-    layers = min(adapter.layers or facts.layers, facts.layers)
-    modules = sum(chosen(name, adapter) for name, _ in facts.modules)
-    where = f"{modules} of {len(facts.modules)} modules in {layers} of {facts.layers} layers"
-    trained = trained_parameters(facts, adapter)
+    layers = len(adapter.layer_numbers) or min(adapter.layers or facts.layers, facts.layers)
+    where = f"{len(_picked(facts, adapter)[0])} of {len(facts.modules)} modules in {layers} of {facts.layers} layers"
+    found = trained(adapter, facts)
     share = ""
-    if trained is not None and facts.parameters:
-        share = f": {scaled(trained)} numbers, {100 * trained / facts.parameters:.2g} % of the model"
+    if found is not None and facts.parameters:
+        share = f": {scaled(found.parameters)} numbers, {100 * found.parameters / facts.parameters:.2g} % of the model"
     rank = "" if adapter.method == "full" else f" of rank {adapter.rank}"
     return f"{_METHODS[adapter.method]}{rank} in {where}{share}."
 
@@ -199,11 +172,12 @@ def modules(facts: ModelFacts, adapter: AdapterSection | None, width: int) -> Co
     shapes = max(len(shape) for _, shape in facts.modules)
     room = max(width - shapes - 4, 8)
     out: list[Content] = []
+    picked, wrong = _picked(facts, adapter) if adapter is not None else (frozenset(), "")
     for name, shape in facts.modules:
         if adapter is None:
             mark, style = "  ", ""
         else:
-            mark, style = ("● ", "bold $text-success") if chosen(name, adapter) else ("○ ", "$text-muted")
+            mark, style = ("● ", "bold $text-success") if name in picked else ("○ ", "$text-muted")
         out.append(
             Content.assemble(
                 (mark, style), cell(visible(name), room, style=style if adapter else ""), "  ",
@@ -212,16 +186,13 @@ def modules(facts: ModelFacts, adapter: AdapterSection | None, width: int) -> Co
         )  # fmt: skip
     if adapter is None:
         return lines(out)
-    known = {name for name, _ in facts.modules}
-    unknown = [target for target in adapter.targets if target not in known and adapter.method != "full"]
     out.append(Content(""))
     legend = "● trained by the experiment   ○ left frozen"
     out.extend(Content.styled(line, "$text-muted") for line in wrap(legend, width))
     out.append(Content(""))
     out.extend(Content(line) for line in wrap(adapter_sentence(facts, adapter), width))
-    if unknown:
-        names = ", ".join(unknown)
-        out.append(notice("✗", f"adapter.targets names what is not there: {names}.", "bold $text-error", width))
+    if wrong:
+        out.append(notice("✗", f"adapter.targets: {wrong}", "bold $text-error", width))
     return lines(out)
 
 
