@@ -15,7 +15,8 @@ from tests.ui.looking import shown, until
 from tests.ui.workshop import experiment, open_mode
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.recents import MOST, recent_sources, remember_source
-from tui_tuner.ui.sourcedialog import DataTree, SourceDialog, check_source, dropped, named_source
+from tui_tuner.ui.sourcedialog import DataTree, SourceDialog, check_source, named_source
+from tui_tuner.ui.typedpath import dropped, is_there, typed_path
 
 __all__ = ["games"]
 
@@ -104,6 +105,22 @@ async def test_a_source_is_picked_from_the_last_ones_and_from_folders(
 )  # fmt: skip
 def test_what_terminals_paste_for_a_file_is_understood(pasted: str, path: str) -> None:
     assert dropped(pasted) == path
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [("model", "/base/model"), ("/else/where", "/else/where"), ("~/model", "/home/me/model"),
+     ("~nobody-at-all/model", "/base/~nobody-at-all/model"), ("m" * 5000, "/base/" + "m" * 5000)],
+)  # fmt: skip
+def test_a_path_is_taken_as_it_was_typed(text: str, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    assert str(typed_path(text, Path("/base"))) == path
+    assert not is_there(typed_path(text, Path("/base")))
+
+
+def test_without_a_folder_a_path_begins_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert typed_path("rows.jsonl") == tmp_path / "rows.jsonl" and is_there(typed_path(""))
 
 
 def test_names_on_the_hub_are_told_from_paths(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui_tuner.paths import safe_name
-from tui_tuner.ui.sourcedialog import dropped
 from tui_tuner.ui.text import clip_middle, visible
+from tui_tuner.ui.typedpath import dropped
 from tui_tuner.ui.widgets.words import Hint
 
 TAKEN = ("before", "after", "summary", "verdict", "checkpoints")

@@ -21,8 +21,8 @@ from textual.widgets.option_list import Option
 from tui_tuner.chat.voices import Voice
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.chatvoices import MOST
-from tui_tuner.ui.sourcedialog import dropped
 from tui_tuner.ui.text import clip_middle, inert
+from tui_tuner.ui.typedpath import dropped
 from tui_tuner.ui.widgets.words import Hint
 
 

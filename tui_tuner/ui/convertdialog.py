@@ -22,8 +22,8 @@ from tui_tuner.engine.model_requests import ConvertModel
 from tui_tuner.engine.results import Offers
 from tui_tuner.paths import EMBEDDED
 from tui_tuner.ui.format import number, size
-from tui_tuner.ui.sourcedialog import dropped
 from tui_tuner.ui.text import visible
+from tui_tuner.ui.typedpath import dropped, is_there, typed_path
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.data_lookup import Lookup
 from tui_tuner.ui.widgets.data_pane import lines, notice
@@ -207,14 +207,14 @@ class ConvertDialog(ModalScreen[ConvertModel | None]):
 
     def _convert(self) -> None:
         text = self.query_one("#convert-target", Input).value.strip()
-        target = self._folder / Path(text).expanduser()
+        target = typed_path(text, self._folder)
         data = dropped(self.query_one("#convert-data", Input).value.strip())
         if self._wish.learns and not data and not self._model.startswith(EMBEDDED):
             self.query_one("#convert-data", Input).focus()
             self._warn("This way learns from rows of yours: type their source, such as my.jsonl or hf:owner/name.")
         elif not text:
             self._warn("Type the folder that the model shall go into.")
-        elif target.exists() and self._refused != text:
+        elif is_there(target) and self._refused != text:
             self._refused = text
             self._warn("There is something in that folder already. Enter once more replaces a model there.")
         else:

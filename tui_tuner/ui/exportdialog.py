@@ -11,6 +11,7 @@ from textual.widgets import Input
 from tui_tuner.errors import TunerError
 from tui_tuner.evaluation.export import FORMATS, Format, write_export
 from tui_tuner.ui.formdialog import FormDialog
+from tui_tuner.ui.typedpath import typed_path
 
 _ABOUT: dict[Format, str] = {
     "md": "Markdown   tables, definitions, the rows that moved most",
@@ -49,7 +50,7 @@ class ExportDialog(FormDialog[Path, Format]):
         if not text:
             self.say("Type where it shall be written.", wrong=True)
             return
-        path, form, replace = self.folder / Path(text).expanduser(), self.form, text == self._refused
+        path, form, replace = typed_path(text, self.folder), self.form, text == self._refused
         self.say("◌ writing …")
         self.run_worker(
             lambda: self._write(text, path, form, replace),

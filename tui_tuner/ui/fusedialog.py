@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tui_tuner.ui.text import visible
+from tui_tuner.ui.typedpath import is_there, typed_path
 from tui_tuner.ui.widgets.data_list import RowList
 from tui_tuner.ui.widgets.models_tables import way_line, ways_header
 from tui_tuner.ui.widgets.words import Hint
@@ -115,8 +116,8 @@ class FuseDialog(ModalScreen[Merge | None]):
         if not text:
             self._say("Type the folder that the model shall go into.", wrong=True)
             return
-        one, target = self._ways[self.query_one(RowList).cursor], self._folder / Path(text).expanduser()
-        taken = target.exists()
+        one, target = self._ways[self.query_one(RowList).cursor], typed_path(text, self._folder)
+        taken = is_there(target)
         told = []
         if not one["holds"]:
             told.append("This way does not keep the fine-tune.")

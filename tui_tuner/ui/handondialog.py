@@ -9,6 +9,7 @@ from textual.widgets import Input
 
 from tui_tuner.ui.formdialog import FormDialog
 from tui_tuner.ui.text import visible
+from tui_tuner.ui.typedpath import is_there, typed_path
 
 _ABOUT = {
     "mlx": "mlx    as mlx-lm takes it with --adapter-path",
@@ -46,12 +47,12 @@ class HandOnDialog(FormDialog[HandOn, str]):
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
         text = event.value.strip()
-        target = self.folder / Path(text).expanduser()
+        target = typed_path(text, self.folder)
         if not text:
             self.say("Type where it shall be written.", wrong=True)
         elif self.form == "gguf" and target.suffix != ".gguf":
             self.say("A GGUF file ends in .gguf.", wrong=True)
-        elif target.exists():
+        elif is_there(target):
             self.say("There is something in that place already: type another name.", wrong=True)
         else:
             self.dismiss(HandOn(self.form, target))

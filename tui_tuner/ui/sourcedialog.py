@@ -6,11 +6,9 @@ only looks at a source's beginning, in a thread; reading it is the engine's work
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -24,24 +22,13 @@ from tui_tuner.errors import TunerError
 from tui_tuner.paths import EMBEDDED, find_local, is_repository_name
 from tui_tuner.ui.recents import recent_sources
 from tui_tuner.ui.text import clip_middle, inert, visible
+from tui_tuner.ui.typedpath import dropped
 from tui_tuner.ui.widgets.words import Hint
 
 _HUB = "hf:"
 _DATA = re.compile(
     r"\.(jsonl?|ndjson|csv|tsv|txt|parquet|arrow)(\.(gz|bz2|xz|zst))?$|\.(gz|bz2|xz|zst)$", re.IGNORECASE
 )
-
-
-def dropped(text: str) -> str:
-    """The path in what a terminal pastes for a dropped file: quotes, escapes and `file://` taken off."""
-    line = next((part.strip() for part in text.splitlines() if part.strip()), "")
-    if len(line) > 1 and line[0] == line[-1] and line[0] in "'\"":
-        return line[1:-1]
-    if line.startswith("file://"):
-        return unquote(urlsplit(line).path)
-    if os.sep == "/" and "\\" in line and find_local(line, None) is None:
-        return re.sub(r"\\(.)", r"\1", line)
-    return line
 
 
 def named_source(text: str, base: Path | None) -> str:

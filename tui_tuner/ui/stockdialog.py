@@ -15,6 +15,7 @@ from textual.widgets import Input, Static
 from tui_tuner.atomic import write_atomic
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.text import inert, visible
+from tui_tuner.ui.typedpath import is_there, typed_path
 from tui_tuner.ui.widgets.data_pane import TextPane, lines, notice
 from tui_tuner.ui.widgets.words import Hint
 
@@ -74,7 +75,7 @@ class StockDialog(ModalScreen[None]):
 
     @property
     def _path(self) -> Path:
-        return self._folder / Path(self.query_one(Input).value.strip()).expanduser()
+        return typed_path(self.query_one(Input).value.strip(), self._folder)
 
     @property
     def command(self) -> str:
@@ -96,7 +97,7 @@ class StockDialog(ModalScreen[None]):
         event.stop()
         said = self.query_one("#stock-said", Static)
         path = self._path
-        if path.exists() and self._asked != str(path):
+        if is_there(path) and self._asked != str(path):
             self._asked = str(path)
             said.update(
                 Content.assemble(("▲ ", "bold $text-warning"), "It is there already; enter again writes over it.")

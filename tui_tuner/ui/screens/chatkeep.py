@@ -18,9 +18,9 @@ from tui_tuner.chat.votes import PairVotes, ballots_of, summed
 from tui_tuner.config.model import Experiment
 from tui_tuner.errors import TunerError
 from tui_tuner.ui.screens.chatroom import LETTERS, ChatRoom
-from tui_tuner.ui.sourcedialog import dropped
 from tui_tuner.ui.text import clip
 from tui_tuner.ui.transcriptsdialog import Chosen, TranscriptsDialog
+from tui_tuner.ui.typedpath import dropped, is_there, typed_path
 from tui_tuner.ui.valuedialogs import LongDialog, Written
 from tui_tuner.ui.widgets.chat_offers import Offer
 from tui_tuner.ui.widgets.helppanel import HelpPanel
@@ -86,7 +86,7 @@ class ChatKeep(ChatRoom):
                 raise
             kind = "chat"
             row = training_row(talk, exchange, column, kind, text)
-        path = Path(dropped(name)).expanduser() if name else rows_file(self.tuner.runs_dir, kind)
+        path = typed_path(dropped(name)) if name else rows_file(self.tuner.runs_dir, kind)
         if append_row(path, row):
             self.say(f"Added as a {kind} row to {path}: train on it with data.source, or with l on Data.")
         else:
@@ -203,8 +203,8 @@ class ChatKeep(ChatRoom):
                 code="write-failed",
                 fix="try again when it has been written",
             )
-        target = Path(dropped(rest)).expanduser().absolute() if rest else path.with_suffix(_EXPORT)
-        if rest and target.exists():
+        target = typed_path(dropped(rest)) if rest else path.with_suffix(_EXPORT)
+        if rest and is_there(target):
             raise TunerError("is there already", code="exists", where=str(target), fix="give another name")
         self._export(read(path), target)
 

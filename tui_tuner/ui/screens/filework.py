@@ -23,7 +23,7 @@ from tui_tuner.ui.pickdialog import Item, PickDialog
 from tui_tuner.ui.recents import recent, remember
 from tui_tuner.ui.savedialog import Save, SaveDialog
 from tui_tuner.ui.screens.formwork import FormWorkScreen
-from tui_tuner.ui.sourcedialog import dropped
+from tui_tuner.ui.typedpath import dropped, typed_path
 
 if TYPE_CHECKING:
     from tui_tuner.config.interchange import Imported
@@ -78,14 +78,15 @@ class FileWorkScreen(FormWorkScreen):
                 self.tuner.load_preset(name)
                 remember(PRESETS, name)
             else:
-                self._open(Path(dropped(picked)).expanduser())
+                self._open(dropped(picked))
         except TunerError as error:
             self.tuner.report(error)
 
-    def _open(self, path: Path) -> None:
+    def _open(self, text: str) -> None:
+        path = typed_path(text)
         if path.suffix.lower() not in _FOREIGN:
-            self.tuner.load_preset(str(path))
-            remember(PRESETS, str(path.absolute()))
+            self.tuner.load_preset(text)
+            remember(PRESETS, str(path))
             return
         from tui_tuner.config.interchange import import_file
 

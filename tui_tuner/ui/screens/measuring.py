@@ -20,6 +20,7 @@ from tui_tuner.ui.leaving import Question
 from tui_tuner.ui.reading import RESUMABLE
 from tui_tuner.ui.screens.base import WorkbenchScreen
 from tui_tuner.ui.text import inert
+from tui_tuner.ui.typedpath import typed_path
 from tui_tuner.ui.widgets.benchmark_jobs import Measuring, sentence_of
 from tui_tuner.ui.widgets.config_subject import Subjects
 
@@ -170,7 +171,7 @@ class MeasuringScreen(WorkbenchScreen):
 
         def answered(found: Subject | None) -> None:
             if found is not None:
-                adapter = Path(found.adapter).expanduser() if found.adapter else None
+                adapter = typed_path(found.adapter) if found.adapter else None
                 self._ask(self._benchmark(found.target, adapter, found.label, run.path))
 
         self.app.push_screen(AddDialog(offered[-8:], self.results), answered)
