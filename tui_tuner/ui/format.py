@@ -80,6 +80,12 @@ def size(count: float | None) -> str:
     return units.size(count)
 
 
+def size_of(part: float, whole: float) -> str:
+    """Bytes of how many there are, `5.2 of 25.3 GB`: the unit is said once where both have the same."""
+    text, unit = f"{size(part)} of {size(whole)}", size(whole)[-3:]
+    return text.replace(unit, "", 1) if text.count(unit) > 1 else text
+
+
 def number(value: float | None, digits: int = 4) -> str:
     """A measured number in `digits` digits, a zero before the point being one: `0.473`, `12.35`, `1,840`.
 

@@ -65,13 +65,6 @@ class Jobs:
         handle = self.engine.active("mlx")
         return handle if handle is not None and _folder_of(handle) is not None else None
 
-    def stop(self, folder: Path) -> bool:
-        """Asks a run to stop after the current step. False when it does not run in this process."""
-        handle = self.of(folder)
-        if handle is not None:
-            handle.control.stop()
-        return handle is not None
-
     def steer(self, folder: RunFolder, what: str, value: Any = None) -> None:
         """Asks a run for something at its next safe point, whichever process it runs in.
 

@@ -126,7 +126,7 @@ def tiles_of_machine(view: RunView, now: Reading | None, *, looked_at: bool = Fa
         share = values.get(f"{name}_total")
         text = FIGURES[name].text(values[name])
         if share:
-            return Tile(label, _of(values[name], share), None, note, share=values[name] / share)
+            return Tile(label, fmt.size_of(values[name], share), None, note, share=values[name] / share)
         return Tile(label, text, view.machine.column(name), note)
 
     pressure = values.get("thermal_pressure")
@@ -151,12 +151,6 @@ def tiles_of_machine(view: RunView, now: Reading | None, *, looked_at: bool = Fa
 
 def _pressed(level: float, history: Floats) -> Tile:
     return Tile("heat", f"▲ {FIGURES['thermal_pressure'].text(level)}", history, style="$text-warning")
-
-
-def _of(part: float, whole: float) -> str:
-    """`5.2 of 25.3 GB`: the unit is said once where both have the same."""
-    text, unit = f"{fmt.size(part)} of {fmt.size(whole)}", fmt.size(whole)[-3:]
-    return text.replace(unit, "", 1) if text.count(unit) > 1 else text
 
 
 def _plain(name: str, label: str) -> Callable[[Mapping[str, float]], Content | None]:
@@ -184,7 +178,7 @@ def _memory(values: Mapping[str, float]) -> Content | None:
     if "memory" not in values:
         return None
     own, total = values.get("process_memory"), values.get("memory_total")
-    text = _of(values["memory"], total) if total else fmt.size(values["memory"])
+    text = fmt.size_of(values["memory"], total) if total else fmt.size(values["memory"])
     return _part("memory", text, "" if own is None else f"this run {fmt.size(own)}")
 
 
@@ -194,7 +188,7 @@ def _gpu(values: Mapping[str, float]) -> Content | None:
     if "gpu" not in values:
         return _part("GPU memory", fmt.size(values["gpu_memory"]))
     used, total = values.get("gpu_memory"), values.get("gpu_memory_total")
-    note = "" if used is None else _of(used, total) if total else fmt.size(used)
+    note = "" if used is None else fmt.size_of(used, total) if total else fmt.size(used)
     return _part("GPU", FIGURES["gpu"].text(values["gpu"]), note)
 
 

@@ -18,15 +18,7 @@ class EngineChanged(_Merging, namespace="tuner"):
 
 
 class RunChanged(_Merging, namespace="tuner"):
-    """The run being looked at has new events, or another state.
-
-    Args:
-        version: the version of the view after the change.
-    """
-
-    def __init__(self, version: int) -> None:
-        super().__init__()
-        self.version = version
+    """The run being looked at has new events, or another state."""
 
 
 class ExperimentChanged(_Merging, namespace="tuner"):

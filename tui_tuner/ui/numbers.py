@@ -86,9 +86,7 @@ def _memory(view: RunView) -> Tile:
     if not limit or math.isnan(peak):
         return Tile("memory", fmt.size(peak), history)
     near = peak >= NEAR_LIMIT * limit
-    value = f"{fmt.size(peak)} of {fmt.size(limit)}"
-    if value.count(unit := value[-3:]) > 1:
-        value = value.replace(unit, "", 1)
+    value = fmt.size_of(peak, limit)
     style = "$text-warning" if near else ""
     return Tile("memory", value, history, "▲" if near else "", style, peak / limit, fmt.size(peak))
 

@@ -51,6 +51,14 @@ VERDICTS: dict[str, tuple[str, str]] = {
 """Verdict → (sign, style)."""
 
 
+FITS: dict[str, tuple[str, str]] = {
+    "fits": ("✓", "$text-success"),
+    "tight": ("▲", "$text-warning"),
+    "too large": ("✗", "$text-error"),
+}
+"""Whether there is room → (sign, style)."""
+
+
 def status_content(state: RunState, word: str) -> Content:
     """A run's state as sign and word."""
     sign, style = RUN_STATES[state]

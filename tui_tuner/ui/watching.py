@@ -61,7 +61,7 @@ class WatchingApp(ShellApp):
             return
         if self._news and (self.pace.due() or before != _standing(follower)):
             self._news = False
-            self.post_message(RunChanged(follower.view.version))
+            self.post_message(RunChanged())
 
     def select_run(self, folder: RunFolder) -> None:
         """Makes `folder` the run being looked at; a long event file is first read in a thread."""

@@ -1,8 +1,9 @@
 """Paint a chart onto a grid of characters: axes, ticks, curves, markers and crosshair.
 
 Painting is a pure function of what it is given, with no terminal and no clock, so it can be tested line by line. The
-layers, from behind: grid lines, vertical markers, raw curves, smoothed curves, point markers, crosshair. Only curves
-and their markers may cover one another; everything else gives way to data. This module must never import textual.
+layers, from behind: grid lines; crosshair, marks and levels, none of which covers another; raw curves, smoothed curves,
+point markers. Only curves and their markers may cover one another; everything else gives way to data. This module must
+never import textual.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Two kinds of text come from here. *Tick labels* are made for a whole axis at once (:func:`labels`), because how many
 digits a tick needs depends on its neighbours. *Values* stand alone (:func:`format_value`) and carry four significant
-digits. Bytes use the decimal prefixes (1 kB = 1000 B), as mlx and disk makers do.
+digits, learning rates three, shares two decimals of a percent. Bytes use the decimal prefixes (1 kB = 1000 B), as mlx
+and disk makers do.
 
 This module must never import textual and never rounds two different ticks to the same label.
 """

@@ -109,7 +109,11 @@ class ComparingScreen(BenchmarkViewScreen):
         )
 
     def _fetch_aside(self, ticket: object, read: Callable[[], Reading]) -> None:
-        reading = read()
+        try:
+            reading = read()
+        except Exception as error:
+            reading = Reading(problem=f"The answers cannot be read: {error}")
+            self.app.call_from_thread(self.tuner.report, error)
         self.app.call_from_thread(self._take, ticket, reading)
 
     def _take(self, ticket: object, reading: Reading) -> None:

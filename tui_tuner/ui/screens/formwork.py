@@ -22,8 +22,6 @@ from tui_tuner.ui.widgets.config_means import means
 from tui_tuner.ui.widgets.config_rows import Setting
 from tui_tuner.ui.widgets.config_subject import Subject
 
-_LISTS = ("texts", "choices", "wholes")
-
 
 class FormWorkScreen(WorkbenchScreen):
     """A screen on which the values of an experiment are changed."""
@@ -112,7 +110,7 @@ class FormWorkScreen(WorkbenchScreen):
             self._tick(experiment, info)
         elif info.kind == "tables":
             self.go_to_text(info.key)
-        elif info.kind in _LISTS or (isinstance(value, str) and not value.isprintable()):
+        elif info.kind in edit.LISTS or (isinstance(value, str) and not value.isprintable()):
             self._write(experiment, info)
         else:
             entry = self.query_one(Entry)
@@ -125,7 +123,7 @@ class FormWorkScreen(WorkbenchScreen):
         found = self._editable()
         if found is None:
             return
-        if found[1].kind in ("text", *_LISTS):
+        if found[1].kind in ("text", *edit.LISTS):
             self._write(*found)
         else:
             self.action_edit()

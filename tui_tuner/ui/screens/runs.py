@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
 from textual.content import Content
@@ -14,9 +13,6 @@ from tui_tuner.runs.state import RunState
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.reading import RESUMABLE
 from tui_tuner.ui.screens.runstable import RunsTableScreen
-
-if TYPE_CHECKING:
-    pass
 
 
 class RunsScreen(RunsTableScreen):

@@ -34,8 +34,6 @@ from tui_tuner.ui.widgets.tiles import Tiles
 if TYPE_CHECKING:
     from tui_tuner.runs.view import RunView
 
-SMOOTHING = (0.0, 0.6, 0.9, 0.97)
-
 
 class TrainScreen(GaugedScreen):
     """Stages, curves, numbers, story and result of the run being looked at."""
@@ -234,12 +232,10 @@ class TrainScreen(GaugedScreen):
         return super().check_action(action, parameters)
 
     def action_log_scale(self) -> None:
-        chart = self.query_one(LossChart)
-        chart.log_y = not chart.log_y
+        self.query_one(LossChart).action_toggle_log()
 
     def action_smoothing(self) -> None:
-        chart = self.query_one(LossChart)
-        chart.smoothing = next((step for step in SMOOTHING if step > chart.smoothing + 1e-9), SMOOTHING[0])
+        self.query_one(LossChart).action_cycle_smoothing()
 
     def action_next_panel(self) -> None:
         self._chosen = True

@@ -56,11 +56,6 @@ def drawing(found: RowLosses, prompt: str, width: int) -> Content:
     return lines(parts)
 
 
-def waiting(text: str) -> Content:
-    """What stands there meanwhile."""
-    return Content.styled(f"◌ {text}", "$text-muted")
-
-
 def _text(pieces: Sequence[str], losses: Sequence[float]) -> Content:
     out: list[tuple[str, str]] = []
     for at, (piece, loss) in enumerate(zip(pieces, losses, strict=True)):

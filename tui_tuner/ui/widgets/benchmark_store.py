@@ -6,7 +6,7 @@ given. A reading that another one has overtaken is thrown away. Widgets only loo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -38,11 +38,13 @@ class Reading:
 
     Attributes:
         verdict: in the form of `verdict.json`, where the run itself does not tell it.
+        boards: the results of runs that were not known before.
         problem: why something could not be read or judged.
     """
 
     pairs: Pairs = field(default_factory=Pairs)
     verdict: Mapping[str, Any] = field(default_factory=dict)
+    boards: Mapping[Path, Board] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -206,9 +208,6 @@ class BenchmarkStore:
         """Chooses two results, of any runs."""
         self._wanted = (first, second)
         self._read = None
-        for side in (first, second):
-            if side.run not in self.boards:
-                self.boards[side.run] = read_board(side.run / "evaluation", _view(side.run))
 
     def compare_usual(self) -> None:
         """Back to before and after of the run."""
@@ -238,7 +237,8 @@ class BenchmarkStore:
         self._read = wanted
         self.waiting = True
         judge = not self.usual
-        return lambda: read(first, second, judge)
+        unknown = {side.run for side in (first, second) if side is not None and side.run not in self.boards}
+        return lambda: read(first, second, judge, unknown)
 
     @property
     def ticket(self) -> object:
@@ -256,6 +256,7 @@ class BenchmarkStore:
         if ticket != self._read:
             return False
         self.reading, self.waiting = reading, False
+        self.boards.update(reading.boards)
         return True
 
 
@@ -276,8 +277,13 @@ def _view(run: Path) -> RunView | None:
     return view
 
 
-def read(first: Side | None, second: Side | None, judge: bool) -> Reading:
-    """The rows of two results, and with `judge` the verdict on the second against the first."""
+def read(first: Side | None, second: Side | None, judge: bool, unknown: Collection[Path] = ()) -> Reading:
+    """The rows of two results, and with `judge` the verdict on the second against the first.
+
+    Args:
+        unknown: runs whose results were not read yet.
+    """
+    boards = {run: read_board(run / "evaluation", _view(run)) for run in unknown}
     files = [side.file if side is not None else None for side in (first, second)]
     try:
         pairs = stored.read_pairs(files[0], files[1])
@@ -285,15 +291,16 @@ def read(first: Side | None, second: Side | None, judge: bool) -> Reading:
             if side is not None and stored.grows(side.file):
                 stored.fill_in(pairs, side.run / "data" / "test.jsonl")
     except OSError as error:
-        return Reading(problem=f"The answers in {error.filename} cannot be read ({error.strerror or error}).")
+        why = f"The answers in {error.filename} cannot be read ({error.strerror or error})."
+        return Reading(boards=boards, problem=why)
     if not judge or first is None or second is None:
-        return Reading(pairs)
+        return Reading(pairs, boards=boards)
     from tui_tuner.errors import TunerError
     from tui_tuner.evaluation.pairing import judge_pairs
 
     if any(not side.file.exists() or stored.grows(side.file) for side in (first, second)):
-        return Reading(pairs)
+        return Reading(pairs, boards=boards)
     try:
-        return Reading(pairs, judge_pairs(pairs))
+        return Reading(pairs, judge_pairs(pairs), boards)
     except TunerError as error:
-        return Reading(pairs, problem=f"They cannot be judged: {error.sentence()}")
+        return Reading(pairs, boards=boards, problem=f"They cannot be judged: {error.sentence()}")

@@ -26,7 +26,6 @@ BOLD, ITALIC, STRIKE, UNDERLINE, REVERSE = 1, 2, 4, 8, 16
 Run = tuple[str, Tone, int]
 """Some text, its colour, and how it is set (`BOLD` and so on, added up)."""
 
-NO_ROWS: list[Row] = []
 _MOST_MARKS = 4
 """Characters a cell may take on average in a row: heaps of combining marks are cut into several."""
 

@@ -17,7 +17,8 @@ from tui_tuner.config.overrides import with_overrides
 from tui_tuner.errors import TunerError
 
 _TRIES = 8
-_LISTS = ("texts", "choices", "wholes")
+LISTS = ("texts", "choices", "wholes")
+"""Kinds of values that are lists of single words, texts or numbers."""
 
 
 def with_value(experiment: Experiment, info: FieldInfo, value: Any) -> Experiment:
@@ -133,7 +134,7 @@ def as_lines(info: FieldInfo, value: Any) -> str:
 
 def as_toml(info: FieldInfo, value: Any) -> str:
     """A value as TOML, each item of a list on a line of its own."""
-    if info.kind not in _LISTS or not value:
+    if info.kind not in LISTS or not value:
         return in_toml(value)
     return "\n".join(["[", *(f"  {_long(item)}," for item in value), "]"])
 

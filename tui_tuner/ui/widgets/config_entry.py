@@ -35,9 +35,6 @@ class Entry(Vertical):
             super().__init__()
             self.key, self.text = key, text
 
-    class Left(Message):
-        """Nothing is to be changed."""
-
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._key = ""

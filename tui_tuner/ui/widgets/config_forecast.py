@@ -19,6 +19,7 @@ from tui_tuner.training.forecast.fitting import Fitting
 from tui_tuner.training.forecast.forecast import Forecast
 from tui_tuner.ui.format import count, expected, size
 from tui_tuner.ui.offerdialog import Offer
+from tui_tuner.ui.status import FITS
 from tui_tuner.ui.widgets.data_lookup import Lookup
 from tui_tuner.ui.widgets.data_pane import lines, notice
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from tui_tuner.config.model import Experiment
     from tui_tuner.engine.protocol import Engine
 
-_SIGNS = {"fits": ("✓", "$text-success"), "tight": ("▲", "$text-warning"), "too large": ("✗", "$text-error")}
 _PARTS = ("weights", "trained", "optimizer", "activations", "working")
 _SHADES = "█▓▒░▚"
 """A shade for each part, so that no colour is needed to tell them apart."""
@@ -129,7 +129,7 @@ def drawn(forecaster: Forecaster, hints: Sequence[Hint], width: int) -> Content:
 
 def _figures(found: Forecast, width: int) -> list[Content]:
     how = "measured" if found.measured else "estimated"
-    sign, style = _SIGNS[found.fits] if found.fits else ("·", "$text-muted")
+    sign, style = FITS[found.fits] if found.fits else ("·", "$text-muted")
     of = f" of {size(found.usable)}" if found.usable else ""
     verdict = {"fits": "fits", "tight": "is tight", "too large": "does not fit: g"}.get(found.fits or "", "")
     out = [

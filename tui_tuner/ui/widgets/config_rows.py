@@ -6,7 +6,7 @@ to from `config_means`; nothing about a key may be written here.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -213,6 +213,6 @@ def _example(info: FieldInfo) -> str:
     return "WORD" if info.kind == "choice" else "TEXT" if info.kind == "text" else "'[…]'"
 
 
-def count_of(rows: Sequence[Setting], keys: Collection[str] | None = None) -> int:
-    """How many keys are listed, or how many of some."""
-    return sum(row.info is not None and (keys is None or row.key in keys) for row in rows)
+def count_of(rows: Sequence[Setting]) -> int:
+    """How many keys are listed."""
+    return sum(row.info is not None for row in rows)

@@ -208,7 +208,8 @@ class DataBrowser(Container):
         if preview is None:
             return
         if not preview.complete:
-            raise ValueError("The rows are still being read; one can be gone to after that.")
+            problem = self._questions.reading_problem
+            raise ValueError(problem or "The rows are still being read; one can be gone to after that.")
         place = sought(text, self.place, preview.counts)
         if self.listing.find(place) is None:
             self.show_all()
@@ -308,7 +309,7 @@ class DataBrowser(Container):
             return
         where = f"{count(listed.cursor + 1)} of {count(listed.count)}" if listed.count else ""
         if preview is not None and not preview.complete:
-            where += " · reading the rest …"
+            where += " · the rest cannot be read" if self._questions.reading_problem else " · reading the rest …"
         listed.border_subtitle = Content(f"{where} · {self.listing.order}" if self.listing.order else where)
 
     def _draw_problem(self, pane: TextPane, problem: Problem) -> None:

@@ -11,10 +11,10 @@ from tui_tuner.config.sweep import Trial
 from tui_tuner.errors import TunerError
 from tui_tuner.training.forecast.forecast import Forecast
 from tui_tuner.ui.format import expected, size
+from tui_tuner.ui.status import FITS
 from tui_tuner.ui.text import clip, inert
 from tui_tuner.ui.widgets.data_pane import lines
 
-SIGNS = {"fits": ("✓", "$text-success"), "tight": ("▲", "$text-warning"), "too large": ("✗", "$text-error")}
 _WIDEST = 24
 """Cells of a value at the most."""
 
@@ -38,7 +38,7 @@ def drawn(trials: Sequence[Trial], told: Told, width: int) -> Content:
     out = [_line(table[0], widths, width, "$text-muted")]
     for number, row in enumerate(table[1:]):
         found = told[number] if number < len(told) else None
-        style = SIGNS[found.fits][1] if isinstance(found, Forecast) and found.fits == "too large" else ""
+        style = FITS[found.fits][1] if isinstance(found, Forecast) and found.fits == "too large" else ""
         out.append(_line(row, widths, width, style))
     problems = [each for each in told if isinstance(each, TunerError)]
     if problems:
@@ -70,7 +70,7 @@ def _takes(found: Forecast | TunerError | None) -> tuple[str, str]:
         return "…", "…"
     if isinstance(found, TunerError):
         return "–", "✗"
-    sign = f"{SIGNS[found.fits][0]} " if found.fits else ""
+    sign = f"{FITS[found.fits][0]} " if found.fits else ""
     return expected(found.span.seconds) if found.span is not None else "–", f"{sign}{size(found.peak)}"
 
 
