@@ -84,6 +84,15 @@ async def test_the_marks_follow_the_theme_as_the_curves_do(drive: Drive, folders
             assert found == {wanted}, theme
 
 
+async def test_the_key_of_the_runs_leads_back_to_them(drive: Drive, folders: list[RunFolder]) -> None:
+    async with drive() as (app, pilot):
+        await opened(pilot, folders)
+        await pilot.press("3", "7")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen))  # from elsewhere, to what was looked at
+        await pilot.press("7")
+        await until(pilot, lambda: not isinstance(app.screen, CompareScreen) and app.current_mode == "runs")
+
+
 async def test_figures_and_axes(drive: Drive, folders: list[RunFolder]) -> None:
     async with drive() as (app, pilot):
         screen = await opened(pilot, folders)

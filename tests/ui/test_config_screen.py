@@ -91,7 +91,9 @@ async def test_search_narrows_and_escape_shows_all_again(drive: Drive) -> None:
         await open_mode(pilot, "config", made=experiment())
         rows = app.screen.query_one(RowList)
         everything = rows.count
-        await pilot.press("slash", *"adapter.rank")
+        app.screen.action_search()
+        assert app.screen.focused is app.screen.query_one("#config-search")  # before any other key is looked at
+        await pilot.press(*"adapter.rank")
         await until(pilot, lambda: 0 < rows.count < 8)
         assert "adapter.rank" in app.screen.query_one("#config-about", TextPane).plain
         await pilot.press(*"zzz")

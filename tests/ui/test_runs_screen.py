@@ -139,6 +139,16 @@ async def test_marked_runs_are_compared(drive: Drive, runs: list[RunFolder]) -> 
         await until(pilot, lambda: app.current_mode == "runs" and len(keys(app)) == 3)
 
 
+async def test_home_and_end_go_to_the_first_and_the_last_run(drive: Drive, runs: list[RunFolder]) -> None:
+    async with drive() as (app, pilot):
+        await opened(app, pilot, runs)
+        table = app.screen.query_one(DataTable)
+        await pilot.press("end")
+        assert table.cursor_row == table.row_count - 1 > 0
+        await pilot.press("home")
+        assert table.cursor_row == 0
+
+
 async def test_a_run_that_is_written_is_not_deleted(drive: Drive, runs: list[RunFolder]) -> None:
     async with drive(size=(120, 40)) as (app, pilot):
         await opened(app, pilot, runs)

@@ -312,6 +312,8 @@ def _on_checkpoint(view: RunView, event: Event) -> None:
     step, path = step_of(event), event.get("path", "")
     if step is not None and isinstance(path, str):
         view._checkpoints.add(step, path, event)
+        # A stop saves between two reports: what is saved is done, and is where resuming goes on.
+        view._step_floor = max(view._step_floor, step)
 
 
 def _on_skipped_step(view: RunView, event: Event) -> None:
@@ -326,6 +328,7 @@ def _on_control(view: RunView, event: Event) -> None:
     if step is None or not isinstance(what, str):
         return
     if what == "rollback":
+        view._step_floor = 0.0
         view._interventions.cut_after(step)
     view._interventions.add(step, what, event)
 

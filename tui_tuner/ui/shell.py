@@ -82,7 +82,9 @@ class ShellApp(WayfindingApp):
         self._key_warnings = []
 
     def go(self, mode: str) -> None:
-        """Shows a mode's screen."""
+        """Shows a mode's screen; from one that lies upon it, as the comparison upon the runs, it leads back to it."""
+        if mode == self.current_mode and getattr(self.screen, "MODE", mode) != mode:
+            self.screen.dismiss(None)
         self.switch_mode(mode)
 
     def notice(self, text: str, severity: str = "information") -> None:

@@ -82,7 +82,7 @@ class BenchmarkScreen(ComparingScreen):
         field.border_title, field.placeholder = "Search", "a text in prompt, reference or answer; nothing for all rows"
         field.value = self.answers.choice.text
         self.add_class("-searching")
-        field.focus()
+        self.set_focus(field)  # at once: keys that came with this one are for it
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         self.answers.choice = replace(self.answers.choice, text=event.value.strip())

@@ -71,7 +71,7 @@ class ConfigScreen(ConfigViewScreen):
 
     def action_search(self) -> None:
         self.add_class("-searching")
-        self.query_one("#config-search", Input).focus()
+        self.set_focus(self.query_one("#config-search", Input))  # at once: keys that came with this one are for it
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "config-search":

@@ -154,7 +154,7 @@ class DataScreen(SourceWorkScreen):
         field = self.query_one("#data-go", Input)
         field.border_title, field.placeholder = title, hint
         self.add_class("-going")
-        field.focus()
+        self.set_focus(field)  # at once: keys that came with this one are for it
 
     def _leave_input(self) -> None:
         self.remove_class("-going")

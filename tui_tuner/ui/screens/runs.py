@@ -6,13 +6,12 @@ from functools import partial
 from pathlib import Path
 
 from textual.app import ComposeResult
-from textual.content import Content
-from textual.widgets import DataTable, Input, Static
+from textual.widgets import Input, Static
 
 from tui_tuner.runs.state import RunState
 from tui_tuner.ui.actions import bindings
 from tui_tuner.ui.reading import RESUMABLE
-from tui_tuner.ui.screens.runstable import RunsTableScreen
+from tui_tuner.ui.screens.runstable import RunsTableScreen, RunTable
 
 
 class RunsScreen(RunsTableScreen):
@@ -33,8 +32,7 @@ class RunsScreen(RunsTableScreen):
     def compose_body(self) -> ComposeResult:
         yield Input(placeholder="state:finished lr>=1e-4 model:phi -tag:failed sort:best", id="find", compact=True)
         yield Static(id="found", markup=False)
-        table: DataTable[Content] = DataTable(id="runs", cursor_type="row", zebra_stripes=False)
-        yield table
+        yield RunTable(id="runs", cursor_type="row", zebra_stripes=False)
         yield Static(self.empty_text, id="empty", classes="empty")
         yield Static(id="detail")
 

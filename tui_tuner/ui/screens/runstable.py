@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
+from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.widgets import DataTable, Static
 from textual.widgets.data_table import RowDoesNotExist
@@ -31,6 +32,15 @@ _NEXT = {
     RunState.FAILED: "enter shows what went wrong",
     RunState.FINISHED: "enter shows the result · b its rows · c chats",
 }
+
+
+class RunTable(DataTable[Content]):
+    """The table, in which home and end go to the first and the last run, as in every other list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("home", "scroll_top", "First", show=False),
+        Binding("end", "scroll_bottom", "Last", show=False),
+    ]
 
 
 class RunsTableScreen(RunsWorkScreen):
