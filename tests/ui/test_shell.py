@@ -231,6 +231,13 @@ async def test_an_unknown_preset_is_a_notice(drive: Drive) -> None:
         await until(pilot, lambda: any("quickstart" in text for text in notices(app)))
 
 
+async def test_settings_that_cannot_be_read_are_told(drive: Drive, tmp_path: Path) -> None:
+    file = tmp_path / "settings.toml"
+    file.write_text("[keys]\n[keys]\n", encoding="utf-8")
+    async with drive(settings=load_settings(file)) as (app, pilot):
+        await until(pilot, lambda: any("is no valid TOML" in text and "default" in text for text in notices(app)))
+
+
 async def test_only_the_visible_screen_is_told(
     drive: Drive, build: Callable[..., RunBuilder], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,7 +15,8 @@ from tui_tuner.runs.catalogue import RunSummary
 from tui_tuner.runs.labels import Labels
 from tui_tuner.runs.query import parse_query
 from tui_tuner.runs.state import RunState
-from tui_tuner.ui.runslist import COLUMNS, SORTS, Line, arranged, cells_of, fitting
+from tui_tuner.runs.view import RunView
+from tui_tuner.ui.runslist import COLUMNS, SORTS, Line, arranged, called, cells_of, fitting
 from tui_tuner.ui.status import RUN_STATES, SEVERITIES, STAGE_STATES, VERDICTS, advice_mark, status_content
 
 WIDTHS = {key: width for key, _, width in COLUMNS}
@@ -167,3 +168,25 @@ def test_every_state_has_its_sign() -> None:
 def test_advice_of_unknown_weight_is_taken_for_a_warning(severity: Any, sign: str) -> None:
     assert advice_mark({"severity": severity})[0] == sign
     assert advice_mark({}) == SEVERITIES["warning"]
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [(28, "sweep-06-20261122-104356"), (20, "sweep-06…1122-104356"), (15, "sweep-06…104356"), (12, "sweep-…04356")],
+)
+def test_runs_of_a_sweep_can_be_told_apart_where_there_is_little_room(width: int, text: str) -> None:
+    assert called("sweep-06-20261122-104356", width) == text and len(text) <= width
+
+
+def test_a_name_without_a_moment_is_cut_in_the_middle() -> None:
+    assert called("a-name-of-somebodys-own", 9) == "a-na…-own"
+
+
+def test_what_was_saved_between_two_reports_is_done() -> None:
+    view = RunView()
+    view.extend([{"type": "train", "step": 50, "loss": 1.0}, {"type": "checkpoint", "step": 53, "path": "53"}])
+    assert view.step == 53
+    view.extend([{"type": "control", "what": "rollback", "step": 53, "by": "guard"}])
+    assert view.step == 50
+    view.extend([{"type": "train", "step": 40, "loss": 1.0}])
+    assert view.step == 40

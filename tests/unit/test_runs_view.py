@@ -194,15 +194,6 @@ def test_what_steered_a_run_is_kept_as_long_as_it_holds() -> None:
     assert steered(view) == []
 
 
-def test_what_was_saved_between_two_reports_is_done() -> None:
-    view = view_of(started(), *trained(50), {"type": "checkpoint", "step": 53, "path": "0000053_adapters.safetensors"})
-    assert view.step == 53
-    view.extend([{"type": "control", "what": "rollback", "step": 53, "by": "guard"}])
-    assert view.step == 50
-    view.extend([train(40)])
-    assert view.step == 40
-
-
 def test_a_resumption_between_reports_counts_from_its_step() -> None:
     view = view_of(started(), *trained(50), started(60.0, resumed=True, from_step=35))
     assert view.step == 35

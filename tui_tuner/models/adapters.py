@@ -289,8 +289,9 @@ def adapter_document(folder: Path, if_missing: str, if_damaged: str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
+        known = folder.is_dir()
         raise TunerError(
-            f"the folder has no {CONFIG}, so it is no adapter",
+            f"the folder has no {CONFIG}, so it is no adapter" if known else "there is no such adapter folder",
             code="adapter-not-found",
             where=str(folder),
             fix=if_missing,

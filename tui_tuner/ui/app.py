@@ -111,7 +111,7 @@ class TunerApp(WatchingApp):
         self._forget_signals = obey_signals(self)
         self.set_interval(BEAT, self.beat)
         self.set_interval(LOOK, self.desk.look)
-        self.tell_of_keys()
+        self.tell_of_settings()
         try:
             if preset is not None:
                 self.load_preset(preset, self.state.overrides)

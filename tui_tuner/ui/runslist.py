@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from textual.content import Content
 
 from tui_tuner.runs.catalogue import RunSummary
+from tui_tuner.runs.folder import stem_of
 from tui_tuner.ui import format as fmt
 from tui_tuner.ui.status import RUN_STATES
 from tui_tuner.ui.text import clip, clip_middle, inert
@@ -26,6 +27,9 @@ COLUMNS = (
 
 SORTS = ("", "sort:best", "sort:-created", "sort:name", "sort:state", "sort:-duration")
 """What `s` steps through, as a query has it; empty is the list's own order, the newest first."""
+
+_LEAST_TAIL = 6
+"""Cells of a run's moment that are left of it at least: hour, minute and second."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,7 @@ def cells_of(
     return {
         "mark": mark,
         "state": Content.styled(f"{sign} {word}", style),
-        "run": Content.styled(name, "$text-muted") + inert(clip_middle(run.run, widths.get("run", 30) - len(name))),
+        "run": Content.styled(name, "$text-muted") + inert(called(run.run, widths.get("run", 30) - len(name))),
         "steps": Content(steps.rjust(11)),
         "best": Content(fmt.number(run.best).rjust(7)),
         "curve": Content.styled(sparkline(run.curve, widths.get("curve", 10)), "$text-primary"),
@@ -106,6 +110,16 @@ def cells_of(
         "created": Content(fmt.ago(run.created)),
         "model": inert(clip_middle(run.model, widths.get("model", 24)), "$text-muted"),
     }
+
+
+def called(run: str, width: int) -> str:
+    """A run's name within `width` cells: of its date and time goes first what does not fit, for the runs of a sweep are
+    told apart by the number before it."""
+    stem = stem_of(run)
+    tail = width - len(stem) - 1
+    if stem == run or tail < _LEAST_TAIL or len(run) <= width or not run.isascii():
+        return clip_middle(run, width)
+    return f"{stem}…{run[-tail:]}"
 
 
 def _heading(line: Line, widths: dict[str, int], folded: bool) -> dict[str, Content]:

@@ -63,7 +63,8 @@ class ShellApp(WayfindingApp):
         if not getattr(settings, "animations", True):
             self.animation_level = "none"
         self.stylesheet = SharedStylesheet(variables=self.get_css_variables())
-        keys, self._key_warnings = remap(ACTIONS, getattr(settings, "keys", {}))
+        keys, said = remap(ACTIONS, getattr(settings, "keys", {}))
+        self._warnings = [*filter(None, [getattr(settings, "warning", "")]), *said]
         self.set_keymap(keys)
 
     def get_line_filters(self) -> Sequence[LineFilter]:
@@ -75,11 +76,11 @@ class ShellApp(WayfindingApp):
 
         return for_terminal(found)
 
-    def tell_of_keys(self) -> None:
-        """Says which of the settings' keys cannot be used."""
-        for sentence in self._key_warnings:
-            self.notice(capital(f"{sentence}."), "warning")
-        self._key_warnings = []
+    def tell_of_settings(self) -> None:
+        """Says why the settings' file cannot be used as it is, and which of its keys."""
+        for sentence in self._warnings:
+            self.notify(visible(capital(f"{sentence}.")), severity="warning", timeout=HINT, markup=False)
+        self._warnings = []
 
     def go(self, mode: str) -> None:
         """Shows a mode's screen; from one that lies upon it, as the comparison upon the runs, it leads back to it."""
