@@ -1,15 +1,36 @@
-"""The program's entry: hands over to the command line."""
+"""The program's entry: hands over to the command line.
+
+From the first moment a termination is an interrupt, so that whatever is at work can put away what it has half done.
+"""
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
 def main() -> None:
     """Runs the command line and exits with its status."""
-    from tui_tuner.cli.app import run
+    _hear()
+    try:
+        from tui_tuner.cli.app import run
 
-    sys.exit(run(sys.argv[1:]))
+        status = run(sys.argv[1:])
+    except KeyboardInterrupt:  # while the program was loading, or on its way out
+        sys.stderr.write("tui-tuner: stopped.\n")
+        status = 1
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)  # there is nothing left to put away
+    eval("0")  # noqa: S307  Python forgets of an interrupt inside `eval` that was heard; the status shall be ours
+    sys.exit(status)
+
+
+def _hear() -> None:
+    """Has a termination and the terminal's end interrupt, as ctrl+c does; `nohup` goes on keeping the latter off."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ import pytest
 
 from tests.engine.test_disk_full import files_up_to
 from tests.support.commands import process
+from tui_tuner.engine.exporting import _made
 from tui_tuner.engine.model_requests import ConvertModel, ExportAdapter, FuseAdapter, ImportAdapter, ModelRequest
 from tui_tuner.engine.modeljobs import perform_model_job
 from tui_tuner.engine.pipeline import run_experiment
@@ -325,3 +326,12 @@ def test_a_signal_at_any_moment_leaves_the_old_or_the_new_one(
     out, err = again.communicate(timeout=120)
     assert again.returncode == 0, (out, err)
     assert names(tmp_path) == [target.name]
+
+
+def test_a_stop_while_an_adapter_is_written_leaves_nothing(tmp_path: Path) -> None:
+    def check() -> None:
+        raise StopRequested
+
+    with pytest.raises(StopRequested), _made(tmp_path / "adapter", check) as new:
+        (new / "adapters.safetensors").write_bytes(b"half")
+    assert list(tmp_path.iterdir()) == []

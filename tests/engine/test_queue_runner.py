@@ -93,6 +93,22 @@ def test_a_sweep_s_trials_stand_in_order_under_one_id(queue: RunQueue) -> None:
     assert [entry.run for entry in queue.read().entries] == [folder.name for folder in folders]
 
 
+def test_part_of_a_sweep_is_none(queue: RunQueue, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[RunFolder] = []
+
+    def interrupted(one: Experiment, *rest: Any, **options: Any) -> RunFolder:
+        if made:
+            raise KeyboardInterrupt
+        made.append(queue_experiment(one, *rest, **options))
+        return made[-1]
+
+    monkeypatch.setattr(queueing, "queue_experiment", interrupted)
+    trials = [Trial(number, {}, experiment(f"lr-{number}")) for number in (1, 2)]
+    with pytest.raises(KeyboardInterrupt):
+        queue_sweep(Sweep("grid", None, 0, "validation", ()), trials, queue, None, None)
+    assert not names(queue) and not made[0].path.exists()  # it was put aside
+
+
 # -- what becomes of a run ---------------------------------------------------------------------------------------------
 def test_runs_are_worked_off_in_order_each_with_its_own_words(pretend: Pretend, queue: RunQueue) -> None:
     pretend(f"read go\necho '{STARTED}' >> $run/events.jsonl\necho '{FINISHED}' >> $run/events.jsonl\necho $go")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 from tests.support.commands import Tuner, tuner
 from tests.ui.fakes import RunBuilder
 from tui_tuner.chat.conversation import Answer, AnswerState, Conversation, Exchange
+from tui_tuner.chat.sampling import GREEDY
 from tui_tuner.chat.transcript import Transcript
 from tui_tuner.chat.voices import Voice
+from tui_tuner.cli import chatting, headless
+from tui_tuner.cli.output import opened
 
 __all__ = ["tuner"]
 
@@ -92,3 +96,18 @@ def test_votes_are_summed_up(tuner: Tuner, run: str) -> None:
     (pair,) = tuner("chats", "--votes", "--json").document
     assert (pair["first"]["name"], pair["blind"]["wins"], pair["named"]["n"], pair["all"]["n"]) == ("adapter", 2, 0, 2)
     assert tuner("chats", "--votes", "--search", "x").status == 2
+
+
+@pytest.mark.parametrize(("finish", "status"), [("stop", 0), ("length", 0), ("stopped", 1)])
+def test_an_answer_that_was_stopped_is_no_success(
+    finish: str, status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with opened() as output:
+        asker = chatting._Asker(output, [], GREEDY, plain=False, logprobs=False, reference=None)
+        monkeypatch.setattr(headless, "one_engine", nullcontext)
+        monkeypatch.setattr(asker, "_answer", lambda engine, voice: {"finish": finish, "tokens": 3})
+        voices = [Voice("m", None, label) for label in ("one", "two")]
+        assert asker.ask(voices[0]) == asker.compare(voices) == status
+    said = capsys.readouterr()
+    assert said.err == "stopped after 3 tokens; the same command asks anew\n" * (2 * status)
+    assert ("two" in said.out) == (status == 0)  # who stops one asks no other

@@ -136,7 +136,8 @@ def test_what_convert_cannot_mean_is_refused_before_anything_is_asked(
 
 def test_a_stopped_conversion_is_a_failure_that_says_what_is_left(tuner: Tuner, jobs: Jobs) -> None:
     jobs.answer(None, None)
-    assert tuner("convert", "org/model", "--to", "x").err == "tui-tuner: stopped; nothing was written.\n"
+    stopped = "tui-tuner: stopped; nothing was written; the same command begins it anew.\n"
+    assert tuner("convert", "org/model", "--to", "x").err == stopped
     said = tuner("convert", "org/model", "--to", "x", "--json")
     assert (said.status, said.document["error"]["code"]) == (1, "stopped")
 

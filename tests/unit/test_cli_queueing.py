@@ -194,6 +194,8 @@ def outcomes(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         def __init__(self, queue: RunQueue, tell: Any, look: Any, **options: Any) -> None:
             made.append(options)
 
+        stopped = property(lambda self: made[0][-1].state is RunState.STOPPED)
+
         def stop(self, by: str = "") -> None:
             raise AssertionError
 
@@ -212,6 +214,8 @@ def test_the_status_is_0_only_if_every_run_finished(
     said = tuner("queue", "run", "--stop-on-failure")
     assert (said.status, said.out) == (status, f"a  finished  Better.\nb  {state.value}\n")
     assert outcomes[1] == {"stop_on_failure": True, "only": None}
+    stopped = "stopped; 0 runs stay queued, and `tui-tuner queue run` goes on\n"
+    assert said.err == (stopped if state is RunState.STOPPED else "")
     assert tuner("queue", "run", "--json").document == [
         {"run": "a", "state": "finished", "reason": "Better."}, {"run": "b", "state": state.value, "reason": ""},
     ]  # fmt: skip

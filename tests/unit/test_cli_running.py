@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,15 @@ from tests.support.commands import Tuner, tuner
 from tests.support.jobs import Jobs, jobs
 from tests.ui.fakes import AFTER, BEFORE, VERDICT, FakeEngine, RunBuilder
 from tui_tuner import __version__
+from tui_tuner.__main__ import main
 from tui_tuner.cli import app, headless, output, screen
 from tui_tuner.config import load_experiment
 from tui_tuner.engine.protocol import JobHandle
 from tui_tuner.engine.requests import LoadLibraries, RunExperiment
+from tui_tuner.engine.worker import LocalEngine
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import RunFolder
+from tui_tuner.runs.catalogue import list_runs
 
 __all__ = ["jobs", "tuner"]
 
@@ -176,7 +180,7 @@ def test_without_a_terminal_the_workbench_says_what_to_use_instead(tuner: Tuner)
 @pytest.mark.parametrize(
     ("failure", "status", "error"),
     [
-        (KeyboardInterrupt(), 1, {"code": "interrupted", "message": "interrupted", "where": "", "fix": ""}),
+        (KeyboardInterrupt(), 1, {"code": "interrupted", "fix": "the same command begins it anew"}),
         (ZeroDivisionError("by 0"), 1, {"code": "internal", "fix": "run it again with --debug"}),
         (TunerError("no", code="c", usage=True), 2, {"code": "c"}),
     ],
@@ -194,6 +198,68 @@ def test_whatever_happens_is_one_sentence_and_a_status(
     plain = tuner("runs")
     assert plain.err.startswith("tui-tuner: ") and plain.err.count("\n") == 1 and plain.out == ""
     assert "Traceback" in tuner("runs", "--debug").err
+
+
+def test_an_interrupt_inside_a_command_is_told_and_is_a_failure(tuner: Tuner, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: Any) -> Any:
+        raise KeyboardInterrupt  # which the library of the commands makes a silent 130 of
+
+    monkeypatch.setattr("tui_tuner.runs.catalogue.list_runs", interrupted)
+    said = tuner("runs")
+    assert (said.status, said.out) == (1, "")
+    assert said.err.startswith("tui-tuner: stopped before it was done; nothing is left half-way; ")
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers[1:]:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.usefixtures("handlers")
+def test_a_signal_while_the_program_loads_is_one_sentence(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(app, "run", lambda arguments: signal.raise_signal(number))
+    with pytest.raises(SystemExit, match="1"):
+        main()
+    assert capsys.readouterr() == ("", "tui-tuner: stopped.\n")
+
+
+@pytest.mark.usefixtures("handlers")
+def test_nohup_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    heard: list[str] = []
+
+    def run(arguments: Any) -> int:
+        with headless.stopping(heard.append):
+            signal.raise_signal(signal.SIGHUP)
+        signal.raise_signal(signal.SIGHUP)
+        return 0
+
+    monkeypatch.setattr(app, "run", run)
+    with pytest.raises(SystemExit, match="0"):
+        main()
+    assert heard == []
+
+
+def test_a_run_that_is_interrupted_before_the_engine_is_there_is_a_stopped_one(
+    tuner: Tuner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: Any, **__: Any) -> Any:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(headless, "perform", interrupted)
+    said = tuner("run", "quickstart")
+    (listed,) = list_runs(tmp_path)
+    assert (said.status, listed.state.value) == (1, "stopped")
+    assert f"`tui-tuner resume {listed.run}` goes on" in said.err
 
 
 # -- a job of this process --------------------------------------------------------------------------------------------
@@ -231,6 +297,34 @@ def test_a_second_signal_ends_the_process_at_once_with_the_shells_status(monkeyp
         signal.raise_signal(signal.SIGINT)
         signal.raise_signal(signal.SIGTERM)
     assert heard == ["SIGINT", "at once"]
+
+
+def test_a_signal_while_the_threads_start_ends_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    engines: list[LocalEngine] = []
+    real = LocalEngine.start
+
+    def start(self: LocalEngine) -> None:
+        engines.append(self)
+        signal.raise_signal(signal.SIGINT)
+        real(self)
+
+    monkeypatch.setattr(LocalEngine, "start", start)
+    with pytest.raises(KeyboardInterrupt):
+        headless.perform(LoadLibraries())
+    assert engines[0]._threads and not any(thread.is_alive() for thread in engines[0]._threads)
+
+
+def test_a_signal_while_a_request_is_made_is_heard_by_its_job() -> None:
+    engine, seen = FakeEngine(), []
+
+    def answer(handle: JobHandle) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        seen.append(handle)
+        engine.end(handle, None)
+
+    engine.answer = answer
+    headless.attend(engine, LoadLibraries())  # type: ignore[arg-type]
+    assert seen[0].control.stop_reason == "SIGTERM"
 
 
 def test_a_failed_job_raises_what_it_failed_of_after_a_last_look() -> None:

@@ -230,3 +230,15 @@ def test_every_kind_of_event_can_be_told_with_no_fields_at_all() -> None:
     for kind in EVENT_FIELDS:
         lines = told({"type": kind})
         assert len(lines) <= 1 and "Traceback" not in json.dumps(lines)
+
+
+def test_who_no_longer_follows_a_run_leaves_it_going(
+    tuner: Tuner, run: RunBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watching.time, "sleep", interrupted)
+    with RunLock(run.folder):
+        said = tuner("attach", "last", "--follow")
+    assert (said.status, said.err) == (1, "no longer followed; the run goes on\n")

@@ -6,6 +6,7 @@ import importlib.metadata
 import importlib.util
 import inspect
 import json
+import signal
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -53,6 +54,20 @@ def test_the_command_sends_a_run_to_each_and_once(
     assert {"what": "alert", "title": "verdict", "text": "Better.", "step": 3} in lines and lines[-1][
         "what"
     ] == "finish"
+
+
+def test_a_stop_sends_what_is_there_and_says_how_to_go_on(
+    folder: RunFolder, fake: Callable[[], list[dict[str, Any]]], tuner: Tuner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(_: RunFolder) -> Callable[[], bool]:
+        return lambda: signal.raise_signal(signal.SIGINT) is None
+
+    monkeypatch.setattr("tui_tuner.tracking.__main__.gone", stopped)
+    write(folder, *WHOLE)
+    said = tuner("track", "last", "--follow")
+    assert (said.status, said.out.partition(" ")[0]) == (1, "9")
+    assert said.err == "tui-tuner: stopped; what the run had written is sent; the same command sends what comes.\n"
+    assert fake()[-1]["what"] == "finish"
 
 
 def test_a_space_and_offline(

@@ -59,6 +59,8 @@ app = typer.Typer(
     help="Fine-tune language models with mlx-lm, full screen or headless. Without a command it opens the workbench.",
 )
 
+_INTERRUPTED = 130
+"""The exit status that typer makes of an interrupt."""
 _building = threading.Lock()
 _ASKED = f"_{PROGRAM.replace('-', '_').upper()}_COMPLETE"
 """The variable that the tab key asks with; typer makes its name so."""
@@ -101,6 +103,8 @@ def run(arguments: Sequence[str]) -> int:
     wants_json, debug = "--json" in arguments, "--debug" in arguments
     try:
         result = program(arguments).main(list(arguments), standalone_mode=False, prog_name="tui-tuner")
+        if result == _INTERRUPTED:
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except typer.TyperException as error:
         context = getattr(error, "ctx", None)
@@ -109,7 +113,12 @@ def run(arguments: Sequence[str]) -> int:
         wrong = TunerError(message, code="usage", fix=f"see `{where} --help`", usage=True)
         return _fail(wrong, wants_json, debug)
     except (typer.Abort, KeyboardInterrupt):
-        return _fail(TunerError("interrupted", code="interrupted"), wants_json, debug)
+        stopped = TunerError(
+            "stopped before it was done; nothing is left half-way",
+            code="interrupted",
+            fix="the same command begins it anew",
+        )
+        return _fail(stopped, wants_json, debug)
     except TunerError as error:
         return _fail(error, wants_json, debug)
     except Exception as error:
@@ -297,6 +306,7 @@ def _start(
     debug: bool,
     plan: RankPlan | None = None,
 ) -> int:
+    from tui_tuner.cli.headless import never_begun
     from tui_tuner.config import load_preset
     from tui_tuner.engine.new_run import create_run
     from tui_tuner.engine.ranks.hosts import check_ranks
@@ -308,8 +318,12 @@ def _start(
         if plan is not None:
             check_ranks(experiment, plan)
         folder = create_run(experiment, runs_place(runs_dir), name, found.base)
-        output.note(f"run {folder.name}")
-        return _finish(begin(folder), output, plan)
+        try:
+            output.note(f"run {folder.name}")
+            document = begin(folder)
+        except KeyboardInterrupt:  # before anybody was there who hears of it
+            document = never_begun(folder)
+        return _finish(document, output, plan)
 
 
 def _runner(plan: RankPlan | None, output: Output) -> Callable[[RunFolder], dict[str, Any]]:

@@ -164,7 +164,14 @@ class _Asker:
             document = self._answer(engine, voice)
         if self._output.json:
             self._output.document(document)
-        return 0
+        return self._status(document)
+
+    def _status(self, document: Mapping[str, Any]) -> int:
+        """1 for an answer that was stopped, of which that is said."""
+        if document["finish"] != "stopped":
+            return 0
+        self._output.note(f"stopped after {document['tokens']} tokens; the same command asks anew")
+        return 1
 
     def compare(self, voices: list[Voice]) -> int:
         """An answer of each; one that fails is told of, and does not end the others."""
@@ -178,7 +185,8 @@ class _Asker:
                     self._output.say(("\n" if number else "") + f"── {voice.label}")
                 try:
                     documents.append({"label": voice.label, **self._answer(engine, voice)})
-                    if documents[-1]["finish"] == "stopped":
+                    if status := self._status(documents[-1]):
+                        failed += status
                         break
                 except TunerError as error:
                     failed += 1

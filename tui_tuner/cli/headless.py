@@ -20,6 +20,7 @@ from tui_tuner.engine.tracked import settle
 from tui_tuner.engine.worker import LocalEngine
 from tui_tuner.errors import TunerError
 from tui_tuner.runs import Event, EventTail, RunFolder
+from tui_tuner.runs.catalogue import summarise
 
 _LOOK = 0.25
 _SENDING = 10.0  # seconds that a process waits for trackers before it ends
@@ -35,13 +36,19 @@ def run_folder(folder: RunFolder, output: Output) -> dict[str, Any]:
     try:
         document = perform(RunExperiment(folder.path), told(folder, output))
         if document is None:  # asked to stop before the engine came to it
-            note_end(folder, "stopped", "stopped before it began")
-            document = document_of(folder, "stopped")
+            document = never_begun(folder)
     finally:
         settle(_SENDING, lambda names: output.note(f"sending the last figures to {' and '.join(names)}"))
     if not output.json and document["verdict"]:
         output.say(before_after_table(document))
     return dict(document)
+
+
+def never_begun(folder: RunFolder) -> dict[str, Any]:
+    """The document of a run that was stopped before it could say so itself, once that is written down."""
+    if summarise(folder).ended is None:
+        note_end(folder, "stopped", "stopped before it began")
+    return document_of(folder, "stopped")
 
 
 def told(folder: RunFolder, output: Output) -> Callable[[], list[Event]]:
@@ -76,12 +83,17 @@ def perform(
 @contextlib.contextmanager
 def one_engine() -> Iterator[LocalEngine]:
     """An engine for as long as it is open; what one request has loaded is there for the next."""
-    engine = LocalEngine()
-    engine.start()
+    engine, asked = LocalEngine(), list[str]()
     try:
+        with stopping(asked.append):  # threads that are half started could not be ended
+            engine.start()
+        if asked:
+            raise KeyboardInterrupt
         yield engine
     finally:
-        if not engine.shutdown(timeout=60.0):
+        with stopping(lambda _: None):  # it ends as it is
+            ended = engine.shutdown(timeout=60.0)
+        if not ended:
             os._exit(1)  # a worker that cannot be joined would abort the interpreter on its way out
 
 
@@ -92,9 +104,19 @@ def attend(
     begun: Callable[[JobHandle], None] = lambda _: None,
 ) -> Any:
     """As `perform`, on an engine that is there."""
-    handle = engine.submit(request)
-    begun(handle)
-    with stopping(handle.control.stop):
+    asked, handles = list[str](), list[JobHandle]()
+
+    def stop(by: str) -> None:
+        asked.append(by)
+        for each in handles:
+            each.control.stop(by)
+
+    with stopping(stop):
+        handle = engine.submit(request)
+        handles.append(handle)
+        if asked:  # meanwhile
+            handle.control.stop(asked[0])
+        begun(handle)
         while not handle.finished.wait(_LOOK):
             look()
         look()
@@ -138,7 +160,9 @@ def stopping(stop: Callable[[str], None], at_once: Callable[[], None] = lambda: 
         asked = True
         stop(signal.Signals(number).name)
 
-    numbers = [getattr(signal, name) for name in _STOP_SIGNALS if hasattr(signal, name)]
+    there = [getattr(signal, name) for name in _STOP_SIGNALS if hasattr(signal, name)]
+    # `nohup` means that the terminal's end shall not be heard.
+    numbers = [n for n in there if n == signal.SIGINT or signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, hear) for number in numbers}
     try:
         yield

@@ -34,7 +34,7 @@ def download(
     with opened(json=json, debug=debug) as output:
         name, revision = named(model)
         request = DownloadModel(name, revision, plan)
-        found = done(request, output, "stopped; what has come is kept, and the same command goes on from there")
+        found = done(request, output, "stopped; what has come is kept", "the same command goes on from there")
         if json:
             output.document(found)
         elif plan:

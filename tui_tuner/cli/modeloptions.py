@@ -19,11 +19,16 @@ Rows = Annotated[int, typer.Option("--rows", min=0, help="Rows to measure on, at
 Force = Annotated[bool, typer.Option("--force", help="Replace a model that is there.")]
 
 
-def done(request: Any, output: Output, stopped: str = "stopped; nothing was written") -> dict[str, Any]:
+def done(
+    request: Any,
+    output: Output,
+    stopped: str = "stopped; nothing was written",
+    fix: str = "the same command begins it anew",
+) -> dict[str, Any]:
     """The result of a request, its progress told on the way.
 
     Args:
-        stopped: what is said when it was stopped.
+        stopped, fix: what is said when it was stopped, and what to do then.
 
     Raises:
         TunerError: it failed, or was stopped.
@@ -31,4 +36,4 @@ def done(request: Any, output: Output, stopped: str = "stopped; nothing was writ
     from tui_tuner.cli.headless import completed
     from tui_tuner.cli.hub import telling
 
-    return completed(request, telling(request.progress, output), stopped)
+    return completed(request, telling(request.progress, output), stopped, fix)

@@ -317,7 +317,12 @@ def _work_off(
 
     runner = Runner(there, output.note, lambda folder: told(folder, output), stop_on_failure=stop_on_failure, only=only)
     with stopping(runner.stop, lambda: runner.stop("again")):  # the run's process, too, ends at a second word
-        return runner.run()
+        outcomes = runner.run()
+    if runner.stopped:
+        left = len(there.read().entries)
+        stays = "1 run stays queued" if left == 1 else f"{left} runs stay queued"
+        output.note(f"stopped; {stays}, and `tui-tuner queue run` goes on")
+    return outcomes
 
 
 # -- sweeps -----------------------------------------------------------------------------------------------------------

@@ -129,6 +129,7 @@ def _serve(
             # An event loop that ends kills the processes that it started. These still save, and end by themselves.
             output.note("some windows have not ended yet; they save their runs and end by themselves")
             os._exit(1)
+        output.note("the server has ended")
 
     asyncio.run(serving())
     return 0

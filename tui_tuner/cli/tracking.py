@@ -82,11 +82,18 @@ def _send(
     *,
     follow: bool,
 ) -> dict[str, Any]:
-    """Sends to one tracker what it has not, and tells of it."""
+    """Sends to one tracker what it has not, and tells of it.
+
+    Raises:
+        TunerError: the tracker does not take it, or a stop was asked for: what is there then is still sent.
+    """
+    from tui_tuner.cli.headless import stopping
     from tui_tuner.engine.output import printing_to
     from tui_tuner.tracking.__main__ import gone
     from tui_tuner.tracking.sending import Sender, alone, place_of, tracking_folder
     from tui_tuner.tracking.trackers import TITLES
+
+    asked: list[str] = []
 
     def say(text: str, *, trouble: bool = False) -> None:
         output.note(f"warning: {text}" if trouble else text)
@@ -94,12 +101,16 @@ def _send(
     with alone(folder, to):
         sender = Sender(folder, to, place_of(folder, experiment, section), say)
         over = gone(folder) if follow else lambda: True
-        with printing_to(tracking_folder(folder) / f"{to}.log"):
-            sender.run(over, live=follow)
+        with stopping(asked.append), printing_to(tracking_folder(folder) / f"{to}.log"):
+            sender.run(lambda: bool(asked) or over(), live=follow)
     where = sender.progress.where
     if not output.json:
         looked = f"; see {where}" if where else ""
         output.say(f"{sender.figures:,} figures sent to {TITLES[to]}, project {section.project}{looked}")
+    if asked:
+        raise TunerError(
+            "stopped; what the run had written is sent", code="stopped", fix="the same command sends what comes"
+        )
     return {"to": to, "project": section.project, "sent": sender.figures, "where": where or None}
 
 

@@ -110,7 +110,11 @@ def tell(watched: Watched, output: Output, *, follow: bool = False) -> int:
         TunerError: it cannot be read.
     """
     if follow:
-        _follow(watched, output)
+        try:
+            _follow(watched, output)
+        except KeyboardInterrupt:  # of the watcher; whoever runs it has heard nothing
+            goes_on = "" if watched.state().ended else f"; the {watched.kind} goes on"
+            output.note(f"no longer followed{goes_on}")
     else:
         watched.poll()
     if output.json:

@@ -6,7 +6,7 @@ Folders are made all or nothing, beside their place and then renamed; nothing th
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,13 +46,14 @@ def export_adapter(request: ExportAdapter, control: JobControl, shelf: ModelShel
             f'there is no format "{request.format}"', code="usage", fix=f"choose {', '.join(FORMATS)}", usage=True
         )
     ready()
+    control.check()
     target, adapter = adapted_target(request.run, request.adapter, runs_dir(request.runs_dir), "hand on")
     folder = adapter if adapter.is_dir() else adapter.parent
     weights = WEIGHTS if adapter.is_dir() else adapter.name
     if request.format == "gguf":
         return _gguf(request, target, control, shelf)
     place = _free(request.target)
-    with _made(place) as new:
+    with _made(place, control.check) as new:
         if request.format == "peft":
             to_peft(folder, new, weights)
         else:
@@ -71,7 +72,7 @@ def import_adapter(request: ImportAdapter, control: JobControl, shelf: ModelShel
     place = _free(request.target)
     with working_memory():
         base = shelf.base(request.model)
-        with _made(place) as new:
+        with _made(place, control.check) as new:
             from_peft(request.source, new, request.model)
             tree = load_adapter(base, new)
             rows = passages(base.tokenizer, 2)
@@ -118,8 +119,8 @@ def _free(target: Path) -> Path:
 
 
 @contextmanager
-def _made(place: Path) -> Iterator[Path]:
-    """A folder that gets its name when the block ends well."""
+def _made(place: Path, check: Callable[[], None]) -> Iterator[Path]:
+    """A folder that gets its name when the block ends well, unless a stop was asked for meanwhile."""
     with beside(place) as folder:
         try:
             yield folder
@@ -127,4 +128,5 @@ def _made(place: Path) -> Iterator[Path]:
             raise write_failure(error, place) from error
         except RuntimeError as error:
             raise not_written(error, folder, place) from error
+        check()
         take_place(folder, _free(place))

@@ -85,8 +85,8 @@ def queue_sweep(
     """
     stem = trials[0].experiment.run.name.rpartition("-")[0]
     identity = f"{stem}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}"
-    folders = []
-    for trial in trials:
+
+    def note_of(trial: Trial) -> dict[str, Any]:
         note = {
             "id": identity,
             "number": trial.number,
@@ -96,7 +96,17 @@ def queue_sweep(
             "preset": str(preset) if preset is not None else None,
             "values": trial.values,
         }
-        folders.append(queue_experiment(trial.experiment, queue, None, base, {"sweep": note}, sweep=identity))
+        return {"sweep": note}
+
+    folders: list[RunFolder] = []
+    try:
+        for trial in trials:
+            folders.append(queue_experiment(trial.experiment, queue, None, base, note_of(trial), sweep=identity))
+    except BaseException:
+        for folder in folders:  # part of a sweep is none
+            with suppress(TunerError):
+                queue.remove(folder.name)
+        raise
     return identity, folders
 
 
@@ -109,6 +119,10 @@ class Runner:
         watch: called with each run that begins; gives what is called now and then while it goes on.
         stop_on_failure: whether the first run that does not finish is the last one.
         only: end when these have left the queue; None works everything off.
+
+    Attributes:
+        stopped: whether it was asked for an end.
+        outcomes: what became of each run so far.
     """
 
     def __init__(
@@ -123,7 +137,7 @@ class Runner:
         self._queue, self._say, self._watch = queue, say, watch
         self._stop_on_failure = stop_on_failure
         self._only = None if only is None else set(only)
-        self._stopping = False
+        self.stopped = False
         self._child: subprocess.Popen[bytes] | None = None
         self.outcomes: list[Outcome] = []
 
@@ -133,7 +147,7 @@ class Runner:
         Args:
             by: the signal's name; the run's process is told by a signal in any case.
         """
-        self._stopping = True
+        self.stopped = True
         if self._child is not None:
             with suppress(OSError):
                 self._child.terminate()
@@ -165,7 +179,7 @@ class Runner:
     def _work(self) -> None:
         said = ""
         passed: set[str] = set()
-        while not self._stopping:
+        while not self.stopped:
             entries = {entry.run for entry in self._queue.read().entries}
             if self._only is not None and not (self._only & entries) - passed:
                 return
@@ -204,7 +218,7 @@ class Runner:
         with suppress(psutil.NoSuchProcess):
             self._queue.give(folder.name, process(child.pid))
         with suppress(OSError), child.stdin:
-            if not self._stopping:
+            if not self.stopped:
                 child.stdin.write(f"{GO}\n".encode())
         while True:
             try:
@@ -222,7 +236,7 @@ class Runner:
         """
         self._queue.give(folder.name, None)
         how = f"its process was ended by signal {-status}" if status < 0 else "it was stopped before it began"
-        asked = self._stopping or -status in _ASKING or holder(folder) is not None
+        asked = self.stopped or -status in _ASKING or holder(folder) is not None
         began = after.ended is not None or after.state is RunState.INTERRUPTED
         if asked or (status < 0 and began):
             return Outcome(folder.name, after.state, f"{how}; it stays in the queue")
