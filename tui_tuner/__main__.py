@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections import namedtuple
 
 
 def main() -> None:
@@ -21,7 +22,8 @@ def main() -> None:
         status = 1
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # there is nothing left to put away
-    eval("0")  # noqa: S307  Python forgets of an interrupt inside `eval` that was heard; the status shall be ours
+    # After an interrupt inside evaluated text Python ends by its signal, until other text is evaluated, as is done here.
+    namedtuple("Text", "")
     sys.exit(status)
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -230,6 +232,18 @@ def test_a_signal_while_the_program_loads_is_one_sentence(
     with pytest.raises(SystemExit, match="1"):
         main()
     assert capsys.readouterr() == ("", "tui-tuner: stopped.\n")
+
+
+def test_the_status_is_ours_also_after_an_interrupt_inside_evaluated_text() -> None:
+    lines = (
+        "import signal",
+        "from tui_tuner.__main__ import main",
+        "from tui_tuner.cli import app",
+        "app.run = lambda _: eval('signal.raise_signal(signal.SIGINT)')",
+        "main()",
+    )
+    ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, check=False, text=True)
+    assert (ended.returncode, ended.stderr) == (1, "tui-tuner: stopped.\n")
 
 
 @pytest.mark.usefixtures("handlers")
