@@ -22,7 +22,7 @@ def main() -> None:
         status = 1
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # there is nothing left to put away
-    # After an interrupt inside evaluated text Python ends by its signal, until other text is evaluated, as is done here.
+    # After an interrupt inside evaluated text Python ends by its signal, until other text is evaluated, as here.
     namedtuple("Text", "")
     sys.exit(status)
 
