@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -242,7 +243,9 @@ def test_a_run_without_cases_has_no_behaviour(new_run: Callable[..., RunFolder])
     assert caught.value.code == "no-cases"
 
 
-def test_the_best_checkpoint_is_found_and_used_and_nothing_is_lost(finished: RunFolder, answered: list[int]) -> None:
+def test_the_best_checkpoint_is_found_and_used_and_nothing_is_lost(
+    finished: RunFolder, answered: list[int], cache: Path
+) -> None:
     request = PickCheckpoint(finished.path, "rouge1")
     document = pick_checkpoint(request, JobControl(), ModelShelf())
     assert answered == [4, 4, 4, 4]
@@ -275,6 +278,7 @@ def test_the_best_checkpoint_is_found_and_used_and_nothing_is_lost(finished: Run
     assert after == ["evaluation", "behaviour", "canaries", "verdict"]
     assert summarise(finished).state == "finished"
     # And back, whatever was measured in between; a stop before it is measured costs nothing but asking again.
+    shutil.rmtree(cache)  # or its answers would be known already
     stopped = JobControl()
     stopped.stop()
     with pytest.raises(StopRequested):
