@@ -166,6 +166,19 @@ def test_a_model_that_asks_for_none_has_none(tokenizer: Any, tmp_path: Path) -> 
     assert remote_code(place, config) is None and check_trust(place, config) is None
 
 
+def test_code_that_cannot_be_read_is_said_in_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, config = folder(tmp_path / "acme", {"model_file": "m.py"}, m="1", **{"\udcff": "2"})
+    assert remote_code(place, config) is not None, "an odd name of a file is a name"
+
+    def refused(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(TunerError) as caught:
+        remote_code(place, config)
+    assert caught.value.code == "not-readable" and caught.value.where.endswith(".py")
+
+
 def test_what_it_means_is_said_in_full(tmp_path: Path) -> None:
     place, config = folder(tmp_path / "acme", {"model_file": "m.py"}, {"auto_map": ["t.T"]}, m="", t="")
     code = remote_code(place, config)

@@ -41,7 +41,6 @@ def test_answers_are_joined_by_row_and_damage_is_counted(tmp_path: Path) -> None
     assert pairs.rows[1].difference("rouge1") == 0.25
     assert pairs.rows[0].difference("rouge1") is None
     assert pairs.metrics == ["rouge1"]
-    assert pairs.both("rouge1") == ([0.5], [0.75])
 
 
 def test_rows_with_another_reference_are_no_pair(tmp_path: Path) -> None:

@@ -117,11 +117,6 @@ class Pairs:
         """The parts that rows belong to, in their order."""
         return list(dict.fromkeys(row.split for row in self.rows))
 
-    def both(self, metric: str) -> tuple[list[float], list[float]]:
-        """The values of the rows that both sides were scored on."""
-        whole = [row for row in self.rows if row.difference(metric) is not None]
-        return [row.a.scores[metric] for row in whole if row.a], [row.b.scores[metric] for row in whole if row.b]
-
 
 def labels(folder: Path) -> list[str]:
     """The results in a folder by their labels: before, after, base, adapter, then the others, numbers by their size."""

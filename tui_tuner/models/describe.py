@@ -161,8 +161,10 @@ def _tokenizer_facts(folder: Path, problems: list[str]) -> tuple[dict[str, str],
         problems.append("tokenizer_config.json cannot be read: special tokens and chat template are unknown")
     template = config.get("chat_template") or ""
     separate = folder / "chat_template.jinja"
-    if separate.is_file():
-        template = separate.read_text(encoding="utf-8", errors="replace")
+    try:
+        template = separate.read_text(encoding="utf-8", errors="replace") if separate.is_file() else template
+    except OSError:
+        problems.append("chat_template.jinja cannot be read: the chat template is unknown")
     if isinstance(template, list):  # several named templates: the default one, else the first
         named = {t.get("name"): t.get("template") for t in template if isinstance(t, dict)}
         template = named.get("default") or next(iter(named.values()), "")

@@ -17,7 +17,7 @@ from typing import Any
 
 from tui_tuner.errors import TunerError
 from tui_tuner.models.hub.cache import repository_of
-from tui_tuner.runs.files import read_object
+from tui_tuner.runs.files import read_failure, read_object
 
 _CONSENT = re.compile(r"[^@\s]+@[0-9a-f]{16}")
 _allowed: set[str] = set()
@@ -118,7 +118,7 @@ def remote_code(folder: Path, config: dict[str, Any]) -> RemoteCode | None:
         config: its config.json.
 
     Raises:
-        TunerError: code "model-outside": code of another repository, or outside the folder.
+        TunerError: code "model-outside": code of another repository, or outside the folder; or it cannot be read.
     """
     entries: list[tuple[str, str]] = []
     if (model_file := config.get("model_file")) is not None:
@@ -138,8 +138,11 @@ def remote_code(folder: Path, config: dict[str, Any]) -> RemoteCode | None:
     files = sorted(file for file in folder.rglob("*.py") if file.is_file())
     digest = hashlib.sha256(json.dumps(sorted(entries)).encode())
     for file in files:
-        digest.update(f"\0{file.relative_to(folder)}\0".encode())
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        digest.update(f"\0{file.relative_to(folder)}\0".encode("utf-8", "surrogateescape"))
+        try:
+            digest.update(hashlib.sha256(file.read_bytes()).digest())
+        except OSError as error:
+            raise read_failure(error, file) from error
     return RemoteCode(
         repository_of(folder) or folder.name,
         tuple(dict.fromkeys(where for where, _ in entries)),

@@ -98,16 +98,6 @@ def write_archive(
         raise write_failure(error, path) from error
 
 
-def read_contents(path: Path) -> dict[str, Any]:
-    """What an archive says of itself, without taking anything out.
-
-    Raises:
-        TunerError: `not-found` and the like, `not-a-bundle`, or `bundle-refused`.
-    """
-    with _opened(path) as stream:
-        return _contents(stream, path)
-
-
 def unpack(path: Path, into: Path) -> dict[str, Any]:
     """Takes everything out of an archive into a new folder; returns what the archive says of itself.
 
@@ -115,8 +105,8 @@ def unpack(path: Path, into: Path) -> dict[str, Any]:
         into: a folder that is not there yet. When this raises, it is gone again.
 
     Raises:
-        TunerError: as `read_contents`; `bundle-damaged` where the contents are not those that are listed;
-            or `no-space`.
+        TunerError: `not-found` and the like, `not-a-bundle`, or `bundle-refused`; `bundle-damaged` where the contents
+            are not those that are listed; or `no-space`.
     """
     try:
         into.mkdir(parents=True)

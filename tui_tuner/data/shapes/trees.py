@@ -13,7 +13,6 @@ from typing import Any
 from tui_tuner.data.shapes.conversation import bad_row, messages_from
 
 Turn = tuple[dict[str, Any], float]
-Node = Mapping[str, Any]
 _DEEPEST = 400
 
 
