@@ -33,7 +33,7 @@ WRONG = {
     "no command": Wrong((), 2, "no-terminal"),
     "unknown command": Wrong(("trian",), 2, "usage", ("trian",)),
     "unknown option": Wrong(("run", "quickstart", "--jsn"), 2, "usage", ("--jsn",)),
-    "missing argument": Wrong(("run",), 2, "usage", ("preset",)),
+    "missing argument": Wrong(("run",), 2, "usage", ("'PRESET'",)),
     "missing preset": Wrong(("run", "quickstrat"), 2, "no-preset", ("quickstrat", "quickstart")),
     "missing file": Wrong(("run", "nowhere/x.toml"), 2, "no-preset", ("nowhere/x.toml",)),
     "bad toml": Wrong(("run", "{here}/bad.toml"), 1, "bad-toml", ("bad.toml", "line 2")),

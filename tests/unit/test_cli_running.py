@@ -216,6 +216,7 @@ def test_an_interrupt_inside_a_command_is_told_and_is_a_failure(tuner: Tuner, mo
 def handlers() -> Iterator[None]:
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.getsignal(number) for number in numbers}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job is born without
     for number in numbers[1:]:
         signal.signal(number, signal.SIG_DFL)
     yield
@@ -239,6 +240,7 @@ def test_the_status_is_ours_also_after_an_interrupt_inside_evaluated_text() -> N
         "import signal",
         "from tui_tuner.__main__ import main",
         "from tui_tuner.cli import app",
+        "signal.signal(signal.SIGINT, signal.default_int_handler)",
         "app.run = lambda _: eval('signal.raise_signal(signal.SIGINT)')",
         "main()",
     )

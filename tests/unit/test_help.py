@@ -142,3 +142,16 @@ def test_a_misspelt_command_is_told(tuner: Tuner) -> None:
     for words in (["rnu"], ["--debug", "rnu"]):
         said = tuner(*words)
         assert said.status == 2 and "rnu" in said.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("run",), "Missing argument 'PRESET'"),
+        (("replay",), "Missing argument 'BUNDLE'"),
+        (("steer", "last", "dance"), "Invalid value for 'WISH'"),
+    ],
+)
+def test_errors_call_an_argument_as_the_help_does(tuner: Tuner, words: tuple[str, ...], said: str) -> None:
+    told = tuner(*words)
+    assert told.status == 2 and said in told.err

@@ -39,7 +39,7 @@ from tui_tuner.cli import (
     tracking,
 )
 from tui_tuner.cli.attach import attach
-from tui_tuner.cli.helping import PROGRAM, Command, Group
+from tui_tuner.cli.helping import PROGRAM, Command, Group, name_as_help_does
 from tui_tuner.cli.options import Debug, Hosts, Json, Name, Ranks, Run, RunsDir, Set, find
 from tui_tuner.cli.output import Output, opened
 from tui_tuner.errors import TunerError, brief, without_secrets
@@ -107,6 +107,7 @@ def run(arguments: Sequence[str]) -> int:
             raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except typer.TyperException as error:
+        name_as_help_does(error)
         context = getattr(error, "ctx", None)
         where = context.command_path if context is not None else "tui-tuner"
         message = " ".join(error.format_message().split()).rstrip(".")  # choices come on lines of their own

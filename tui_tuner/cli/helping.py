@@ -57,7 +57,18 @@ def _arguments(command: Any) -> Iterator[tuple[Any, str]]:
     for parameter in command.params:
         if parameter.param_type_name == "argument" and not parameter.hidden:
             many = parameter.nargs != 1 and parameter.metavar is None
-            yield parameter, (parameter.metavar or parameter.name.upper()) + (" …" if many else "")
+            yield parameter, _called(parameter) + (" …" if many else "")
+
+
+def name_as_help_does(error: Any) -> None:
+    """Has an error about an argument call it as the help does."""
+    parameter = getattr(error, "param", None)
+    if getattr(parameter, "param_type_name", "") == "argument" and error.param_hint is None:
+        error.param_hint = f"'{_called(parameter)}'"
+
+
+def _called(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
 
 
 def _value(parameter: Any, context: Any) -> str:
