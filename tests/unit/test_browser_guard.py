@@ -46,7 +46,7 @@ def test_off_loopback_any_name_will_do_but_no_nonsense() -> None:
 
 
 @pytest.mark.parametrize(
-    "origin", [None, "", "null", "http://evil.example", "http://localhost:8001", "file://localhost:8000"]
+    "origin", [None, "", "null", "http://evil.example", "http://localhost:8001", "file://localhost:8000", "http://["]
 )
 def test_a_page_of_another_server_is_not_answered(origin: str | None) -> None:
     guard = Guard(TOKEN, 8000, LOOPBACK)
@@ -57,7 +57,9 @@ def test_a_page_of_another_server_is_not_answered(origin: str | None) -> None:
 def test_the_token_is_the_whole_token() -> None:
     guard = Guard(TOKEN, 8000, LOOPBACK)
     assert guard.token_fits(TOKEN)
-    assert not any(map(guard.token_fits, [None, "", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "ä" * 19]))
+    assert not any(
+        map(guard.token_fits, [None, "", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "ä" * 19, "\udcff", "\ud800"])
+    )
     assert not Guard(None, 8000, LOOPBACK).token_fits("")
 
 
@@ -65,7 +67,7 @@ def test_a_cookie_is_neither_the_token_nor_to_be_guessed() -> None:
     guard, other = Guard(TOKEN, 8000, LOOPBACK), Guard(TOKEN, 8000, LOOPBACK)
     assert guard.session != other.session and TOKEN not in guard.session and len(guard.session) >= 43
     assert guard.knows(guard.session)
-    assert not any(map(guard.knows, [None, "", TOKEN, other.session, "ä"]))
+    assert not any(map(guard.knows, [None, "", TOKEN, other.session, "ä", "\udcff"]))
     assert Guard(None, 8000, LOOPBACK).knows(None)
 
 

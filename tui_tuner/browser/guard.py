@@ -93,7 +93,10 @@ class Guard:
         """Whether `Origin` is a page of this server, as the browser was told to reach it."""
         if not origin:
             return False
-        parts = urlsplit(origin)
+        try:
+            parts = urlsplit(origin)
+        except ValueError:  # such as "http://["
+            return False
         return parts.scheme in ("http", "https") and parts.netloc.lower() == host.lower()
 
     def token_fits(self, given: str | None) -> bool:
@@ -101,16 +104,21 @@ class Guard:
         if not given:
             return False
         for ticket in self._tickets:
-            if secrets.compare_digest(ticket.encode(), given.encode()):
+            if _same(ticket, given):
                 self._tickets.remove(ticket)
                 return True
-        return self._token is not None and secrets.compare_digest(self._token.encode(), given.encode())
+        return self._token is not None and _same(self._token, given)
 
     def knows(self, cookie: str | None) -> bool:
         """Whether a browser was let in before; all are where there is no token."""
         if self._token is None:
             return True
-        return bool(cookie) and secrets.compare_digest(self.session.encode(), str(cookie).encode())
+        return bool(cookie) and _same(self.session, str(cookie))
+
+
+def _same(own: str, given: str) -> bool:
+    """Compared in constant time; what came over the wire may hold bytes that are no text, as lone surrogates."""
+    return secrets.compare_digest(own.encode(), given.encode(errors="surrogatepass"))
 
 
 def _name(host: str) -> str:
