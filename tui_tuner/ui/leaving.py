@@ -71,7 +71,12 @@ class Question(ModalScreen[str]):
         with box:
             yield Static(inert(self._text, lines=True))
             options = [
-                Option(Content.assemble((f"{label}\n", "bold"), (f"  {about}", "$text-muted")), id=name)
+                Option(
+                    Content.assemble((f"{label}\n", "bold"), (f"  {about}", "$text-muted"))
+                    if about  # an empty line for each would push the keys off a small screen
+                    else Content.styled(label, "bold"),
+                    id=name,
+                )
                 for name, label, about in self._choices
             ]
             yield OptionList(*options, markup=False)

@@ -14,7 +14,7 @@ from textual.widgets import Input, Static
 
 from tui_tuner.errors import TunerError
 from tui_tuner.runs.labels import Labels
-from tui_tuner.ui.text import clip_middle, inert
+from tui_tuner.ui.text import clip_middle, inert, visible
 from tui_tuner.ui.widgets.words import Hint
 
 
@@ -52,7 +52,9 @@ class NoteDialog(ModalScreen[Note | None]):
             yield Static("Tags, words apart by blanks", classes="label")
             yield Input(" ".join(self._labels.tags), placeholder="keep baseline", id="note-tags", compact=True)
             yield Static("Note", classes="label")
-            yield Input(self._labels.note, placeholder="what is worth remembering of it", id="note-text", compact=True)
+            # A field shows what it holds as it is, and a note may have come with somebody else's run.
+            note = visible(self._labels.note)
+            yield Input(note, placeholder="what is worth remembering of it", id="note-text", compact=True)
             yield Static(id="note-said", markup=False)
             yield Hint("tab next field   enter keeps it   esc go back")
 

@@ -90,6 +90,10 @@ class PickDialog(ModalScreen[str | None]):
             options.append(Option(Content.assemble(name, "  ", (clip(item.about, 56), "$text-muted")), id=item.id))
         if not options and self._placeholder and typed.strip():
             options.append(Option(Content.assemble("the file ", (visible(typed.strip()), "bold")), id=typed.strip()))
+        elif not options:
+            options.append(
+                Option(Content.styled("None is called that; take letters back.", "$text-muted"), disabled=True)
+            )
         listed.clear_options().add_options(options)
         listed.action_first()
 

@@ -57,7 +57,7 @@ class StockDialog(ModalScreen[None]):
             yield Static(id="stock-command", markup=False)
             yield Input(str(self._folder / self._file), id="stock-path", compact=True)
             yield Static(id="stock-said", markup=False)
-            yield Hint("enter writes the file   ^y copies the command   ^t copies the file   esc back")
+            yield Hint("enter writes it   ^y copies the command   ^t the file   esc back")
 
     def on_mount(self) -> None:
         equal = self._stock.equal

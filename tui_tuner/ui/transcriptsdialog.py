@@ -87,7 +87,7 @@ class TranscriptsDialog(ModalScreen[Chosen | None]):
             choices.can_focus = False  # the line keeps the focus; up and down choose
             yield choices
             yield Static(id="chats-said", markup=False)
-            yield Hint("↑ ↓ choose   enter goes on with it   ^e export   ^x delete   esc go back")  # fmt: skip
+            yield Hint("↑ ↓ choose   enter goes on with it   ^e export   ^x delete   esc back")  # fmt: skip
 
     def on_mount(self) -> None:
         self._timer = self.set_interval(_PAUSE, self._search_on, pause=True)

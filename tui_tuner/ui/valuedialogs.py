@@ -9,12 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from rich.segment import Segment
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.content import Content
 from textual.screen import ModalScreen
+from textual.strip import Strip
 from textual.widgets import SelectionList, Static, TextArea
 from textual.widgets.selection_list import Selection
 
@@ -138,6 +140,19 @@ class _Text(TextArea):
         return text
 
 
+class Ticks(SelectionList[str]):
+    """Words with a box each, which is empty where a word is not ticked: Textual's own differ in colour alone."""
+
+    def render_line(self, y: int) -> Strip:
+        """A word and its box."""
+        strip = super().render_line(y)
+        at = int(self.scroll_offset.y) + y
+        if at >= self.option_count or self.get_option_at_index(at).value in self.selected:
+            return strip
+        left, mark, *rest = strip
+        return Strip([left, Segment(" " * len(mark.text), mark.style), *rest])
+
+
 class WordsDialog(ModalScreen[list[str] | None]):
     """Asks which words of a list. Returns them in the list's order, or None.
 
@@ -170,9 +185,7 @@ class WordsDialog(ModalScreen[list[str] | None]):
         box.border_title = Content(self._title)
         with box:
             yield Static(inert(self._about, "$text-muted"))
-            yield SelectionList[str](
-                *(Selection(inert(word), word, word in self._chosen) for word in self._words), compact=True
-            )
+            yield Ticks(*(Selection(inert(word), word, word in self._chosen) for word in self._words), compact=True)
             yield Static(id="words-said", markup=False)
             yield Hint("space ticks   ^s keep   esc go back")
 
