@@ -113,7 +113,8 @@ class SamplingDialog(ModalScreen[Sampling | None]):
 
     def _complain(self, error: TunerError) -> None:
         said = self.query_one("#sampling-said", Static)
-        said.update(Content.assemble(("✗ ", "bold $text-error"), inert(error.sentence(), "$text-error")))
+        text = TunerError(error.message, fix=error.fix).sentence()  # which begins with the place
+        said.update(Content.assemble(("✗ ", "bold $text-error"), inert(text, "$text-error")))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
