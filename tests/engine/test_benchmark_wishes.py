@@ -139,7 +139,8 @@ def test_a_folder_of_splits_gives_the_one_that_is_asked_for(tmp_path: Path) -> N
 def test_a_result_is_of_the_same_weights_rows_and_settings_only(run: RunFolder, source: Path) -> None:
     def key(*overrides: str, which: str = "", rows: int = 3) -> str:
         target = target_of(f"{run.name}{which}", None, run.path.parent)
-        return _key(target, _experiment(Benchmark(run.name, overrides=overrides), target, None), make_rows(rows))
+        experiment = _experiment(Benchmark(run.name, overrides=overrides), target, None)
+        return _key(target, experiment, make_rows(rows), overrides)
 
     same = key()
     assert key() == same

@@ -71,7 +71,7 @@ def test_a_configuration_that_is_none_of_pefts(text: str | None, code: str, mess
     with pytest.raises(TunerError, match=message) as caught:
         from_peft(source, tmp_path, "m")
     assert caught.value.code == code
-    with pytest.raises(TunerError, match="so it is no adapter"):
+    with pytest.raises(TunerError, match="there is no such adapter folder"):
         from_peft(source / PEFT_WEIGHTS, tmp_path, "m")  # a file where a folder should be
     (source / CONFIG).unlink(missing_ok=True)
     (source / CONFIG).mkdir()

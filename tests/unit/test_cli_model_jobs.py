@@ -224,8 +224,8 @@ def test_an_adapter_of_peft_is_taken_in_and_what_it_does_is_said(tuner: Tuner, j
         (("export", "last", "--as", "peft"), "--to"),
         (("import", "folder", "--to", "x"), "--model"),
         (("import", "folder", "--model", "x"), "--to"),
-        (("convert",), "'model'"),
-        (("fuse",), "'run'"),
+        (("convert",), "'MODEL'"),
+        (("fuse",), "'RUN'"),
     ],
 )
 def test_what_is_missing_is_named_with_the_way_to_the_help(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import logging
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from textual.drivers._writer_thread import MAX_QUEUED_WRITES, WriterThread
 
 from tests.support.commands import Tuner, tuner
 from tui_tuner.cli import screen
@@ -150,3 +153,24 @@ def test_a_chat_without_a_prompt_opens_with_what_was_chosen(
     assert tuner("chat", "./no-such-model").status != 0 and len(workbench.made) == 1
     assert tuner("chat", "embedded:phi3-tiny", "--adapter", "no-such-adapter").status != 0
     assert tuner("chat", "embedded:phi3-tiny", "--json").status == 2 and len(workbench.made) == 1
+
+
+def test_a_terminal_that_is_gone_holds_nobody_up() -> None:
+    """Textual writes in a thread behind a short queue: were it to end with the terminal, all would wait."""
+    reader, descriptor = os.pipe()
+    os.close(reader)
+    terminal = screen.Lasting(descriptor)
+    output = WriterThread(terminal)
+    output.start()
+
+    def draw() -> None:
+        for _ in range(10 * MAX_QUEUED_WRITES):
+            output.write("─" * 4_000)
+        output.stop()
+
+    app = threading.Thread(target=draw, daemon=True)
+    app.start()
+    app.join(20)
+    assert not app.is_alive() and not output.is_alive()
+    with contextlib.suppress(OSError):
+        terminal.close()

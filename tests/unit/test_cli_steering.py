@@ -80,7 +80,7 @@ def test_a_learning_rate_reaches_the_run(tuner: Tuner, going: RunBuilder, text: 
         (["learning-rate", "40"], "at most 10"),
         (["evaluate", "3"], "evaluate takes no value"),
         (["faster"], "faster"),
-        ([], "wish"),
+        ([], "WISH"),
     ],
 )
 def test_a_wrong_wish_is_one_sentence_and_reaches_nobody(

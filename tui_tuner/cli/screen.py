@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import io
 import logging
 import os
 import sys
@@ -88,16 +89,34 @@ def open_workbench(
     return status or 0
 
 
+class Lasting(io.TextIOWrapper):
+    """Text for a terminal that may be closed at any moment: what comes after that is lost, and nobody fails for it.
+
+    Textual writes in a thread behind a queue of bounded length. Were that thread to end with the terminal, the app would
+    wait for room in the queue for ever, and never come to stop and save.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(os.fdopen(descriptor, "wb"), encoding="utf-8", errors="backslashreplace")
+
+    def write(self, text: str) -> int:
+        with contextlib.suppress(OSError):
+            return super().write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with contextlib.suppress(OSError):
+            super().flush()
+
+
 @contextlib.contextmanager
 def _terminal_kept() -> Iterator[None]:
     """Moves the terminal to fresh descriptors behind `sys.__stdout__`/`sys.__stderr__`, and 1 and 2 to a log."""
     log = _log_file()
     saved = [(1, os.dup(1)), (2, os.dup(2))]
     streams = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8", errors="backslashreplace")
-    err = os.fdopen(
-        os.dup(2) if os.isatty(2) or in_browser() else os.dup(1), "w", encoding="utf-8", errors="backslashreplace"
-    )
+    out = Lasting(os.dup(1))
+    err = Lasting(os.dup(2 if os.isatty(2) or in_browser() else 1))
     sys.stdout, sys.stderr = out, err
     sys.__stdout__, sys.__stderr__ = out, err  # type: ignore[misc]
     for descriptor, _ in saved:

@@ -38,8 +38,8 @@ class RunTable(DataTable[Content]):
     """The table, in which home and end go to the first and the last run, as in every other list."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("home", "scroll_top", "First", show=False),
-        Binding("end", "scroll_bottom", "Last", show=False),
+        Binding("home,ctrl+home", "scroll_top", "First", show=False),
+        Binding("end,ctrl+end", "scroll_bottom", "Last", show=False),
     ]
 
 
