@@ -92,8 +92,8 @@ def open_workbench(
 class Lasting(io.TextIOWrapper):
     """Text for a terminal that may be closed at any moment: what comes after that is lost, and nobody fails for it.
 
-    Textual writes in a thread behind a queue of bounded length. Were that thread to end with the terminal, the app would
-    wait for room in the queue for ever, and never come to stop and save.
+    Textual writes in a thread behind a queue of bounded length. Were that thread to end with the terminal, the app
+    would wait for room in the queue for ever, and never come to stop and save.
     """
 
     def __init__(self, descriptor: int) -> None:
