@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import Input, TextArea
 
 from tests.ui.fakes import FakeEngine, RunBuilder
 from tests.ui.looking import at_rest
@@ -62,8 +63,13 @@ def drive(engine: FakeEngine, runs_dir: Path) -> Drive:
 
 
 @pytest.fixture
-def snap_compare(snap_compare: Callable[..., bool]) -> Callable[..., bool]:
-    """Compares a picture that has come to rest: on a busy machine a layout may still be under way."""
+def snap_compare(snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch) -> Callable[..., bool]:
+    """Compares a picture that has come to rest, in which no cursor blinks.
+
+    On a busy machine a layout may still be under way, and a cursor that is told to stop may blink once more.
+    """
+    monkeypatch.setattr(Input, "_toggle_cursor", lambda field: None)
+    monkeypatch.setattr(TextArea, "_toggle_cursor_blink_visible", lambda field: None)
 
     def compare(app: TunerApp, *, run_before: Callable[[Pilot[Any]], Awaitable[None]], **kwargs: Any) -> bool:
         async def prepare(pilot: Pilot[Any]) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 from textual.pilot import Pilot
 from textual.widget import Widget
-from textual.widgets import Input, TextArea
 
 from tui_tuner.ui.app import TunerApp
 
@@ -23,12 +22,7 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], what: str = 
 
 
 async def at_rest(pilot: Pilot[Any], looks: int = 3, most: int = 100) -> None:
-    """Lets the app work until the screen was the same, colours too, `looks` times in a row (of `most`).
-
-    No cursor blinks any more.
-    """
-    for field in pilot.app.screen.query("Input, TextArea").results(Input | TextArea):
-        field.cursor_blink = False
+    """Lets the app work until the screen was the same, colours too, `looks` times in a row (of `most`)."""
     last, alike = None, 0
     for _ in range(most):
         await pilot.pause(0.01)
