@@ -115,21 +115,24 @@ class ChatScreen(ChatTalk, ChatWho, ChatRows, ChatKeep, ChatJudge):
 
     def go_back(self) -> bool:
         """Escape leaves the input for the conversation, where letters are keys and the arrows scroll."""
-        if self.focused is self.input:
+        if self.letters_are_text:
             self.set_focus(self.log_widget)
             return True
         return super().go_back()
 
     @property
     def letters_are_text(self) -> bool:
-        """Whether somebody is writing, so that keys of one letter do nothing; the key bar leaves them out."""
-        return self.focused is self.input
+        """Whether somebody is writing, so that keys of one letter do nothing; the key bar leaves them out.
+
+        The bar asks while the screen is being built, too, when there is no input yet.
+        """
+        return isinstance(self.focused, ChatInput)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         if action == "offer":
             return bool(self.input.suggestions) if self.is_mounted else False
         if action == "write":
-            return self.speakers.subject is not None and self.focused is not self.input
+            return self.speakers.subject is not None and not self.letters_are_text
         if action == "do":
             return self._can(str(parameters[0])) if parameters else False
         return super().check_action(action, parameters)
