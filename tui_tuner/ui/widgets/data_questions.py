@@ -48,7 +48,9 @@ class Questions:
             again: ask everything anew.
         """
         self.engine, self.base = engine, subject.base
-        self.experiment = experiment = _as_prepared(subject, run)
+        former, self.experiment = self.experiment, (experiment := _as_prepared(subject, run))
+        if former is not None and former.data.source != experiment.data.source:
+            self._source.forget()  # what another source is says nothing about this one
         self._key = (
             experiment.data.model_dump_json(), experiment.model.model_dump_json(), experiment.run.seed,
             experiment.train.max_seq_length, subject.base,
